@@ -1,0 +1,164 @@
+"""Names to plug-ins: ``load("strategies", "power[of=sim,beta=2]")``.
+
+A plug-in is a public class with the verb of its kind (a strategy has ``acquire``) in a file of its kind's folder. Its
+name is the class name in snake_case: ``CilArea`` is ``cil_area``. Third-party packages add theirs through entry
+points (``alc_bench.strategies`` and so on), where the entry point's name is the plug-in's. A file that does not import
+is listed as broken, and is an error only for who asks for it.
+"""
+
+import ast
+import difflib
+import importlib
+import inspect
+import pkgutil
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
+
+from bench.types import InputError
+
+FOLDERS = {
+    "strategies": ("baselines", "acquire"),
+    "oracles": ("oracles", "answer"),
+    "datasets": ("bench.datasets", "truth"),
+    "foundations": ("bench.foundation", "generate"),
+}
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The plug-ins of one kind: ``classes`` by name, and ``broken``: what failed to import, with the reason."""
+
+    kind: str
+    classes: dict[str, type]
+    broken: dict[str, str]
+
+
+@cache
+def catalogue(kind: str) -> Catalogue:
+    """All plug-ins of a kind: ``strategies``, ``oracles``, ``datasets`` or ``foundations``.
+
+    Raises InputError for an unknown kind and when two plug-ins share a name.
+    """
+    folder, verb = FOLDERS[_known(kind, FOLDERS, "kind of plug-in")]
+    classes, broken = {}, {}
+
+    def add(name, cls):
+        if classes.setdefault(name, cls) is not cls:
+            raise InputError(f"two {kind} are called {name!r}: {classes[name].__module__} and {cls.__module__}")
+
+    for found in pkgutil.iter_modules(importlib.import_module(folder).__path__):
+        try:
+            module = importlib.import_module(f"{folder}.{found.name}")
+        except Exception as error:  # a plug-in may fail in any way; the others must go on
+            broken[found.name] = _line(error)
+            continue
+        for cls in vars(module).values():
+            if inspect.isclass(cls) and cls.__module__ == module.__name__ and hasattr(cls, verb) and cls.__name__[0] != "_":
+                add(_snake(cls.__name__), cls)
+    for point in entry_points(group=f"alc_bench.{kind}"):
+        try:
+            cls = point.load()
+        except Exception as error:
+            broken[point.name] = _line(error)
+            continue
+        add(point.name, cls)
+    return Catalogue(kind, dict(sorted(classes.items())), broken)
+
+
+def load(kind: str, spec: str, **defaults):
+    """The plug-in that ``spec`` names, built with the parameters in its brackets.
+
+    ``defaults`` are given to those plug-ins that take a parameter of that name and find none in the brackets.
+    Raises InputError for an unknown name or parameter, a missing one, and a value that the plug-in refuses.
+    """
+    name, parameters = parse(spec)
+    plugins = catalogue(kind)
+    if name in plugins.broken:
+        raise InputError(f"{kind}: {name!r} does not import: {plugins.broken[name]}")
+    cls = plugins.classes[_known(name, plugins.classes, singular(kind))]
+    accepted = inspect.signature(cls).parameters
+    if not any(p.kind is p.VAR_KEYWORD for p in accepted.values()):
+        for parameter in parameters:
+            _known(parameter, accepted, f"parameter of {name}")
+    arguments = {k: v for k, v in defaults.items() if k in accepted and v is not None} | parameters
+    for parameter in accepted.values():
+        if parameter.default is parameter.empty and parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
+            if parameter.name not in arguments:
+                raise InputError(f"{singular(kind)} {name!r} needs the parameter {parameter.name!r}: {name}[{parameter.name}=...]")
+    try:
+        return cls(**arguments)
+    except InputError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{singular(kind)} {spec!r}: {_line(error)}") from error
+
+
+def parse(spec: str) -> tuple[str, dict]:
+    """``"crowd[n=3,of=noisy[rate=0.2]]"`` to ``("crowd", {"n": 3, "of": "noisy[rate=0.2]"})``."""
+    match = re.fullmatch(r"([A-Za-z_][\w+.-]*)(?:\[(.*)\])?", spec.strip(), re.DOTALL)
+    if not match:
+        raise InputError(f"cannot read {spec!r}: expected name or name[parameter=value,...]")
+    parameters = {}
+    for part in _split(match[2] or "", spec):
+        key, equals, value = part.partition("=")
+        key = key.strip()
+        if not equals or not key.isidentifier():
+            raise InputError(f"cannot read {part!r} in {spec!r}: expected parameter=value")
+        if key in parameters:
+            raise InputError(f"{spec!r} gives {key!r} twice")
+        parameters[key] = _value(value.strip())
+    return match[1], parameters
+
+
+def singular(kind: str) -> str:
+    return {"strategies": "strategy"}.get(kind, kind[:-1])
+
+
+def caption(cls: type) -> str:
+    """The first line of a plug-in's docstring."""
+    return (inspect.getdoc(cls) or "").partition("\n")[0]
+
+
+def _split(text: str, spec: str) -> list[str]:
+    """At the commas that no inner bracket holds."""
+    parts, depth, start = [], 0, 0
+    for i, character in enumerate(text):
+        depth += (character == "[") - (character == "]")
+        if depth < 0:
+            break
+        if character == "," and depth == 0:
+            parts.append(text[start:i])
+            start = i + 1
+    if depth:
+        raise InputError(f"brackets do not match in {spec!r}")
+    parts.append(text[start:])
+    return [] if parts == [""] else parts
+
+
+def _value(text: str):
+    if text.lower() in ("true", "false", "none"):
+        return ast.literal_eval(text.capitalize())
+    for number in (int, float):
+        try:
+            return number(text)
+        except ValueError:
+            pass
+    return text
+
+
+def _known(name: str, known, what: str) -> str:
+    if name in known:
+        return name
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(sorted(known)) or 'none'}"
+    raise InputError(f"unknown {what} {name!r}; {hint}")
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def _line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]

@@ -1,0 +1,146 @@
+"""The nouns of the suite: frozen records with shape checks, nothing else.
+
+Arrays are NumPy, in row-major order. A *label map* is (H, W) uint8 of class ids, ``VOID`` where there is
+none. A *superpixel map* is (H, W) int32, 0 outside every superpixel. *Probabilities* are (C, H, W) float32.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+VOID = 255
+QUESTIONS = ("correction", "classification", "dominant", "multiclass")
+ACTIONS = ("confirm", "correct", "classify", "void", "give_up")
+
+
+class InputError(ValueError):
+    """What the user gave cannot be used. The message is one line; the command line exits with code 2."""
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """One row per superpixel of the pool. Columns are attributes: ``candidates.entropy_sum``.
+
+    Always there, each (n,): ``image`` int32 (index into the train split), ``superpixel`` int64 (id within the
+    image), ``row`` and ``column`` int32 (the representative pixel), ``label`` uint8 (current label there),
+    ``size`` int64 (pixels). The statistics that a strategy needs come beside them, each (n,) or (n, k);
+    `bench.kernels.COLUMNS` says what each one is.
+    """
+
+    columns: Mapping[str, np.ndarray]
+
+    def __post_init__(self):
+        base = ("image", "superpixel", "row", "column", "label", "size")
+        missing = [name for name in base if name not in self.columns]
+        if missing:
+            raise InputError(f"candidates need the columns {', '.join(base)}; missing: {', '.join(missing)}")
+        n = len(self.columns["image"])
+        for name, column in self.columns.items():
+            if len(column) != n:
+                raise InputError(f"column {name!r} has {len(column)} rows, the table has {n}")
+            if column.dtype.kind == "f" and not np.isfinite(column).all():
+                raise InputError(f"column {name!r} holds NaN or infinity; every statistic must be finite")
+
+    def __getattr__(self, name):
+        columns = object.__getattribute__(self, "columns")
+        if name in columns:
+            return columns[name]
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise InputError(f"the candidates have no statistic {name!r}; there are: {', '.join(columns)}")
+
+    def __len__(self):
+        return len(self.columns["image"])
+
+    def take(self, rows) -> "Candidates":
+        """The table of these rows, in this order."""
+        return Candidates({name: column[rows] for name, column in self.columns.items()})
+
+
+@dataclass(frozen=True)
+class Pool:
+    """All that a strategy may see. There is no truth in it.
+
+    ``asked`` (n,) bool marks rows asked in earlier rounds; ``ties`` (n,) float64 in [0, 1) is a seeded hash of
+    (image, superpixel) that stays the same in all rounds; ``answered`` (n,) int16 is the class an annotator gave
+    to an asked row, -1 elsewhere; ``spend`` is the cost so far, in the unit of the budget; ``round`` counts from 1.
+    """
+
+    candidates: Candidates
+    asked: np.ndarray
+    ties: np.ndarray
+    n_classes: int
+    answered: np.ndarray = field(repr=False)
+    round: int = 1
+    spend: float = 0.0
+
+    def __post_init__(self):
+        for name in ("asked", "ties", "answered"):
+            if getattr(self, name).shape != (len(self.candidates),):
+                raise InputError(f"{name} has shape {getattr(self, name).shape}, expected ({len(self.candidates)},)")
+
+
+@dataclass(frozen=True)
+class Query:
+    """Rows of the pool in the order in which to ask them, and the kind of question (one of `QUESTIONS`)."""
+
+    rows: np.ndarray
+    kind: str = "correction"
+
+    def __post_init__(self):
+        if self.kind not in QUESTIONS:
+            raise InputError(f"unknown question {self.kind!r}; there are: {', '.join(QUESTIONS)}")
+        if len(np.unique(self.rows)) != len(self.rows):
+            raise InputError("a query may ask each superpixel once; it has repeated rows")
+
+
+@dataclass(frozen=True)
+class Question:
+    """One row of a query, as an annotator is shown it.
+
+    ``row, column``: the representative pixel; ``label``: the current label there; ``labels`` (m,) uint8: the
+    current labels over the m pixels of the superpixel, in row-major order; ``number``: how many questions came
+    before it in this run; ``n_classes``: how many classes there are to choose from.
+    """
+
+    kind: str
+    image: int
+    superpixel: int
+    row: int
+    column: int
+    label: int
+    labels: np.ndarray
+    number: int
+    n_classes: int
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What an oracle may read, and nobody else: ``map`` (H, W) uint8 and the superpixel's flat ``pixels`` (m,)."""
+
+    map: np.ndarray
+    pixels: np.ndarray
+
+    @property
+    def region(self) -> np.ndarray:
+        """(m,) uint8: the true labels over the superpixel, in row-major order."""
+        return self.map.ravel()[self.pixels]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back for one question.
+
+    ``labels``: what to write over the superpixel: () leaves it as it is, (c,) writes c (or ``VOID``); a multiclass
+    answer names every class present. ``actions``: what annotators did, in order, each one of `ACTIONS`, from which
+    any cost model prices the answer later.
+    """
+
+    labels: tuple[int, ...]
+    actions: tuple[str, ...]
+
+    def __post_init__(self):
+        unknown = [a for a in self.actions if a not in ACTIONS]
+        if unknown or not self.actions:
+            raise InputError(f"an answer logs at least one action of {', '.join(ACTIONS)}; got {self.actions}")
