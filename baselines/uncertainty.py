@@ -1,0 +1,36 @@
+"""How unsure the model is, whatever the current label says."""
+
+from bench.acquisition import Strategy
+
+
+class Entropy(Strategy):
+    """Entropy: mean over the superpixel of -Σ p ln p."""
+
+    needs = ("entropy_sum",)
+    source = "Shannon, 1948; for superpixels: Siddiqui et al. (ViewAL), CVPR 2020"
+
+    def score(self, pool):
+        c = pool.candidates
+        return c.entropy_sum / c.size
+
+
+class Confidence(Strategy):
+    """Least confidence: mean over the superpixel of 1 - max p."""
+
+    needs = ("top1_sum",)
+    source = "Lewis and Gale, SIGIR 1994; for superpixels: Wu et al. (ReDAL), ICCV 2021"
+
+    def score(self, pool):
+        c = pool.candidates
+        return 1 - c.top1_sum / c.size
+
+
+class Margin(Strategy):
+    """Margin: mean over the superpixel of 1 - (best - second best)."""
+
+    needs = ("top1_sum", "top2_sum")
+    source = "Scheffer et al., IDA 2001; for superpixels: Wu et al. (ReDAL), ICCV 2021"
+
+    def score(self, pool):
+        c = pool.candidates
+        return 1 - (c.top1_sum - c.top2_sum) / c.size
