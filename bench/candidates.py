@@ -1,0 +1,92 @@
+"""Predictions, labels and superpixels to `Candidates`: one row per superpixel of the pool, image by image."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+
+from bench import store
+from bench.types import Candidates, InputError
+
+Maps = Callable[[int], np.ndarray]
+
+
+def gather(tables: Iterable[dict[str, np.ndarray]]) -> Candidates:
+    """The tables of images 0, 1, ... as one; ``image`` is added."""
+    tables = list(tables)
+    lengths = [len(t["superpixel"]) for t in tables]
+    if not sum(lengths):
+        raise InputError("the pool has no superpixel to ask about: every superpixel map is empty")
+    columns = {name: np.concatenate([t[name] for t in tables]) for name in tables[0]}
+    return Candidates({"image": np.repeat(np.arange(len(tables), dtype=np.int32), lengths), **columns})
+
+
+def geometry(labels: np.ndarray, superpixels: np.ndarray) -> dict[str, np.ndarray]:
+    """The columns that need no model: ids, sizes, and as representative pixel the one nearest the centre of mass (tie: first)."""
+    flat = superpixels.ravel()
+    inside = np.flatnonzero(flat)
+    ids, index, size = np.unique(flat[inside], return_inverse=True, return_counts=True)
+    row, column = np.divmod(inside, superpixels.shape[1])
+    distance = sum((axis - (np.bincount(index, axis) / size)[index]) ** 2 for axis in (row, column))
+    nearest = np.lexsort((inside, distance, index))[np.r_[0, np.cumsum(size)[:-1]].astype(int)] if len(ids) else []
+    return _base(ids, size, row[nearest], column[nearest], labels)
+
+
+def from_scores(path: Path, names: tuple[str, ...], labels: Maps, superpixels: Maps) -> Candidates:
+    """Statistics from a CSV with the columns image, superpixel, row, column and one per statistic.
+
+    Raises InputError unless it has exactly one finite row for each superpixel of the pool, with a pixel of that superpixel.
+    """
+    frame = store.read_csv(path, ("image", "superpixel", "row", "column"), dtype={"image": str})
+    statistics = [c for c in frame.columns if c not in ("image", "superpixel", "row", "column")]
+    numbers = frame.columns.drop("image")
+    for column in numbers:
+        if frame[column].dtype.kind not in "iuf" or not np.isfinite(frame[column]).all():
+            bad = ~np.isfinite(frame[column]) if frame[column].dtype.kind in "iuf" else frame[column].notna()
+            raise InputError(f"{path}, line {bad.idxmax() + 2}: column {column!r} must hold finite numbers, got {frame[column][bad.idxmax()]}")
+    frame = frame.astype({c: np.int64 for c in ("superpixel", "row", "column")})
+    unknown = set(frame.image) - set(names)
+    if unknown:
+        raise InputError(f"{path}: image {min(unknown)!r} is not in the train split")
+    groups = dict(iter(frame.sort_values("superpixel", kind="stable").groupby("image", sort=False)))
+    tables = []
+    for i, name in enumerate(names):
+        current, regions = labels(i), superpixels(i)
+        ids, size = _ids(regions)
+        rows = groups.get(name, frame[:0])
+        if not np.array_equal(rows.superpixel, ids):
+            raise InputError(
+                f"{path}: image {name!r} has superpixels {_some(ids)}, the file has rows for {_some(rows.superpixel)}: one row each is needed"
+            )
+        row, column = rows.row.to_numpy(), rows.column.to_numpy()
+        height, width = regions.shape
+        inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+        if not inside.all() or not np.array_equal(regions[row, column], ids):
+            raise InputError(f"{path}: image {name!r} has a representative pixel outside its superpixel")
+        tables.append(_base(ids, size, row, column, current) | {s: rows[s].to_numpy() for s in statistics})
+    return gather(tables)
+
+
+def _base(ids, size, row, column, labels) -> dict[str, np.ndarray]:
+    return {
+        "superpixel": np.asarray(ids, np.int64),
+        "size": np.asarray(size, np.int64),
+        "row": np.asarray(row, np.int32),
+        "column": np.asarray(column, np.int32),
+        "label": labels[np.asarray(row, int), np.asarray(column, int)].astype(np.uint8),
+    }
+
+
+def _ids(superpixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Ids above 0, ascending, and their sizes in pixels."""
+    if superpixels.max(initial=0) < superpixels.size:  # counting beats sorting where the ids are dense
+        counts = np.bincount(superpixels.ravel())
+        ids = np.flatnonzero(counts[1:]) + 1
+        return ids, counts[ids]
+    ids, counts = np.unique(superpixels, return_counts=True)
+    return ids[ids > 0], counts[ids > 0]
+
+
+def _some(ids) -> str:
+    ids = [str(i) for i in ids]
+    return ", ".join(ids[:4]) + (f", ... ({len(ids)})" if len(ids) > 4 else "") or "none"

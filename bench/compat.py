@@ -1,0 +1,55 @@
+"""Makes mmsegmentation run on mmcv-lite and on a CPU-only torch. Import it before mmseg; it changes only what is broken.
+
+mmseg imports `mmcv.ops`, whose compiled part mmcv-lite does not ship; the operators raise when called, not when
+imported. torchvision's compiled part does not load beside a CPU-only torch; its Python part needs the operators declared.
+"""
+
+import importlib.machinery
+import importlib.util
+import sys
+import types
+
+import torch
+
+
+def install() -> None:
+    """Put both stand-ins in place where they are needed. Calling it again changes nothing."""
+    if importlib.util.find_spec("mmcv._ext") is None and "mmcv._ext" not in sys.modules:
+        sys.modules["mmcv._ext"] = _AbsentOperators("mmcv._ext")
+    if "torchvision" not in sys.modules and not _torchvision_loads():
+        library = torch.library.Library("torchvision", "DEF")
+        library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        _LIBRARIES.append(library)  # an operator lives as long as its library
+
+
+_LIBRARIES: list = []
+
+
+class _AbsentOperators(types.ModuleType):
+    """A module whose every attribute is a function that says what is missing."""
+
+    def __init__(self, name):
+        super().__init__(name)
+        self.__spec__ = importlib.machinery.ModuleSpec(name, None)
+
+    def __getattr__(self, operator):
+        if operator.startswith("__"):
+            raise AttributeError(operator)
+
+        def absent(*args, **kwargs):
+            raise RuntimeError(f"the operator {operator!r} needs full mmcv; this is mmcv-lite")
+
+        return absent
+
+
+def _torchvision_loads() -> bool:
+    spec = importlib.util.find_spec("torchvision")
+    extension = importlib.machinery.PathFinder.find_spec("_C", list(spec.submodule_search_locations)) if spec else None
+    if extension is None:
+        return False
+    try:
+        torch.ops.load_library(extension.origin)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,59 @@
+"""Confusion matrices and what is read off them: mIoU, accuracy, harm, area under the budget curve."""
+
+import numpy as np
+
+from bench.types import VOID, InputError
+
+
+def confusion(truth: np.ndarray, labels: np.ndarray, n_classes: int) -> np.ndarray:
+    """(C, C + 1) int64 pixel counts, row = true class, column = label, the last column for ``VOID``. Void truth is left out.
+
+    ``truth`` and ``labels`` are uint8 of one shape. Raises InputError for other shapes and for ids out of range.
+    """
+    if truth.shape != labels.shape:
+        raise InputError(f"truth is {truth.shape}, labels are {labels.shape}: they must have one shape")
+    counts = np.bincount((truth.ravel().astype(np.intp) << 8) | labels.ravel(), minlength=1 << 16).reshape(256, 256)
+    used = np.r_[np.arange(n_classes), VOID]
+    for name, marginal in (("truth", counts.sum(1)), ("labels", counts.sum(0))):
+        extra = np.setdiff1d(np.flatnonzero(marginal), used)
+        if len(extra):
+            raise InputError(f"{name}: class id {extra[0]} is out of range; ids are 0 to {n_classes - 1}, or {VOID} for void")
+    return counts[:n_classes][:, used]
+
+
+def iou(matrix: np.ndarray, void_counts: bool = True) -> np.ndarray:
+    """(C,) float64 in [0, 1]: intersection over union by class, NaN for a class absent from truth and labels.
+
+    ``void_counts``: a pixel labelled ``VOID`` is in its true class's union (else it is left out: the released code's rule).
+    """
+    n_classes = len(matrix)
+    used = matrix if void_counts else matrix[:, :n_classes]
+    hit = np.diag(matrix)
+    union = used.sum(1) + matrix[:, :n_classes].sum(0) - hit
+    return np.divide(hit, union, out=np.full(n_classes, np.nan), where=union > 0)
+
+
+def miou(matrix: np.ndarray, void_counts: bool = True) -> float:
+    """Mean of `iou` over the classes present; 0 when there is none."""
+    values = iou(matrix, void_counts)
+    return float(np.nanmean(values)) if np.isfinite(values).any() else 0.0
+
+
+def accuracy(matrix: np.ndarray) -> float:
+    """Share of non-void truth pixels whose label is right; a ``VOID`` label is wrong. 0 for an empty matrix."""
+    return float(np.trace(matrix) / max(matrix.sum(), 1))
+
+
+def harm(truth: np.ndarray, before: np.ndarray, after: np.ndarray) -> tuple[int, int, int]:
+    """Pixels (corrected: wrong to right, harmed: right to wrong, rewronged: wrong to another wrong). Void truth is left out."""
+    known = truth != VOID
+    was, now = before == truth, after == truth
+    changed = known & (before != after)
+    return int((changed & now).sum()), int((changed & was).sum()), int((changed & ~was & ~now).sum())
+
+
+def area_under_curve(cost: np.ndarray, value: np.ndarray) -> float:
+    """Trapezoid area of ``value`` over increasing ``cost``, divided by the span of cost: a mean height. NaN without a span."""
+    cost, value = np.asarray(cost, float), np.asarray(value, float)
+    span = cost[-1] - cost[0] if len(cost) else 0
+    return float(np.trapezoid(value, cost) / span) if span > 0 else float("nan")

@@ -1,0 +1,28 @@
+"""A small network from scratch: seconds a fit on one CPU core."""
+
+input_size = None
+batch_size = 8
+crop_size = (96, 96)
+max_iters = 200
+norm_cfg = dict(type="BN")
+model = dict(
+    type="EncoderDecoder",
+    data_preprocessor=dict(
+        type="SegDataPreProcessor", mean=[127.5] * 3, std=[64.0] * 3, bgr_to_rgb=False, size=crop_size, pad_val=0, seg_pad_val=255
+    ),
+    backbone=dict(type="FastSCNN", norm_cfg=norm_cfg),
+    decode_head=dict(
+        type="DepthwiseSeparableFCNHead",
+        in_channels=128,
+        channels=128,
+        concat_input=False,
+        num_classes=2,
+        in_index=-1,
+        norm_cfg=norm_cfg,
+        align_corners=False,
+        loss_decode=dict(type="CrossEntropyLoss"),
+    ),
+)
+train_pipeline = [dict(type="RandomFlip", prob=0.5), dict(type="PackSegInputs")]
+optim_wrapper = dict(type="OptimWrapper", optimizer=dict(type="AdamW", lr=1e-2, weight_decay=1e-4))
+param_scheduler = [dict(type="PolyLR", power=0.9, eta_min=1e-5, begin=0, by_epoch=False)]

@@ -1,0 +1,133 @@
+"""What a run leaves on disk. Every file is written whole or not at all; a folder of another protocol is refused.
+
+A file is first written beside its place and then moved over it, so a reader, a crash or a full disk never sees half of one.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import platform
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+import pandas as pd
+
+from bench.types import InputError
+
+TIMINGS = ["fit_s", "predict_s", "acquire_s", "answer_s", "correct_s"]
+PACKAGES = ("alc-bench", "torch", "mmsegmentation", "mmengine", "mmcv-lite", "numpy")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside ``path`` that takes its place when the block ends well, and vanishes when it does not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    try:
+        yield Path(name)
+        os.replace(name, path)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def write_json(path: Path, value) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")
+
+
+def write_csv(path: Path, rows: list[dict] | pd.DataFrame, columns: list[str] | None = None) -> None:
+    """Floats are written so that they read back exactly; timings to the millisecond."""
+    frame = pd.DataFrame(rows, columns=columns)
+    for column in frame.columns.intersection(TIMINGS):
+        frame[column] = frame[column].round(3)
+    with replacing(path) as temporary:
+        frame.to_csv(temporary, index=False)
+
+
+def read_json(path: Path):
+    """Raises InputError for a missing or broken file."""
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file; is this the folder of a run?") from error
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InputError(f"{path}: not readable as JSON: {error}") from error
+
+
+def read_csv(path: Path, columns: tuple[str, ...], **options) -> pd.DataFrame:
+    """Raises InputError for a missing or broken file and for a missing one of ``columns``."""
+    try:
+        frame = pd.read_csv(path, **options)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file") from error
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        raise InputError(f"{path}: not readable as CSV: {str(error).splitlines()[0]}") from error
+    missing = [c for c in columns if c not in frame.columns]
+    if missing:
+        raise InputError(f"{path}: missing columns: {', '.join(missing)}; expected {', '.join(columns)}")
+    return frame
+
+
+def digest(value) -> str:
+    """32 hex digits of a JSON-able value: equal settings, equal digest."""
+    return hashlib.blake2b(json.dumps(value, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    try:
+        return hashlib.blake2b(Path(path).read_bytes(), digest_size=16).hexdigest()
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from error
+
+
+def environment() -> dict:
+    """Versions and hardware, for the record; they are no part of a protocol."""
+    versions = {name: version(name) for name in PACKAGES}
+    return {"versions": versions, "python": platform.python_version(), "machine": platform.machine(), "cores": os.cpu_count()}
+
+
+def slug(*names: str) -> str:
+    """A folder name: letters, digits and . - _ of the names, joined by two underscores, told apart by a hash where that drops anything."""
+    plain = "__".join(re.sub(r"[^\w.+-]+", "-", name).strip("-") for name in names)
+    return plain if plain == "__".join(names) else f"{plain}-{digest(names)[:6]}"
+
+
+@contextmanager
+def claimed(out: Path, protocol: dict, record: dict) -> Iterator[None]:
+    """Hold the run folder ``out`` for one process and one protocol.
+
+    Raises InputError when another run holds it (the lock dies with its owner), when it holds files that are no run, or
+    one of another protocol: the message names the settings that differ.
+    """
+    spec = out / "spec.json"
+    try:
+        if out.exists() and not spec.exists() and any(p.name != ".lock" for p in out.iterdir()):
+            raise InputError(f"{out} holds files but no run (no spec.json); choose another --out")
+        out.mkdir(parents=True, exist_ok=True)
+        lock = open(out / ".lock", "w")  # noqa: SIM115  held until the run ends
+    except OSError as error:
+        raise InputError(f"--out {out}: {error.strerror}") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise InputError(f"{out} is in use by another run; wait for it or choose another --out") from error
+        if spec.exists():
+            found = read_json(spec).get("protocol", {})
+            differing = [k for k in sorted(found.keys() | protocol) if found.get(k) != protocol.get(k)]
+            if differing:
+                changes = "; ".join(f"{k}: {_short(found.get(k))} there, {_short(protocol.get(k))} now" for k in differing)
+                raise InputError(f"{out} is a run of another protocol ({changes}); choose another --out")
+        write_json(spec, {"protocol": protocol, "protocol_hash": digest(protocol), **record})
+        yield
+
+
+def _short(value) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,255 @@
+"""Training and prediction. The only file that imports mmseg; it sees images and label maps, never the truth by name.
+
+A preset is an mmengine config file in ``bench/presets``: ``model``, ``optim_wrapper``, ``param_scheduler``, ``max_iters``,
+``train_pipeline``, ``batch_size`` and ``input_size``, the (height, width) that the network sees, or None for the image's own.
+"""
+
+import importlib.resources
+import logging
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from bench import compat, seeds
+from bench.types import InputError
+
+PRESETS = Path(str(importlib.resources.files("bench"))) / "presets"
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One image: ``logits`` (C, h, w) on the model's device and, when asked for, ``features`` (D, h, w): what the
+    decode head's last layer sees, and ``passes`` (T, C, h, w): the logits of T seeded dropout passes of the head."""
+
+    logits: torch.Tensor
+    features: torch.Tensor | None = None
+    passes: torch.Tensor | None = None
+
+
+class Trainer:
+    """One preset on one device. ``config`` is the whole mmengine config, overrides applied.
+
+    ``preset``: a name in ``bench/presets`` (``NAME-DATASET.py`` goes before ``NAME.py``) or a path; ``options``: values
+    by dotted key, as mmengine's ``--cfg-options``. Raises InputError for an unknown preset, key or device.
+    """
+
+    def __init__(self, preset: str, dataset: str, n_classes: int, device: str = "auto", options: dict | None = None):
+        compat.install()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            from mmengine.config import Config
+        config = Config.fromfile(str(preset_file(preset, dataset)))
+        for key, value in (options or {}).items():
+            _override(config, key, value)
+        for head in ("decode_head", "auxiliary_head"):
+            for part in [config.model[head]] if isinstance(config.model.get(head), dict) else config.model.get(head) or []:
+                part.num_classes = n_classes
+        self.config = config
+        self.device = _device(device)
+
+    def fit(
+        self,
+        samples: Sequence[tuple[np.ndarray, np.ndarray]],
+        seed: int,
+        log_dir: Path,
+        start: torch.nn.Module | None = None,
+        on_step: Callable[[int], None] = lambda n: None,
+    ) -> torch.nn.Module:
+        """Train on (image (H, W, 3) uint8 RGB, labels (H, W) uint8) pairs; ``VOID`` pixels carry no loss.
+
+        Cold start from the preset's initial weights, or warm from ``start``. The last iteration's weights are returned:
+        no validation image is looked at. mmengine's log goes to ``log_dir``; ``on_step(n)`` hears of every iteration.
+        """
+        from mmengine.hooks import Hook
+        from mmengine.runner import Runner
+
+        class Progress(Hook):
+            def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+                on_step(1)
+
+        torch.manual_seed(seeds.integer(seed, "weights") % 2**63)
+        model = self.build()
+        if start is not None:
+            model.load_state_dict(start.state_dict())
+            model._is_init = True  # the runner initialises what is not
+        runner = Runner(
+            model=model,
+            work_dir=str(log_dir),
+            train_dataloader=self._loader(samples, seed),
+            train_cfg=dict(type="IterBasedTrainLoop", max_iters=self.n_steps, val_interval=self.n_steps + 1),
+            optim_wrapper=self.config.optim_wrapper,
+            param_scheduler=[dict(end=self.n_steps, **s) for s in self.config.param_scheduler],
+            default_hooks=dict(checkpoint=None, sampler_seed=None, timer=dict(type="IterTimerHook")),
+            custom_hooks=[Progress()],
+            env_cfg=dict(cudnn_benchmark=False, mp_cfg=dict(mp_start_method="fork")),
+            log_processor=dict(by_epoch=False),
+            visualizer=dict(type="Visualizer", vis_backends=[], name=f"visualizer-{time.monotonic_ns()}"),
+            randomness=dict(seed=seeds.integer(seed, "torch") % 2**31),
+            experiment_name=f"fit-{time.monotonic_ns()}",  # two runners of one second would share a message hub
+            default_scope="mmseg",
+            log_level="ERROR",
+        )
+        for handler in runner.logger.handlers:
+            if isinstance(handler, logging.FileHandler):
+                handler.setLevel(logging.INFO)
+        runner.logger.setLevel(logging.INFO)
+        try:
+            runner.train()
+        finally:
+            for handler in list(runner.logger.handlers):
+                runner.logger.removeHandler(handler)
+                handler.close()
+        return model.eval()
+
+    def build(self) -> torch.nn.Module:
+        """The preset's network on the device; its weights are not the initial ones before `fit` or `load`."""
+        for name in ("mmseg", "mmengine", "mmcv"):
+            warnings.filterwarnings("ignore", module=name)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import mmseg.models  # noqa: F401  registers the models
+            from mmengine.registry import init_default_scope
+            from mmseg.registry import MODELS
+        init_default_scope("mmseg")
+        return MODELS.build(self.config.model).to(self.device)
+
+    @torch.no_grad()
+    def predict(
+        self, model: torch.nn.Module, images: Iterable[np.ndarray], features: bool = False, passes: int = 0, seed: int = 0
+    ) -> Iterator[Prediction]:
+        """A `Prediction` for each (H, W, 3) uint8 RGB image, in order. Only one batch of them is held at a time."""
+        model.eval()
+        seen = []
+        hook = model.decode_head.conv_seg.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+        dice = torch.Generator(self.device).manual_seed(seeds.integer(seed, "passes") % 2**63)
+        try:
+            for batch in _batches((self._resize(image) for image in images), self.config.batch_size):
+                x = model.data_preprocessor(dict(inputs=batch), training=False)["inputs"].to(self.device)
+                logits = model.decode_head.forward(model.extract_feat(x)).float()
+                last = seen[-1].float()
+                seen.clear()
+                rate = self.config.get("pass_dropout", 0.5)
+                drawn = [_dropout(last, rate, dice) for _ in range(passes)]
+                votes = torch.stack([model.decode_head.conv_seg(d) for d in drawn], 1).float() if drawn else None
+                seen.clear()
+                for i in range(len(batch)):
+                    yield Prediction(logits[i], last[i] if features else None, votes[i] if drawn else None)
+        finally:
+            hook.remove()
+
+    @property
+    def align_corners(self) -> bool:
+        """How this model's logits are meant to be upsampled (`torch.nn.functional.interpolate`)."""
+        return bool(self.config.model.decode_head.get("align_corners", False))
+
+    @property
+    def n_steps(self) -> int:
+        """Training iterations of one fit."""
+        return self.config.max_iters
+
+    def save(self, model: torch.nn.Module, path: Path) -> None:
+        torch.save(model.state_dict(), path)
+
+    def load(self, path: Path) -> torch.nn.Module:
+        model = self.build()
+        model.load_state_dict(torch.load(path, map_location=self.device, weights_only=True))
+        return model.eval()
+
+    def _resize(self, image: np.ndarray) -> torch.Tensor:
+        size = self.config.get("input_size")
+        if size is not None and image.shape[:2] != tuple(size):
+            image = cv2.resize(image, tuple(size)[::-1], interpolation=cv2.INTER_LINEAR)
+        return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+
+    def _loader(self, samples, seed):
+        from mmcv.transforms import Compose
+        from mmengine.dataset import InfiniteSampler, pseudo_collate
+        from mmseg.datasets import transforms  # noqa: F401  registers the transforms
+
+        dataset = _Samples(samples, Compose(self.config.train_pipeline), self.config.get("input_size"))
+        return torch.utils.data.DataLoader(
+            dataset,
+            batch_size=self.config.batch_size,
+            sampler=InfiniteSampler(dataset, shuffle=True, seed=seeds.integer(seed, "order") % 2**31),
+            num_workers=self.config.get("num_workers", 0),
+            collate_fn=pseudo_collate,
+            drop_last=True,
+        )
+
+
+class _Samples(torch.utils.data.Dataset):
+    """Pairs of image and labels as mmseg's transforms want them."""
+
+    def __init__(self, samples, pipeline, input_size):
+        self.samples, self.pipeline, self.input_size = samples, pipeline, input_size
+
+    def __len__(self):
+        return len(self.samples)
+
+    def __getitem__(self, index):
+        image, labels = self.samples[index]
+        if self.input_size is not None and labels.shape != tuple(self.input_size):
+            width_height = tuple(self.input_size)[::-1]
+            image = cv2.resize(image, width_height, interpolation=cv2.INTER_LINEAR)
+            labels = cv2.resize(labels, width_height, interpolation=cv2.INTER_NEAREST)
+        shape = labels.shape
+        return self.pipeline(
+            dict(img=image, gt_seg_map=labels, seg_fields=["gt_seg_map"], img_shape=shape, ori_shape=shape, img_path="")
+        )
+
+
+def preset_file(preset: str, dataset: str) -> Path:
+    """The config file of a preset: a path, or ``NAME-DATASET.py`` before ``NAME.py`` in ``bench/presets``."""
+    for path in (PRESETS / f"{preset}-{dataset}.py", PRESETS / f"{preset}.py", Path(preset)):
+        if path.is_file() and path.suffix == ".py":
+            return path
+    known = sorted({p.stem.partition("-")[0] for p in PRESETS.glob("[a-z]*.py")})
+    raise InputError(f"unknown preset {preset!r}; there are: {', '.join(known)}, or the path of an mmengine config file")
+
+
+def _override(config, key: str, value) -> None:
+    *parents, last = key.split(".")
+    node = config._cfg_dict
+    for name in parents:
+        node = node.get(name) if isinstance(node, dict) else None
+    if not isinstance(node, dict) or last not in node:
+        raise InputError(f"--cfg-options: the preset has no {key!r}")
+    node[last] = value
+
+
+def _device(device: str) -> torch.device:
+    import mmengine.device.utils
+
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        chosen = torch.device(device)
+        torch.empty(0, device=chosen)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"--device {device}: {str(error).splitlines()[0]}") from error
+    mmengine.device.utils.DEVICE = chosen.type  # where mmengine's runner moves the model
+    return chosen
+
+
+def _batches(tensors: Iterator[torch.Tensor], size: int) -> Iterator[list[torch.Tensor]]:
+    """Runs of at most ``size`` tensors of one shape."""
+    batch = []
+    for tensor in tensors:
+        if batch and (len(batch) == size or tensor.shape != batch[0].shape):
+            yield batch
+            batch = []
+        batch.append(tensor)
+    if batch:
+        yield batch
+
+
+def _dropout(x: torch.Tensor, rate: float, dice: torch.Generator) -> torch.Tensor:
+    keep = torch.rand(x.shape[:2], generator=dice, device=x.device) >= rate
+    return x * (keep[..., None, None] / (1 - rate))
+
