@@ -1,0 +1,68 @@
+"""Cityscapes (Cordts et al., 2016): urban streets, in its own layout."""
+
+from pathlib import Path
+
+import numpy as np
+
+from bench.datasets import Tree, class_ids, read_png
+from bench.types import VOID, InputError
+
+# The 19 evaluated classes: label id in the *_labelIds files, and colour.
+CLASSES = {
+    "road": (7, (128, 64, 128)),
+    "sidewalk": (8, (244, 35, 232)),
+    "building": (11, (70, 70, 70)),
+    "wall": (12, (102, 102, 156)),
+    "fence": (13, (190, 153, 153)),
+    "pole": (17, (153, 153, 153)),
+    "traffic light": (19, (250, 170, 30)),
+    "traffic sign": (20, (220, 220, 0)),
+    "vegetation": (21, (107, 142, 35)),
+    "terrain": (22, (152, 251, 152)),
+    "sky": (23, (70, 130, 180)),
+    "person": (24, (220, 20, 60)),
+    "rider": (25, (255, 0, 0)),
+    "car": (26, (0, 0, 142)),
+    "truck": (27, (0, 0, 70)),
+    "bus": (28, (0, 60, 100)),
+    "train": (31, (0, 80, 100)),
+    "motorcycle": (32, (0, 0, 230)),
+    "bicycle": (33, (119, 11, 32)),
+}
+N_LABEL_IDS = 34
+
+
+class Cityscapes(Tree):
+    """Cityscapes, fine annotations, 19 classes; everything else is void.
+
+    ``root`` holds leftImg8bit/{train,val}/<city> and gtFine/{train,val}/<city>. Truth is *_gtFine_labelTrainIds.png
+    where it is there, else *_gtFine_labelIds.png, converted.
+    """
+
+    classes = tuple(CLASSES)
+    palette = np.array([colour for _, colour in CLASSES.values()], np.uint8)
+    background = VOID
+
+    def names(self, split: str) -> tuple[str, ...]:
+        found = (self.root / "gtFine" / split).glob("*/*_gtFine_label*Ids.png")
+        names = sorted({path.name.partition("_gtFine_")[0] for path in found if "instance" not in path.name})
+        if not names:
+            raise InputError(
+                f"{self.root}: no gtFine/{split}/<city>/*_gtFine_labelIds.png; set --data-root to its parent"
+            )
+        return tuple(names)
+
+    def paths(self, split: str, name: str) -> tuple[Path, Path]:
+        city = name.rsplit("_", 2)[0]
+        truth = self.root / "gtFine" / split / city / f"{name}_gtFine_labelTrainIds.png"
+        if not truth.is_file():
+            truth = truth.with_name(f"{name}_gtFine_labelIds.png")
+        return self.root / "leftImg8bit" / split / city / f"{name}_leftImg8bit.png", truth
+
+    def truth(self, split: str, name: str) -> np.ndarray:
+        path = self.paths(split, name)[1]
+        if path.name.endswith("TrainIds.png"):
+            return super().truth(split, name)
+        to_train = np.full(256, VOID, np.uint8)
+        to_train[[label_id for label_id, _ in CLASSES.values()]] = np.arange(len(CLASSES))
+        return to_train[class_ids(read_png(path), N_LABEL_IDS, path)]

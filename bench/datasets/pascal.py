@@ -1,0 +1,42 @@
+"""PASCAL VOC 2012 segmentation (Everingham et al., 2015), in the layout of VOCdevkit."""
+
+from pathlib import Path
+
+import numpy as np
+
+from bench.datasets import Tree, read_list
+from bench.types import InputError
+
+
+def _colours(n: int) -> np.ndarray:
+    """The development kit's colour map: bits 0, 3, 6 of the id are the highest bits of red, and so on."""
+    ids = np.arange(n)[:, None]
+    return sum(((ids >> (3 * bit + np.arange(3))) & 1) << (7 - bit) for bit in range(8)).astype(np.uint8)
+
+
+class Pascal(Tree):
+    """PASCAL VOC 2012: 20 object classes and background, 255 along the outlines.
+
+    ``root``: VOCdevkit, or its VOC2012. Splits are ImageSets/Segmentation/{train,val}.txt; truth is in
+    SegmentationClass. Label-only runs need neither JPEGImages nor val.txt.
+    """
+
+    classes = tuple(
+        "background aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike person "
+        "pottedplant sheep sofa train tvmonitor".split()
+    )
+    palette = _colours(21)
+    background = 0
+
+    def __init__(self, root: str | Path | None = None):
+        super().__init__(root)
+        if (self.root / "VOC2012").is_dir():
+            self.root = self.root / "VOC2012"
+        if not (self.root / "SegmentationClass").is_dir():
+            raise InputError(f"{self.root}: no SegmentationClass; --data-root must be VOCdevkit or VOCdevkit/VOC2012")
+
+    def names(self, split: str) -> tuple[str, ...]:
+        return read_list(self.root / "ImageSets" / "Segmentation" / f"{split}.txt")
+
+    def paths(self, split: str, name: str) -> tuple[Path, Path]:
+        return self.root / "JPEGImages" / f"{name}.jpg", self.root / "SegmentationClass" / f"{name}.png"
