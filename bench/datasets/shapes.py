@@ -89,8 +89,8 @@ def _paint(rng: np.random.Generator, side: int) -> tuple[np.ndarray, np.ndarray,
 
     kinds = list(CLASSES.values())
     often = np.array([kind[2] for kind in kinds])
-    n_objects = 1 + rng.poisson(2.2)
-    radii = np.sort(np.clip(rng.lognormal(np.log(0.155), 0.45, n_objects), 0.06, 0.32))[::-1]
+    n_objects = 1 + rng.poisson(2.3)
+    radii = np.sort(np.clip(rng.lognormal(np.log(0.165), 0.5, n_objects), 0.06, 0.36))[::-1]
     for number, radius in enumerate(radii, 1):
         which = rng.choice(len(kinds), p=often / often.sum())
         colour, corners, _, (across, along, rings) = kinds[which]

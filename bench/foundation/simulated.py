@@ -1,0 +1,145 @@
+"""Pseudo labels as a detector with a mask model makes them, simulated from the truth."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from scipy.ndimage import distance_transform_edt
+
+from bench import seeds
+from bench.datasets import Dataset
+from bench.foundation import Foundation, TrainAndPredict
+from bench.types import VOID, InputError
+
+
+class Simulated(Foundation):
+    """Masks of the true objects, redrawn, merged, missed or misnamed, and masks of what is no object.
+
+    An object is missed with probability ``miss``, else its mask swallows its nearest neighbour with probability
+    ``merge`` and gets an outline that is moved by ``jitter`` (standard deviation) and inwards by ``erode``, both in
+    units of the square root of its area. Its class is drawn from ``confusion`` (n_classes, n_classes), P(label | true
+    class); by default it is right but for ``flip``, and three wrong ones of four are among the class's twins, where
+    there are any. ``extra`` false masks an image (mean; geometric) lie anywhere, inside one object or the background;
+    their area is log-normal: median ``extra_area`` (share of the image), standard deviation of the logarithm
+    ``extra_spread``. Their classes are uniform over the foreground.
+
+    Smaller masks are painted over larger ones; a superpixel's id is its mask's index + 1, so covered masks leave gaps.
+    The rest of the image is background. Defaults resemble the PASCAL files of Kim et al., ICML 2024, in superpixels
+    an image, share of wrong ones and covered area.
+    """
+
+    leaky = True
+
+    def __init__(
+        self,
+        miss: float = 0.05,
+        flip: float = 0.25,
+        merge: float = 0.05,
+        jitter: float = 0.04,
+        erode: float = -0.01,
+        extra: float = 4.6,
+        extra_area: float = 0.006,
+        extra_spread: float = 2.2,
+        confusion=None,
+        seed: int = 0,
+    ):
+        for name, rate in (("miss", miss), ("flip", flip), ("merge", merge)):
+            if not 0 <= rate <= 1:
+                raise InputError(f"simulated: {name} is a probability, expected 0 to 1, got {rate}")
+        for name, amount in (("jitter", jitter), ("extra", extra), ("extra_spread", extra_spread)):
+            if not amount >= 0:
+                raise InputError(f"simulated: {name} must be 0 or more, got {amount}")
+        if not 0 < extra_area <= 1:
+            raise InputError(f"simulated: extra_area is a share of the image, expected above 0 to 1, got {extra_area}")
+        self.miss, self.flip, self.merge, self.jitter, self.erode = miss, flip, merge, jitter, erode
+        self.extra, self.extra_area, self.extra_spread, self.seed = extra, extra_area, extra_spread, seed
+        self.confusion = None if confusion is None else tuple(map(tuple, confusion))
+
+    def generate(
+        self, dataset: Dataset, train_and_predict: TrainAndPredict | None = None
+    ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+        confusion = self._confusion(dataset)
+        foreground = [c for c in range(len(dataset.classes)) if c != dataset.background]
+        for name in dataset.names("train"):
+            rng = seeds.generator(self.seed, "simulated", name)
+            truth, objects = dataset.truth("train", name), dataset.objects("train", name)
+            masks, labels = [], []
+            for mask, true_class in self._found(truth, objects, rng):
+                masks.append(mask)
+                labels.append(rng.choice(len(confusion), p=confusion[true_class]))
+            for _ in range(rng.geometric(1 / (1 + self.extra)) - 1):
+                masks.append(self._false(objects, rng))
+                labels.append(rng.choice(foreground))
+            yield name, *_paint(masks, labels, truth.shape, dataset.background)
+
+    def _confusion(self, dataset):
+        n = len(dataset.classes)
+        if self.confusion is not None:
+            matrix = np.array(self.confusion, float)
+            if matrix.shape != (n, n) or (matrix < 0).any() or not np.allclose(matrix.sum(1), 1):
+                raise InputError(f"simulated: confusion must be {n} × {n} probabilities with rows that sum to 1")
+            return matrix
+        foreground = np.arange(n) != dataset.background
+        matrix = np.zeros((n, n))
+        for c in range(n):
+            others = foreground & (np.arange(n) != c)
+            twins = [b if a == c else a for a, b in dataset.twins if c in (a, b)]
+            if others.any():
+                matrix[c, others] = self.flip * (0.25 if twins else 1) / others.sum()
+            if twins:
+                matrix[c, twins] += self.flip * 0.75 / len(twins)
+            matrix[c, c] = 1 - matrix[c].sum()
+        return matrix
+
+    def _found(self, truth, objects, rng):
+        """(mask (H, W) bool, true class) of each object that is detected."""
+        ids, first, areas = np.unique(objects, return_index=True, return_counts=True)
+        rows, columns = np.unravel_index(first, objects.shape)
+        for k in np.flatnonzero(ids):
+            if rng.random() < self.miss:
+                continue
+            mask, area = objects == ids[k], areas[k]
+            distance = np.where((ids == 0) | (ids == ids[k]), np.inf, np.hypot(rows - rows[k], columns - columns[k]))
+            if rng.random() < self.merge and np.isfinite(distance.min()):
+                mask |= objects == ids[distance.argmin()]
+            yield self._redrawn(mask, np.sqrt(area), rng), truth.flat[first[k]]
+
+    def _redrawn(self, mask, length, rng):
+        """The mask with its outline moved by smooth noise; ``length`` is the unit of jitter and erosion, in pixels."""
+        margin = int(3 * self.jitter * length + abs(self.erode) * length) + 2
+        window = tuple(slice(max(0, found.min() - margin), found.max() + margin + 1) for found in np.nonzero(mask))
+        inside = mask[window]
+        depth = np.where(inside, distance_transform_edt(inside) - 0.5, 0.5 - distance_transform_edt(~inside))
+        row, column = np.ogrid[: inside.shape[0], : inside.shape[1]]
+        noise = 0
+        for angle_row, angle_column, phase in rng.uniform(0, 2 * np.pi, (4, 3)):
+            waves = 2 * (np.sin(angle_row) * row + np.cos(angle_column) * column) / length * np.pi
+            noise = noise + np.sqrt(0.5) * np.cos(waves + phase)
+        out = np.zeros_like(mask)
+        out[window] = depth > length * (self.erode + self.jitter * noise)
+        return out
+
+    def _false(self, objects, rng):
+        """A rough ellipse (H, W) bool around a drawn pixel, cut to the object, or background, that it lies in."""
+        (height, width), share = objects.shape, self.extra_area * rng.lognormal(0, self.extra_spread)
+        radius = np.sqrt(min(share, 0.5) * height * width / np.pi)
+        row, column = rng.integers(height), rng.integers(width)
+        reach = int(2 * radius) + 1
+        top, left = max(0, row - reach), max(0, column - reach)
+        window = np.s_[top : row + reach + 1, left : column + reach + 1]
+        v, u = np.indices(objects[window].shape)
+        stretch, turn, phase = rng.uniform(1, 1.6), rng.uniform(0, np.pi), rng.uniform(0, 2 * np.pi)
+        v, u = v + top - row, u + left - column
+        v, u = (v * np.cos(turn) - u * np.sin(turn)) * stretch, (u * np.cos(turn) + v * np.sin(turn)) / stretch
+        rough = radius * (1 + 0.2 * np.cos(3 * np.arctan2(v, u) + phase))
+        mask = np.zeros(objects.shape, bool)
+        mask[window] = (np.hypot(v, u) <= rough) & (objects[window] == objects[row, column])
+        mask[row, column] = True
+        return mask
+
+
+def _paint(masks, labels, shape, background):
+    """Label map and superpixel map: larger masks first."""
+    label_map, superpixels = np.full(shape, background, np.uint8), np.zeros(shape, np.int32)
+    for k in sorted(range(len(masks)), key=lambda k: -int(masks[k].sum())):
+        label_map[masks[k]], superpixels[masks[k]] = labels[k], k + 1
+    return label_map, superpixels
