@@ -1,0 +1,181 @@
+"""Run folders and foreign rounds.csv files to one checked table.
+
+A *cell* is one (dataset, foundation, strategy, oracle, seed). A *setting* is one (dataset, foundation, oracle):
+strategies are compared within a setting only, seed by seed. A *foreign* result is a CSV file with the columns of
+rounds.csv, without a run around it: it needs ``FOREIGN_COLUMNS`` and one of the mIoU columns; an empty foundation or
+oracle means that it is drawn in every setting of its dataset; an empty seed means that the row is a mean, with
+``data_miou_std`` and ``model_miou_std`` beside it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from bench.store import read_json
+from bench.types import InputError
+
+SETTING = ["dataset", "foundation", "oracle"]
+CELL = ["dataset", "foundation", "strategy", "oracle", "seed"]
+COSTS = {"queries": "n_queries", "clicks": "cost_clicks", "bits": "cost_bits", "seconds": "cost_s"}
+METRICS = {"data": "data_miou", "model": "model_miou"}
+TIMES = ["fit_s", "predict_s", "acquire_s", "answer_s", "correct_s"]
+COUNTS = ["n_confirmed", "n_corrected", "n_void", "corrected_px", "harmed_px", "rewronged_px"]
+SHARES = ["data_miou", "data_miou_labelled", "data_accuracy", "model_miou"]
+COLUMNS = [*CELL, "round", *COSTS.values(), *COUNTS, *SHARES, *TIMES]
+PLAIN = dict(status="done", leaky=False, bound=False, protocol="")
+FOREIGN_COLUMNS = ["dataset", "strategy", "round", "n_queries"]
+
+
+@dataclass(frozen=True)
+class Results:
+    """``rounds``: one row per cell and round, of done cells and foreign ones. ``cells``: one row per cell that was
+    asked for, with its ``status`` (done, running, failed, missing), ``run`` (its folder or file), ``foreign``,
+    ``leaky``, ``bound`` and ``protocol``. ``specs``: the settings of each run by its folder. Sorted by content: the
+    order of files and rows changes nothing."""
+
+    rounds: pd.DataFrame
+    cells: pd.DataFrame
+    specs: dict[Path, dict]
+
+    def settings(self) -> Iterator[tuple[tuple[str, str, str], "Results"]]:
+        """Each setting that a run has cells in, with its cells and the foreign results that belong beside them."""
+        own = self.cells[~self.cells.foreign]
+        for setting in own[SETTING].drop_duplicates().itertuples(index=False, name=None):
+            yield setting, Results(_within(self.rounds, setting), _within(self.cells, setting), self.specs)
+
+
+def read(paths: list[Path], mixed: bool = False) -> Results:
+    """The results of these run folders and foreign CSV files.
+
+    Raises InputError for a missing or broken file, for the same round twice in one file, and, unless ``mixed``, where
+    cells of one setting were made under different protocols. With ``mixed``, foreign rows that have a seed count as
+    cells like any other.
+    """
+    if not paths:
+        raise InputError("nothing to report: name at least one run folder or rounds.csv file")
+    rounds, cells, specs = [], [], {}
+    for path in sorted({Path(p).resolve(): Path(p) for p in paths}.values()):
+        table = _read_rounds(path)
+        table["run"] = str(path)
+        rounds.append(table)
+        if path.is_dir():
+            specs[path] = read_json(path / "spec.json")
+            cells.append(_read_cells(path, table, specs[path]))
+        else:
+            keys = table[CELL].drop_duplicates()
+            foreign = keys.seed.eq(-1) | (not mixed)
+            cells.append(
+                keys.assign(run=str(path), status="done", foreign=foreign, leaky=False, bound=False, protocol="")
+            )
+    cells = pd.concat(cells, ignore_index=True).sort_values([*CELL, "run"], ignore_index=True)
+    _check_protocols(cells[~cells.foreign & cells.status.ne("missing")], mixed)
+    found = cells[cells.status.ne("missing")]
+    missing = cells[cells.status.eq("missing")].merge(found[CELL], how="left", on=CELL, indicator=True)
+    missing = missing[missing._merge.eq("left_only")].drop(columns="_merge").drop_duplicates(CELL)
+    cells = pd.concat([found, missing]).sort_values([*CELL, "run"], ignore_index=True)
+    done = cells.loc[cells.status.eq("done"), [*CELL, "run", "foreign", "leaky", "bound"]]
+    rounds = pd.concat(rounds, ignore_index=True).merge(done, on=[*CELL, "run"])
+    return Results(rounds.sort_values([*CELL, "run", "round"], ignore_index=True), cells, specs)
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    """A CSV file as text, nothing converted; InputError names a file that is missing or cannot be read."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    try:
+        return pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not a CSV table: {str(error).splitlines()[0]}") from None
+
+
+def to_numbers(table: pd.DataFrame, columns, path: Path, optional=()) -> pd.DataFrame:
+    """``table`` with these columns as float64; InputError names the first value that is no finite number, unless it is
+    empty and its column ``optional``."""
+    for name in columns:
+        values = pd.to_numeric(table[name], errors="coerce").astype(np.float64)
+        bad = ~np.isfinite(values) & ~(table[name].eq("") & (name in optional))
+        if bad.any():
+            row = int(np.flatnonzero(bad)[0])
+            raise InputError(f"{path}: line {row + 2}: {name} is {table[name].iloc[row]!r}; expected a finite number")
+        table[name] = values
+    return table
+
+
+def _read_rounds(path: Path) -> pd.DataFrame:
+    foreign = not path.is_dir()
+    file = path if foreign else path / "rounds.csv"
+    table = read_csv(file)
+    missing = [name for name in (FOREIGN_COLUMNS if foreign else COLUMNS) if name not in table]
+    if foreign and not any(name in table for name in METRICS.values()):
+        missing.append("data_miou or model_miou")
+    if missing:
+        raise InputError(f"{file}: no column {', '.join(missing)}; there are: {', '.join(table)}")
+    if table.empty:
+        raise InputError(f"{file}: no rows; expected one for each round of each cell")
+    std = [name for name in ("data_miou_std", "model_miou_std") if name in table]
+    given = [name for name in COLUMNS if name in table]
+    numeric = [name for name in given if name not in CELL[:4]] + std
+    table = to_numbers(table, numeric, file, optional=numeric if foreign else ["model_miou"])
+    for name in set(COLUMNS) - set(given):
+        table[name] = "" if name in CELL[:4] else np.nan
+    table["seed"] = table.seed.fillna(-1).astype(int)
+    for name in [*SHARES, *std]:
+        if (outside := ~table[name].dropna().between(0, 1)).any():
+            row = outside.index[outside][0]
+            raise InputError(
+                f"{file}: line {row + 2}: {name} is {table[name][row]:g}; expected a share between 0 and 1"
+            )
+    if (twice := table.duplicated([*CELL, "round"])).any():
+        row = table[twice].iloc[0]
+        raise InputError(f"{file}: round {row['round']:g} of {row.strategy}, seed {row.seed}, stands there twice")
+    return table
+
+
+def _read_cells(path: Path, table: pd.DataFrame, spec: dict) -> pd.DataFrame:
+    """The cells of a run, from their spec.json; those that its strategies × oracles × seeds lack are ``missing``."""
+    rows = {}
+    for file in sorted(path.glob("cells/*/spec.json")):
+        cell = read_json(file)
+        if absent := [name for name in CELL if name not in cell]:
+            raise InputError(f"{file}: no {', '.join(absent)}; expected the settings of a cell")
+        key = (*(str(cell[name]) for name in CELL[:4]), int(cell["seed"]))
+        rows[key] = dict(
+            status=cell.get("status", "done"),
+            leaky=bool(cell.get("leaky", False)),
+            bound=bool(cell.get("reads_truth", False)),
+            protocol=str(cell.get("protocol_hash", "")),
+        )
+    for key in table[CELL].drop_duplicates().itertuples(index=False, name=None):
+        rows.setdefault(key, PLAIN | dict(protocol=str(spec.get("protocol_hash", ""))))
+    cells = pd.DataFrame([dict(zip(CELL, key, strict=True), **row) for key, row in rows.items()])
+    grid = pd.MultiIndex.from_product([cells[name].unique() for name in CELL], names=CELL).to_frame(index=False)
+    cells = grid.merge(cells, how="left", on=CELL)
+    absent = cells.status.isna()
+    cells.loc[absent, "status"] = "missing"
+    for name, default in (("leaky", False), ("bound", False), ("protocol", "")):
+        cells[name] = cells[name].where(~absent, default).astype(type(default))
+    by_oracle = cells.groupby("oracle").leaky.transform("any")
+    by_strategy = cells.groupby("strategy").bound.transform("any")
+    return cells.assign(run=str(path), foreign=False, leaky=by_oracle, bound=by_strategy)
+
+
+def _check_protocols(cells: pd.DataFrame, mixed: bool) -> None:
+    for setting, group in cells.groupby(SETTING):
+        protocols = sorted(group.protocol.unique())
+        if len(protocols) > 1 and not mixed:
+            names = ", ".join(p[:8] or "none" for p in protocols)
+            raise InputError(
+                f"{' · '.join(setting)} was run under {len(protocols)} protocols ({names}): they do not compare; "
+                "report them apart, or insist with --mixed"
+            )
+
+
+def _within(table: pd.DataFrame, setting) -> pd.DataFrame:
+    """The rows of a setting; an empty foundation or oracle of a foreign row fits any."""
+    fits = table.dataset.eq(setting[0])
+    for name, value in zip(SETTING[1:], setting[1:], strict=True):
+        fits &= table[name].eq(value) | (table[name].eq("") & table.foreign)
+    return table[fits].reset_index(drop=True)

@@ -1,0 +1,176 @@
+"""From run folders to tables and figures."""
+
+import io
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+from runs import write_run
+
+from bench import report
+from bench.report import results as read
+from bench.report import tables
+from bench.report.compare import Comparison
+from bench.types import InputError
+
+
+@pytest.fixture
+def run(tmp_path):
+    return write_run(tmp_path / "run")
+
+
+def quiet():
+    return Console(file=io.StringIO(), width=100, force_terminal=True)
+
+
+def comparison(out, metric="data", cost="queries", mixed=False):
+    (setting, block), *_ = read.read([out] if not isinstance(out, list) else out, mixed).settings()
+    return Comparison(setting, block, metric, cost)
+
+
+def edit(out, change):
+    table = pd.read_csv(out / "rounds.csv", dtype=str, keep_default_na=False)
+    change(table).to_csv(out / "rounds.csv", index=False)
+
+
+def test_summary_matches_a_plain_loop(run):
+    report.write([run], console=quiet())
+    summary = pd.read_csv(run / "summary.csv").set_index("strategy")
+    rounds = pd.read_csv(run / "rounds.csv")
+    for strategy, table in rounds.groupby("strategy"):
+        for metric in ("data", "model"):
+            last, area = [], []
+            for _, cell in table.groupby("seed"):
+                cost, value = cell.n_queries.tolist(), cell[f"{metric}_miou"].tolist()
+                steps = zip(cost, cost[1:], value, value[1:], strict=False)
+                area.append(sum((c1 - c0) * (v0 + v1) / 2 for c0, c1, v0, v1 in steps) / (cost[-1] - cost[0]))
+                last.append(value[-1])
+            for name, values in (("last", last), ("area", area)):
+                mean = sum(values) / len(values)
+                std = (sum((v - mean) ** 2 for v in values) / (len(values) - 1)) ** 0.5
+                assert summary.loc[strategy, f"{metric}_{name}_mean"] == pytest.approx(mean, abs=1e-6)
+                assert summary.loc[strategy, f"{metric}_{name}_std"] == pytest.approx(std, abs=1e-6)
+
+
+def test_files_are_written_and_the_best_is_bold(run):
+    console = quiet()
+    report.write([run], console=console)
+    for name in ("curves.png", "curves.pdf", "curves.svg", "summary.csv"):
+        assert (run / name).stat().st_size > 100
+    lines = [line for line in console.file.getvalue().splitlines() if "\x1b[1m" in line and "±" in line]
+    assert len(lines) == 1 and " sim " in lines[0]
+
+
+def test_area_is_over_the_span_that_all_curves_cover(tmp_path):
+    out = write_run(tmp_path / "run", strategies=("random", "sim"), n_seeds=1)
+
+    def spend_more(table):
+        table.loc[table.strategy.eq("sim"), "cost_clicks"] = ["0", "100", "200", "400", "800"]
+        table.loc[table.strategy.eq("random"), "cost_clicks"] = ["0", "50", "100", "200", "300"]
+        return table
+
+    edit(out, spend_more)
+    both = comparison(out, cost="clicks")
+    assert both.span == (0, 300)
+    cost, value = both.curves["sim"][0]
+    half = (value[2] + value[3]) / 2
+    expected = (100 * (value[0] + value[1]) + 100 * (value[1] + value[2]) + 100 * (value[2] + half)) / 2 / 300
+    assert both.areas.loc["sim", 0] == pytest.approx(expected)
+    assert both.last.loc["sim", 0] == pytest.approx(half)
+
+
+def test_bounds_are_shown_and_never_ranked(tmp_path):
+    out = write_run(tmp_path / "run", strategies=("random", "sim", "clairvoyant_gain"))
+    both = comparison(out)
+    assert both.ranked == ["random", "sim"] and both.bounds == ["clairvoyant_gain"]
+    summary = tables.summarise(read.read([out])).set_index("strategy")
+    assert summary.kind.to_dict() == {"random": "ranked", "sim": "ranked", "clairvoyant_gain": "bound"}
+    console = quiet()
+    tables.show(tables.summarise(read.read([out])), console)
+    assert "clairvoyant_gain" in console.file.getvalue().splitlines()[-3]
+
+
+def test_label_only_runs_and_leaky_oracles(tmp_path):
+    oracles = ("perfect[gate=superpixel]", "perfect")
+    out = write_run(tmp_path / "run", oracles=oracles, leaky=oracles[:1], model=False, n_seeds=1)
+    console = quiet()
+    report.write([out], console=console)
+    text = console.file.getvalue()
+    assert "perfect[gate=superpixel] (leaky)" in text and "model mIoU" not in text and text.count("(leaky)") == 1
+    assert pd.read_csv(out / "summary.csv").model_last_mean.isna().all()
+
+
+def test_only_seeds_common_to_all_are_aggregated(tmp_path):
+    statuses = {("random", 0): "failed", ("sim", 2): "missing", ("entropy", 3): "running"}
+    out = write_run(tmp_path / "run", n_seeds=5, statuses=statuses)
+    both = comparison(out)
+    assert both.seeds == [1, 4]
+    found = read.read([out]).cells.set_index(["strategy", "seed"]).status
+    assert {key: found[key] for key in statuses} == statuses
+    assert (found.drop(list(statuses)) == "done").all()
+
+
+def test_order_of_rows_and_files_changes_nothing(tmp_path):
+    a = write_run(tmp_path / "a", strategies=("random", "sim"))
+    b = write_run(tmp_path / "b", strategies=("entropy", "cil_pixel"))
+    report.write([a, b], to=tmp_path / "first", console=quiet())
+    edit(a, lambda table: table.sample(frac=1, random_state=1))
+    report.write([b, a], to=tmp_path / "second", console=quiet())
+    for name in ("summary.csv", "curves.svg", "curves.png"):
+        assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
+
+
+def test_mixed_protocols_are_refused_unless_asked(tmp_path):
+    a = write_run(tmp_path / "a", strategies=("random",))
+    b = write_run(tmp_path / "b", strategies=("sim",), protocol="fedcba9876543210")
+    with pytest.raises(InputError, match="2 protocols .01234567, fedcba98.*--mixed"):
+        read.read([a, b])
+    assert comparison([a, b], mixed=True).ranked == ["random", "sim"]
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda t: t.drop(columns=["data_miou", "seed"]), "no column seed, data_miou"),
+        (lambda t: t.assign(data_miou=["nan", *t.data_miou[1:]]), "line 2: data_miou is 'nan'"),
+        (lambda t: t.assign(cost_bits=[*t.cost_bits[:-1], ""]), "line 41: cost_bits is ''"),
+        (lambda t: t.assign(model_miou=["inf", *t.model_miou[1:]]), "line 2: model_miou is 'inf'"),
+        (lambda t: t.assign(data_miou="31.5"), "data_miou is 31.5; expected a share between 0 and 1"),
+        (lambda t: pd.concat([t, t.tail(1)]), "round 4 of sim, seed 1, stands there twice"),
+        (lambda t: t.head(0), "no rows"),
+    ],
+)
+def test_broken_rounds_are_refused_in_one_line(run, change, message):
+    edit(run, change)
+    with pytest.raises(InputError, match=message) as error:
+        report.write([run], to=run / "report", console=quiet())
+    assert "\n" not in str(error.value) and not (run / "report").exists()
+
+
+def test_other_bad_input_is_refused_in_one_line(run, tmp_path):
+    cases = [
+        (dict(outs=[]), "nothing to report"),
+        (dict(outs=[tmp_path / "none"]), "no such file"),
+        (dict(outs=[run], cost="euros"), "unknown cost 'euros'; there are: queries, clicks, bits, seconds"),
+        (dict(outs=[run, write_run(tmp_path / "b", dataset="kvasir")]), "needs a folder of its own"),
+    ]
+    (tmp_path / "empty").mkdir()
+    cases.append((dict(outs=[tmp_path / "empty"]), "rounds.csv: no such file"))
+    for arguments, message in cases:
+        with pytest.raises(InputError, match=message) as error:
+            report.write(**arguments, console=quiet())
+        assert "\n" not in str(error.value)
+
+
+def test_no_torch_is_imported():
+    code = "import sys, bench.report, bench.report.figures; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_a_column_without_a_cost_span_has_no_area():
+    from bench.report.statistics import area
+
+    assert np.isnan(area(np.array([3.0, 3.0]), np.array([0.1, 0.2]), (3, 3)))
