@@ -1,10 +1,11 @@
-"""What all oracles (simulated annotators) share: what a person sees, how the person replies, and how a reply is heard."""
+"""What all oracles (simulated annotators) share: what a person sees and says, how it is heard, and how people err."""
 
 from abc import ABC, abstractmethod
 
 import numpy as np
 
-from bench.types import QUESTIONS, VOID, Answer, Question, Truth
+from bench import registry
+from bench.types import QUESTIONS, VOID, Answer, InputError, Question, Truth
 
 
 class Oracle(ABC):
@@ -54,3 +55,67 @@ def reply(question: Question, seen: tuple[int, ...], void: tuple[int, ...] = ())
     if seen == (VOID,):
         return Answer(void, ("void",))
     return Answer(seen, ("correct",) if question.kind == "correction" else ("classify",) * len(seen))
+
+
+def said(question: Question, answer: Answer) -> tuple[int, ...]:
+    """The classes that an answer names, a confirmed label among them: what `reply` was given. ``()``: it named none."""
+    if answer.labels and answer.labels != (VOID,):
+        return answer.labels
+    return {"confirm": (question.label,), "void": (VOID,)}.get(answer.actions[-1], ())
+
+
+class Erring(Oracle):
+    """Base of an error model round another annotator: ``of`` answers, and ``alter`` may change the classes it named.
+
+    An altered answer replaces the last thing that was done, so that what a crowd was paid stays paid. ``alter`` draws
+    as often when it changes nothing: one seed then meets the same errors, and more of them, at a higher rate.
+    """
+
+    def __init__(self, of="perfect"):
+        self.of = registry.load("oracles", str(of))
+        self.kinds, self.leaky, self.memory = self.of.kinds, self.of.leaky, self.of.memory
+
+    def prepare(self, confusion):
+        self.of.prepare(confusion)
+
+    def answer(self, question, truth, rng):
+        answer = self.of.answer(question, truth, rng)
+        seen = said(question, answer)
+        altered = self.alter(seen, question, truth, rng)
+        if altered == seen:
+            return answer
+        new = reply(question, altered)
+        return Answer(new.labels, answer.actions[: -max(len(seen), 1)] + new.actions)
+
+    @abstractmethod
+    def alter(
+        self, seen: tuple[int, ...], question: Question, truth: Truth, rng: np.random.Generator
+    ) -> tuple[int, ...]:
+        """The classes said instead of ``seen``, sorted; ``()``: cannot tell."""
+
+
+def flip(seen: tuple[int, ...], rate: float, n_classes: int, rng: np.random.Generator) -> tuple[int, ...]:
+    """Each class, with probability ``rate``, as another class, all of them as likely; ``VOID`` as any class."""
+    flipped = set()
+    for c in seen:
+        lapse, which = rng.random(2)
+        n_others = n_classes - (c != VOID)
+        if lapse < rate and n_others:
+            other = int(which * n_others)
+            c = other + (other >= c)
+        flipped.add(c)
+    return tuple(sorted(flipped))
+
+
+def number(name: str, value, low: float = 0, high: float = np.inf, whole: bool = False) -> float:
+    """``value`` if it is a number in [low, high], an integer where ``whole``; InputError with its name otherwise."""
+    good = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool) and low <= value <= high
+    if not good:
+        limits = f"from {low} to {high}" if high < np.inf else f"of {low} or more"
+        raise InputError(f"{name} must be {'a whole number' if whole else 'a number'} {limits}; got {value!r}")
+    return value
+
+
+def probability(name: str, value) -> float:
+    """``value`` if it is in [0, 1]; InputError with its name otherwise."""
+    return number(name, value, 0, 1)

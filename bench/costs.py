@@ -1,0 +1,92 @@
+"""What an answer costs, priced after the fact from the kind of question, what was done, and the number of classes.
+
+- *questions*: 1 an answer. A budget in questions counts these.
+- *clicks*: 1 an action: a confirmation costs what a correction costs, as in the papers; a multiclass answer costs a
+  click a class; a crowd pays for everyone.
+- *bits* over L classes: correction 1 + [wrong]·log2(L - 1) (Kim et al., ICML 2024); classification and dominant log2 L.
+  Ours, as the paper has none: void counts as wrong in a correction question; "can't tell" costs what the question
+  costs before a class is chosen (1, or log2 L where it has no such step); multiclass log2 L for each class named.
+- *seconds*: the sum of a table of seconds an action, which the user can replace.
+"""
+
+import csv
+import math
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from bench.types import ACTIONS, QUESTIONS, InputError
+
+UNITS = {"": "questions", "q": "questions", "click": "clicks", "bit": "bits", "s": "seconds", "sec": "seconds"}
+UNITS |= {"question": "questions", "second": "seconds"} | {u: u for u in ("questions", "clicks", "bits", "seconds")}
+
+# Assumptions of ours, not measurements: a look takes 2 s, choosing a class or none 2 s, rejecting the label shown 1 s.
+# They keep the order that the user study of Kim et al. (ICML 2024) argues for, confirming < classifying.
+SECONDS = {"confirm": 2.0, "correct": 5.0, "classify": 4.0, "void": 5.0, "give_up": 4.0}
+
+
+def price(
+    kinds: Sequence[str], actions: Sequence[str], n_classes: int, unit: str, seconds: Mapping[str, float] = SECONDS
+) -> np.ndarray:
+    """(n,) float64: the cost of each answer, in ``unit``.
+
+    ``kinds`` and ``actions`` are the columns of queries.csv: of `QUESTIONS`, and of `ACTIONS` joined by spaces.
+    ``unit``: questions, clicks, bits or seconds. Raises InputError for any word not known.
+    """
+    unit = unit_of(unit)
+    pairs, rows = {}, np.empty(len(kinds), dtype=np.intp)
+    for i, pair in enumerate(zip(kinds, actions, strict=True)):
+        rows[i] = pairs.setdefault(pair, len(pairs))
+    return np.array([_price(kind, done.split(), n_classes, unit, seconds) for kind, done in pairs], np.float64)[rows]
+
+
+def budget(text: str) -> tuple[float, str]:
+    """``"1000"``, ``"1000q"``, ``"600s"``, ``"500clicks"``, ``"2000bits"`` to (amount, unit as in `price`)."""
+    match = re.fullmatch(r"\s*([-+]?[\d.]+(?:e[-+]?\d+)?)\s*([a-z]*)\s*", str(text), re.IGNORECASE)
+    try:
+        amount = float(match[1])
+    except (TypeError, ValueError):
+        raise InputError(f"cannot read the budget {text!r}; expected 1000, 600s, 500clicks or 2000bits") from None
+    unit = unit_of(match[2].lower())
+    if not 0 <= amount < math.inf or (unit == "questions" and amount != int(amount)):
+        raise InputError(f"the budget must be 0 or more, and whole in questions; got {text!r}")
+    return amount, unit
+
+
+def unit_of(name: str) -> str:
+    """questions, clicks, bits or seconds, from that or a short form of it."""
+    if name not in UNITS:
+        raise InputError(f"unknown unit {name!r} of cost; there are: questions (q), clicks, bits, seconds (s)")
+    return UNITS[name]
+
+
+def read_seconds(path) -> dict[str, float]:
+    """A table to replace `SECONDS`: a CSV file ``action,seconds`` with a line for every action."""
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            table = {row["action"].strip(): float(row["seconds"]) for row in csv.DictReader(file)}
+    except (OSError, UnicodeDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{path}: expected a CSV file of the columns action,seconds: {error!r}") from error
+    if set(table) != set(ACTIONS):
+        raise InputError(f"{path}: expected a line for each of {', '.join(ACTIONS)}; got {', '.join(table) or 'none'}")
+    bad = [action for action, s in table.items() if not 0 <= s < math.inf]
+    if bad:
+        raise InputError(f"{path}: seconds must be finite and 0 or more; not so for {', '.join(bad)}")
+    return table
+
+
+def _price(kind: str, done: list[str], n_classes: int, unit: str, seconds: Mapping[str, float]) -> float:
+    unknown = [action for action in done if action not in ACTIONS]
+    if kind not in QUESTIONS or unknown or not done:
+        raise InputError(f"cannot price {' '.join(done)!r} to a question {kind!r}; see bench.types for the words known")
+    if unit == "questions":
+        return 1.0
+    if unit == "clicks":
+        return float(len(done))
+    if unit == "seconds":
+        return sum(seconds[action] for action in done)
+    if kind != "correction":
+        return len(done) * math.log2(n_classes)
+    n_wrong = sum(action in ("correct", "void") for action in done)
+    return len(done) + n_wrong * math.log2(max(n_classes - 1, 1))
