@@ -20,9 +20,17 @@ from bench.types import InputError
 
 FOLDERS = {
     "strategies": ("baselines", "acquire"),
+    "refiners": ("baselines", "refine"),
     "oracles": ("oracles", "answer"),
     "datasets": ("bench.datasets", "truth"),
     "foundations": ("bench.foundation", "generate"),
+}
+# What a class says of itself, beside its caption.
+DECLARED = {
+    "strategies": ("question", "needs", "source", "reads_truth"),
+    "oracles": ("kinds", "leaky"),
+    "datasets": (),
+    "foundations": ("leaky", "trains"),
 }
 
 
@@ -37,7 +45,7 @@ class Catalogue:
 
 @cache
 def catalogue(kind: str) -> Catalogue:
-    """All plug-ins of a kind: ``strategies``, ``oracles``, ``datasets`` or ``foundations``.
+    """All plug-ins of a kind: ``strategies``, ``refiners``, ``oracles``, ``datasets`` or ``foundations``.
 
     Raises InputError for an unknown kind and when two plug-ins share a name.
     """
@@ -112,13 +120,37 @@ def parse(spec: str) -> tuple[str, dict]:
     return match[1], parameters
 
 
+def split_refiner(spec: str) -> tuple[str, str | None]:
+    """``"power[of=sim]+lcm[tau=0.9]"`` to ``("power[of=sim]", "lcm[tau=0.9]")``; the second is None without a plus."""
+    depth = 0
+    for i, character in enumerate(spec):
+        depth += (character == "[") - (character == "]")
+        if character == "+" and depth == 0:
+            return spec[:i], spec[i + 1 :]
+    return spec, None
+
+
 def singular(kind: str) -> str:
     return {"strategies": "strategy"}.get(kind, kind[:-1])
 
 
-def caption(cls: type) -> str:
-    """The first line of a plug-in's docstring."""
-    return (inspect.getdoc(cls) or "").partition("\n")[0]
+def describe(kind: str) -> list[dict]:
+    """For every plug-in of a kind, by name: ``name``, ``caption`` (the first line of its docstring), ``parameters`` with
+    their defaults, and what its class declares; a broken one has its error as caption and ``broken`` true.
+    """
+    found = catalogue(kind)
+    entries = []
+    for name, cls in found.classes.items():
+        parameters = [
+            p.name if p.default is p.empty else f"{p.name}={p.default}"
+            for p in inspect.signature(cls).parameters.values()
+            if p.kind is not p.VAR_KEYWORD and (p.name != "root" or kind != "datasets")
+        ]
+        declared = {key: getattr(cls, key) for key in DECLARED[kind] if isinstance(getattr(cls, key, None), (str, bool, tuple))}
+        caption = (inspect.getdoc(cls) or "").partition("\n")[0]
+        entries.append({"name": name, "caption": caption, "parameters": parameters, **declared})
+    broken = [{"name": name, "caption": error, "parameters": [], "broken": True} for name, error in found.broken.items()]
+    return entries + broken
 
 
 def _split(text: str, spec: str) -> list[str]:

@@ -63,7 +63,7 @@ def read_json(path: Path):
 def read_csv(path: Path, columns: tuple[str, ...], **options) -> pd.DataFrame:
     """Raises InputError for a missing or broken file and for a missing one of ``columns``."""
     try:
-        frame = pd.read_csv(path, **options)
+        frame = pd.read_csv(path, float_precision="round_trip", **options)
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
     except (OSError, UnicodeDecodeError, ValueError) as error:

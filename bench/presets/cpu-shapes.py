@@ -1,6 +1,7 @@
 """A small network from scratch: seconds a fit on one CPU core."""
 
 input_size = None
+threads = 1
 batch_size = 8
 crop_size = (96, 96)
 max_iters = 200

@@ -1,0 +1,161 @@
+"""The command line: ``alc-bench list | run | report | time``.
+
+Exit code 0: everything asked for was done; 1: a cell failed, the others are done; 2: what was asked for cannot be done.
+"""
+
+import argparse
+import importlib
+import json
+import os
+import shlex
+import signal
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from bench import __version__, registry
+from bench.types import InputError
+
+# The modules of the other commands: each has add_arguments(parser) and main(args) -> exit code.
+COMMANDS = {
+    "report": ("bench.report.command", "tables, curves and a page from the folders of runs"),
+    "time": ("bench.time", "the acquisition kernels, checked for equality and then timed"),
+}
+FOUNDATIONS = {"shapes": "simulated"}  # by dataset; the others have no default
+
+
+def main(argv: list[str] | None = None) -> int:
+    argv = sys.argv[1:] if argv is None else argv
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    try:
+        args = _parser(argv).parse_args(argv)
+        return args.main(args)
+    except InputError as error:
+        Console(stderr=True, soft_wrap=True).print(f"alc-bench: {error}", markup=False, highlight=False)
+        return 2
+    except KeyboardInterrupt:
+        print("alc-bench: stopped; the same command goes on from here", file=sys.stderr)
+        return 130
+
+
+def _parser(argv: list[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="alc-bench", description="A benchmark for active label correction.")
+    parser.add_argument("--version", action="version", version=f"alc-bench {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="command")
+    _list_arguments(commands.add_parser("list", help="strategies, oracles, datasets and foundations"))
+    _run_arguments(commands.add_parser("run", help="a grid of strategies, oracles and seeds"))
+    for name, (module, what) in COMMANDS.items():
+        command = commands.add_parser(name, help=what, description=what)
+        if name in argv[:1]:  # the others are not even imported
+            module = importlib.import_module(module)
+            module.add_arguments(command)
+            command.set_defaults(main=module.main)
+    return parser
+
+
+def _list_arguments(parser):
+    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.set_defaults(main=list_plugins)
+
+
+def list_plugins(args) -> int:
+    described = {kind: registry.describe(kind) for kind in registry.FOLDERS}
+    if args.json:
+        print(json.dumps(described, indent=2))
+        return 0
+    console = Console(soft_wrap=True, highlight=False)
+    for kind, entries in described.items():
+        console.print(f"[bold]{kind}[/bold]")
+        for entry in entries:
+            parameters = f"[{','.join(entry['parameters'])}]" if entry["parameters"] else ""
+            console.print(f"  {entry['name']}{parameters}", style="red" if entry.get("broken") else "cyan", markup=False, end="")
+            console.print(f"  {entry['caption']}", markup=False)
+            if notes := _notes(entry):
+                console.print(f"      {notes}", style="dim", markup=False)
+    return 0
+
+
+def _notes(entry: dict) -> str:
+    notes = [
+        f"asks: {entry['question']}" if "question" in entry else "",
+        f"needs: {', '.join(entry['needs'])}" if entry.get("needs") else "",
+        f"source: {entry['source']}" if entry.get("source") else "",
+        f"answers: {', '.join(entry['kinds'])}" if entry.get("kinds") else "",
+        "reads the truth: a reference line, never ranked" if entry.get("reads_truth") else "",
+        "leaky: reads more truth than its price covers" if entry.get("leaky") else "",
+        "broken: does not import" if entry.get("broken") else "",
+    ]
+    return "; ".join(note for note in notes if note)
+
+
+def _run_arguments(parser):
+    parser.add_argument("--dataset", default="shapes")
+    parser.add_argument("--data-root", help="the dataset's folder")
+    parser.add_argument("--foundation", help="where labels and superpixels come from (shapes: simulated)")
+    parser.add_argument("--strategy", action="append", help="repeatable; default: random, entropy, cil_pixel, sim")
+    parser.add_argument("--oracle", action="append", help="repeatable; default: perfect")
+    parser.add_argument("--seeds", type=int, default=2, metavar="N", help="seeds 0 to N-1")
+    parser.add_argument("--rounds", type=int, default=4, help="rounds of questions after round 0")
+    parser.add_argument("--budget", help="a round's questions, or 600s, 500clicks, 2000bits; default: a twentieth of the pool")
+    parser.add_argument("--seconds", metavar="FILE", help="CSV of action,seconds that replaces the assumed ones")
+    parser.add_argument("--preset", default="cpu", help="smoke, cpu, paper, or the path of an mmengine config")
+    parser.add_argument("--model", default="preset", help="preset, or none: labels only, no training")
+    parser.add_argument("--scores", help="CSV of statistics for --model none")
+    parser.add_argument("--start", default="cold", help="cold (a new network each round) or warm")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
+    parser.add_argument("--cfg-options", nargs="+", default=[], metavar="KEY=VALUE", help="changes to the preset")
+    parser.add_argument("--jobs", type=int, help="cells at a time; default: one for each GPU or core")
+    parser.add_argument("--out", type=Path, help="default: results/runs/<dataset>-<protocol>")
+    parser.set_defaults(main=run)
+
+
+def run(args) -> int:
+    from bench import grid, progress, report, store
+    from bench.workbench import Settings, Workbench
+
+    name = registry.parse(args.dataset)[0]
+    registry.catalogue("datasets")
+    foundation = args.foundation or FOUNDATIONS.get(name)
+    if foundation is None:
+        registry.load("datasets", args.dataset, root=args.data_root)  # a wrong dataset is said first
+        raise InputError(f"--foundation is needed for the dataset {name!r}: where do its pseudo labels come from?")
+    if args.jobs is not None and args.jobs < 1:
+        raise InputError(f"--jobs must be 1 or more, got {args.jobs}")
+    settings = Settings(
+        **{k: getattr(args, k) for k in ("dataset", "data_root", "rounds", "budget", "seconds", "preset", "model", "scores")},
+        **{k: getattr(args, k) for k in ("start", "device")},
+        foundation=foundation,
+        cfg_options=_options(args.cfg_options),
+        cache=os.environ.get("ALC_BENCH_CACHE", str(Path.home() / ".cache" / "alc-bench")),
+    )
+    with progress.bar() as bar:
+        bench = Workbench(settings)
+        strategies, oracles = args.strategy or ["random", "entropy", "cil_pixel", "sim"], args.oracle or ["perfect"]
+        protocol = bench.protocol()
+        out = args.out or Path("results/runs") / f"{name}-{store.digest(protocol)[:8]}"
+        cells = grid.Grid(bench, strategies, oracles, args.seeds, out)
+        record = {"command": shlex.join(["alc-bench", *sys.argv[1:]]), **store.environment()}
+        with store.claimed(out, protocol, record):
+            bar.begin("reading labels", len(bench.names))
+            bench.on_step = bar.step
+            bench.confusion  # noqa: B018  makes the labels and reads the truth, once, before any process needs them
+            bar.begin("cells", cells.n_steps)
+            failed = cells.run(args.jobs or grid.default_jobs(bench), bar.step)
+    report.write([out])
+    for cell in failed:
+        print(f"failed: {cell}; the traceback is in {cell.folder(out) / 'spec.json'}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _options(pairs: list[str]) -> dict:
+    options = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise InputError(f"--cfg-options: expected KEY=VALUE, got {pair!r}")
+        try:
+            options[key] = json.loads(value)
+        except json.JSONDecodeError:
+            options[key] = value
+    return options

@@ -1,0 +1,32 @@
+"""One progress bar for a run, with the time left."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+
+class Bar:
+    """``begin`` names what comes and how many steps it has; ``step`` advances it and counts what was done."""
+
+    def __init__(self, progress: Progress):
+        self.progress = progress
+        self.task = progress.add_task("checking data", total=None, counts="")
+        self.counts: dict[str, int] = {}
+
+    def begin(self, what: str, total: int) -> None:
+        self.progress.reset(self.task, description=what, total=total, counts="")
+        self.counts = {}
+
+    def step(self, what: str, n: int) -> None:
+        """``what``: "fit" and "read" are steps of the bar; "cell" and "round" are only counted."""
+        self.counts[what] = self.counts.get(what, 0) + n
+        shown = " ".join(f"{k} {v}" for k, v in self.counts.items() if k in ("cell", "round"))
+        self.progress.update(self.task, advance=n if what in ("fit", "read") else 0, counts=shown)
+
+
+@contextmanager
+def bar() -> Iterator[Bar]:
+    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[counts]}")
+    with Progress(*columns, TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(compact=True)) as progress:
+        yield Bar(progress)

@@ -1,0 +1,199 @@
+"""What all cells of a run share: the data, the model's trainer and the settings. It sees the truth; strategies do not."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from bench import candidates, costs, kernels, metrics, registry, seeds, store
+from bench.datasets import Dataset
+from bench.foundation import PseudoLabels, pseudo_labels
+from bench.timing import Stopwatch
+from bench.training import Trainer
+from bench.types import Candidates, InputError
+
+
+_NOT_IN_PROTOCOL = ("data_root", "device", "cache", "scores", "preset", "seconds")  # or there by content
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run is made of, besides its strategies, oracles and seeds. ``model`` is ``preset`` or ``none``; the
+    ``budget`` of a round is in questions, or in another unit (`bench.costs.budget`); None is a twentieth of the pool's superpixels.
+    ``seconds`` is a CSV of seconds per action (`bench.costs.read_seconds`)."""
+
+    dataset: str
+    foundation: str
+    rounds: int = 4
+    budget: str | None = None
+    seconds: str | None = None
+    data_root: str | None = None
+    preset: str = "cpu"
+    model: str = "preset"
+    scores: str | None = None
+    start: str = "cold"
+    device: str = "auto"
+    cfg_options: dict = field(default_factory=dict)
+    cache: str = "cache"
+
+    def __post_init__(self):
+        if self.rounds < 0:
+            raise InputError(f"--rounds must be 0 or more, got {self.rounds}")
+        for name, known in (("model", ("preset", "none")), ("start", ("cold", "warm"))):
+            if getattr(self, name) not in known:
+                raise InputError(f"--{name} must be one of {', '.join(known)}; got {getattr(self, name)!r}")
+        if self.scores and self.model != "none":
+            raise InputError("--scores are statistics for a run without a model: add --model none")
+
+
+class Workbench:
+    """Everything that a cell needs and does not change.
+
+    Raises InputError with one line when the dataset, the foundation's files or the scores cannot be used.
+    """
+
+    def __init__(self, settings: Settings, check: bool = True):
+        self.settings = settings
+        self.on_step: Callable[[str, int], None] = lambda what, n: None
+        self.dataset = registry.load("datasets", settings.dataset, root=settings.data_root)
+        self.classes = self.dataset.classes
+        self.n_classes = len(self.classes)
+        self.names = self.dataset.names("train")
+        self.dataset_name = registry.parse(settings.dataset)[0]
+        self.budget = costs.budget(settings.budget) if settings.budget is not None else None
+        self.seconds = costs.read_seconds(settings.seconds) if settings.seconds else costs.SECONDS
+        self.trainer = None
+        trained = settings.model != "none"
+        if check:
+            self.dataset.check("train", images=trained)
+        if trained:
+            if check:
+                self.dataset.check("val")
+            self.val_names = self.dataset.names("val")
+            options = (settings.preset, self.dataset_name, self.n_classes, settings.device, settings.cfg_options)
+            self.trainer = Trainer(*options)
+        self.foundation = registry.load("foundations", settings.foundation)
+
+    def protocol(self) -> dict:
+        """All that decides a cell's numbers, but its strategy, oracle and seed."""
+        kept = {k: v for k, v in asdict(self.settings).items() if k not in _NOT_IN_PROTOCOL}
+        trained = self.trainer is not None
+        return kept | {
+            "names": store.digest(self.names),
+            "classes": list(self.classes),
+            "preset": self.settings.preset if trained else None,
+            "config": store.digest(self.trainer.config.to_dict()) if trained else None,
+            "seconds": self.seconds,
+            "scores": store.file_digest(Path(self.settings.scores)) if self.settings.scores else None,
+            "format": 1,
+        }
+
+    @cached_property
+    def pseudo(self) -> PseudoLabels:
+        trained_by = store.digest(self.trainer.config.to_dict()) if self.trainer else ""
+        cache = Path(self.settings.cache)
+        return pseudo_labels(self.foundation, self.dataset, cache, self.train_and_predict, trained_by)
+
+    def truth(self, index: int) -> np.ndarray:
+        """(H, W) uint8: the truth of a train image. For oracles and metrics only."""
+        return self._truth(index)
+
+    @cached_property
+    def _truth(self):
+        return lru_cache(maxsize=4096)(lambda index: self.dataset.truth("train", self.names[index]))
+
+    @cached_property
+    def confusion(self) -> np.ndarray:
+        """Of the pseudo labels against the truth, over the train split; shapes and ids are checked on the way."""
+        total = np.zeros((self.n_classes, self.n_classes + 1), np.int64)
+        for i, name in enumerate(self.names):
+            self.on_step("read", 1)
+            try:
+                total += metrics.confusion(self.truth(i), self.pseudo.labels(i), self.n_classes)
+            except InputError as error:
+                raise InputError(f"train image {name!r}: {error}") from error
+        return total
+
+    @cached_property
+    def label_only(self) -> Candidates:
+        """The pool of a run without a model: from the scores file, else geometry alone."""
+        if self.settings.scores:
+            path = Path(self.settings.scores)
+            return candidates.from_scores(path, self.names, self.pseudo.labels, self.pseudo.superpixels)
+        return candidates.gather(
+            candidates.geometry(self.pseudo.labels(i), self.pseudo.superpixels(i)) for i in range(len(self.names))
+        )
+
+    def fit(self, labels: Callable[[int], np.ndarray], seed: int, round: int, log_dir: Path, start=None) -> torch.nn.Module:
+        """Train on the train images with these label maps. One seed and round draw the same numbers in every cell."""
+        samples = _Pairs(lambda i: self.dataset.image("train", self.names[i]), labels, len(self.names))
+        step = lambda n: self.on_step("fit", n)  # noqa: E731
+        return self.trainer.fit(samples, seeds.integer(seed, "fit", round), log_dir, start, step)
+
+    def evaluate(self, model: torch.nn.Module) -> np.ndarray:
+        """(C, C + 1) confusion matrix of the model over the val split."""
+        total = np.zeros((self.n_classes, self.n_classes + 1), np.int64)
+        predictions = self.trainer.predict(model, (self.dataset.image("val", name) for name in self.val_names))
+        for name, prediction in zip(self.val_names, predictions, strict=True):
+            truth = self.dataset.truth("val", name)
+            total += metrics.confusion(truth, self._argmax(prediction.logits, truth.shape), self.n_classes)
+        return total
+
+    def acquire_table(
+        self, model: torch.nn.Module, labels: Callable[[int], np.ndarray], needs: tuple[str, ...], seed: int
+    ) -> tuple[Candidates, dict[str, float]]:
+        """The pool with the statistics ``needs``, one image at a time, and the seconds it took: predict_s, acquire_s."""
+        predict, acquire = Stopwatch(self.trainer.device), Stopwatch(self.trainer.device)
+        tables = []
+        predictions = self.trainer.predict(model, (self.dataset.image("train", name) for name in self.names), seed=seed)
+        for i in range(len(self.names)):
+            with predict:
+                prediction = next(predictions)
+            with acquire:
+                tables.append(
+                    kernels.superpixel_statistics(
+                        prediction.logits,
+                        labels(i),
+                        self.pseudo.superpixels(i),
+                        needs,
+                        logits=True,
+                        align_corners=self.trainer.align_corners,
+                    )
+                )
+        with acquire:
+            table = candidates.gather(tables)
+        return table, {"predict_s": predict.total_s, "acquire_s": acquire.total_s}
+
+    def train_and_predict(self, images: list[np.ndarray], truths: list[np.ndarray], dataset: Dataset) -> Iterator[np.ndarray]:
+        """Label maps (H, W) uint8 of all train images by the preset's model, trained on a few labelled ones.
+
+        For the foundation ``weak``. Raises InputError in a run without a model.
+        """
+        if self.trainer is None:
+            raise InputError(f"the foundation {self.settings.foundation!r} trains a model; it does not go with --model none")
+        samples = _Pairs(images.__getitem__, truths.__getitem__, len(images))
+        step = lambda n: self.on_step("fit", n)  # noqa: E731
+        model = self.trainer.fit(samples, seeds.integer(0, "weak"), Path(self.settings.cache) / "logs", None, step)
+        predictions = self.trainer.predict(model, (self.dataset.image("train", name) for name in self.names))
+        for name, prediction in zip(self.names, predictions, strict=True):
+            yield self._argmax(prediction.logits, self.dataset.size("train", name))
+
+    def _argmax(self, logits: torch.Tensor, size: tuple[int, int]) -> np.ndarray:
+        full = torch.nn.functional.interpolate(logits[None], size=size, mode="bilinear", align_corners=self.trainer.align_corners)
+        return full[0].max(0).indices.to(torch.uint8).cpu().numpy()
+
+
+class _Pairs:
+    """A sequence of (image, labels), each read when asked for."""
+
+    def __init__(self, image, labels, n):
+        self.image, self.labels, self.n = image, labels, n
+
+    def __len__(self):
+        return self.n
+
+    def __getitem__(self, index):
+        return self.image(index), self.labels(index)
