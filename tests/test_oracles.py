@@ -151,11 +151,35 @@ def test_a_higher_rate_keeps_the_errors_of_a_lower_one(number, low, high):
 
 @pytest.mark.parametrize(
     "spec",
-    """noisy[rate=1.5] noisy[rate=nan] noisy[rate=high] noisy[rate=true] noisy[rate=-0.1] noisy[p=0.1] noisy[of=nobody]
-    noisy[of=3] perfect[gate=back] perfect[answer=all] perfect[void=maybe] boundary[width_px=-1] boundary[width_px=1.5]
-    small[area_px=-1] tired[half_life=0] tired[session=1.5] biased[p=2] abstaining[p=-1] crowd[n=0] crowd[n=2.5]
-    crowd[vote=loudest] mixture confused confused[from=thin_air] confused[from=pseudo,matrix=m.csv]
-    confused[matrix=no_such.csv] confused[from=pseudo,rate=1]""".split(),
+    [
+        "noisy[rate=1.5]",
+        "noisy[rate=nan]",
+        "noisy[rate=high]",
+        "noisy[rate=true]",
+        "noisy[rate=-0.1]",
+        "noisy[p=0.1]",
+        "noisy[of=nobody]",
+        "noisy[of=3]",
+        "perfect[gate=back]",
+        "perfect[answer=all]",
+        "perfect[void=maybe]",
+        "boundary[width_px=-1]",
+        "boundary[width_px=1.5]",
+        "small[area_px=-1]",
+        "tired[half_life=0]",
+        "tired[session=1.5]",
+        "biased[p=2]",
+        "abstaining[p=-1]",
+        "crowd[n=0]",
+        "crowd[n=2.5]",
+        "crowd[vote=loudest]",
+        "mixture",
+        "confused",
+        "confused[from=thin_air]",
+        "confused[from=pseudo,matrix=m.csv]",
+        "confused[matrix=no_such.csv]",
+        "confused[from=pseudo,rate=1]",
+    ],
 )
 def test_bad_parameters_are_refused_in_one_line(spec):
     with pytest.raises(InputError) as error:
