@@ -34,3 +34,20 @@ class Margin(Strategy):
     def score(self, pool):
         c = pool.candidates
         return 1 - (c.top1_sum - c.top2_sum) / c.size
+
+
+class Bvsb(Strategy):
+    """Best versus second best: mean over the superpixel of p2/p1, of logits divided by ``temperature``."""
+
+    needs = ("ratio_sum",)
+    source = "Joshi et al., CVPR 2009; for superpixels: Cai et al., CVPR 2021; temperature: Hwang et al., NeurIPS 2023"
+
+    def __init__(self, temperature=1.0):
+        if not temperature > 0:
+            raise ValueError(f"temperature must be above 0, got {temperature}")
+        if temperature != 1:
+            self.needs = (f"tempered_ratio_sum[temperature={temperature}]",)
+
+    def score(self, pool):
+        c = pool.candidates
+        return getattr(c, self.needs[0]) / c.size

@@ -6,7 +6,9 @@ from bench.acquisition import Strategy
 
 
 class Random(Strategy):
-    """Random: one seeded permutation of all superpixels, consumed round after round, so that larger budgets hold smaller ones."""
+    """Random: one seeded permutation of all superpixels, used up round after round, so that subsets nest."""
+
+    source = "the control of every paper"
 
     def score(self, pool):
         return np.zeros(len(pool.candidates))
@@ -14,6 +16,8 @@ class Random(Strategy):
 
 class Area(Strategy):
     """Area: the number of pixels, the largest superpixel first; the control for scores that are sums."""
+
+    source = "a control of this suite: SIM and ABC are sums, which favour large superpixels"
 
     def score(self, pool):
         return pool.candidates.size

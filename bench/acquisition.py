@@ -8,9 +8,9 @@ from bench.types import InputError, Pool, Query
 class Strategy:
     """Base of a strategy. A subclass writes ``score``, or ``acquire`` where it chooses in a way of its own.
 
-    ``needs``: the statistics it reads, by their names in `bench.kernels.COLUMNS`. ``question``: what it asks, one of
-    `bench.types.QUESTIONS`. ``source``: paper and equation. ``reads_truth``: true for bounds, which are drawn as
-    reference lines and never ranked.
+    ``needs``: the statistics it reads, by their names in `bench.kernels.COLUMNS` or `bench.kernels.maps.MAP_COLUMNS`,
+    or one of `TRUTH_COLUMNS`. ``question``: what it asks, one of `bench.types.QUESTIONS`. ``source``: paper and
+    equation. ``reads_truth``: true for bounds, which are drawn as reference lines and never ranked.
     """
 
     needs: tuple[str, ...] = ()
@@ -27,18 +27,38 @@ class Strategy:
         return Query(top(self.score(pool), pool, budget), self.question)
 
 
+TRUTH_COLUMNS = {
+    # name: (width, formula); t = truth, y = current label, both over the superpixel. Only the loop fills these, and
+    # only for a strategy that says reads_truth.
+    "truth_answer": ("", "the class that the annotator would write if asked; 255 deletes the labels, -1 leaves them"),
+    "truth_histogram": ("C+1", "#{t = c}, pixels; the last column counts t = 255"),
+    "truth_agree_histogram": ("C", "#{t = y = c}, pixels"),
+    "truth_label_histogram": ("C", "#{y = c, t ≠ 255}, pixels"),
+    "truth_totals": ("3C", "#{t = y = c}, #{t = c}, #{y = c, t ≠ 255} over the whole split; every row holds the same"),
+}
+
+
+def left(pool: Pool, budget: int) -> tuple[np.ndarray, int]:
+    """The rows never asked, in the order of the pool's ties, and how many of them to choose.
+
+    A strategy that draws or chooses step by step does so along these rows: its choice then hangs on the seed alone and
+    not on the order of the table. Raises InputError for a negative budget.
+    """
+    if budget < 0:
+        raise InputError(f"the budget must be 0 or more questions, got {budget}")
+    rows = np.flatnonzero(~pool.asked)
+    return rows[np.argsort(pool.ties[rows], kind="stable")], min(budget, len(rows))
+
+
 def top(scores: np.ndarray, pool: Pool, budget: int) -> np.ndarray:
     """Rows of the ``budget`` highest scores among those never asked; ties go by the pool's seeded hash.
 
     Raises InputError for a negative budget, for NaN, and for scores of another length than the pool.
     """
-    if budget < 0:
-        raise InputError(f"the budget must be 0 or more questions, got {budget}")
     scores = np.asarray(scores, dtype=np.float64)
     if scores.shape != pool.asked.shape:
         raise InputError(f"scores have shape {scores.shape}, expected {pool.asked.shape}")
     if np.isnan(scores).any():
         raise InputError(f"{np.isnan(scores).sum()} scores are NaN; a strategy must rank every superpixel")
-    open_rows = np.flatnonzero(~pool.asked)
-    order = np.lexsort((pool.ties[open_rows], -scores[open_rows]))
-    return open_rows[order[:budget]]
+    rows, n = left(pool, budget)
+    return rows[np.argsort(-scores[rows], kind="stable")[:n]]

@@ -28,6 +28,7 @@ FOLDERS = {
 # What a class says of itself, beside its caption.
 DECLARED = {
     "strategies": ("question", "needs", "source", "reads_truth"),
+    "refiners": ("needs", "source"),
     "oracles": ("kinds", "leaky"),
     "datasets": (),
     "foundations": ("leaky", "trains"),

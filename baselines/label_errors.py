@@ -1,0 +1,97 @@
+"""Scores of label-error detection: how well the current label agrees with the model."""
+
+import numpy as np
+
+from bench.acquisition import Strategy
+from bench.kernels.maps import QUALITY_BINS
+
+
+class Softmin(Strategy):
+    """Softmin: minus the superpixel's soft minimum of p[current label]: a mean where the worst pixels weigh most."""
+
+    needs = ("softmin_numerator", "softmin_denominator")
+    source = "Lad and Mueller, 2023; cleanlab"
+
+    def score(self, pool):
+        c = pool.candidates
+        return -c.softmin_numerator / c.softmin_denominator
+
+
+class ConfidentLearning(Strategy):
+    """Confident learning: share of the superpixel's pixels flagged as wrong, by thresholds per class over the pool.
+
+    Trip one gives each class its threshold, the mean p[c] over pixels labelled c. Trip two counts, over the pool, the N
+    pixels whose prediction is another class at or above that class's threshold. Flagged are those of the N pixels of
+    lowest p[current label] that the model disagrees with. p[current label] is known to a quarter of a power of two, so
+    pixels at the cut count in part.
+    """
+
+    needs = ("confident_count", "quality_histogram")
+    source = "Northcutt et al., JAIR 2021; Lad and Mueller, 2023; cleanlab's segmentation filter"
+
+    def score(self, pool):
+        c = pool.candidates
+        wrong, agreeing = c.quality_histogram[:, :QUALITY_BINS], c.quality_histogram[:, QUALITY_BINS:]
+        worst_first = (wrong.sum(0) + agreeing.sum(0))[::-1]
+        before = np.cumsum(worst_first) - worst_first
+        part = np.clip((c.confident_count.sum() - before) / np.maximum(worst_first, 1), 0, 1)[::-1]
+        return wrong @ part / c.size
+
+
+class NormalizedMargin(Strategy):
+    """Normalized margin: minus the mean over the superpixel of (p[current label] - best other p + 1) / 2."""
+
+    needs = ("label_margin_sum",)
+    source = "Northcutt et al., JAIR 2021; cleanlab"
+
+    def score(self, pool):
+        c = pool.candidates
+        return -(c.label_margin_sum / c.size + 1) / 2
+
+
+class WeightedEntropy(Strategy):
+    """Confidence-weighted entropy: mean over the superpixel of (entropy / ln C) / p[current label]."""
+
+    needs = ("entropy_ratio_sum",)
+    source = "Kuan and Mueller, 2022; cleanlab"
+
+    def score(self, pool):
+        c = pool.candidates
+        return c.entropy_ratio_sum / (c.size * np.log(max(pool.n_classes, 2)))
+
+
+class CrossEntropy(Strategy):
+    """Cross-entropy: mean over the superpixel of -ln p[current label]."""
+
+    needs = ("nll_sum",)
+    source = "Bernhardt et al., Nature Communications 2022"
+
+    def score(self, pool):
+        c = pool.candidates
+        return c.nll_sum / c.size
+
+
+class LabelCleaning(Strategy):
+    """Active label cleaning: mean over the superpixel of -ln p[current label] - max(entropy - 0.3, 0)."""
+
+    needs = ("nll_sum", "excess_entropy_sum")
+    source = "Bernhardt et al., Nature Communications 2022, eq. 2"
+
+    def score(self, pool):
+        c = pool.candidates
+        return (c.nll_sum - c.excess_entropy_sum) / c.size
+
+
+class Aiou(Strategy):
+    """Adjusted IoU: 1 - mean over the superpixel of the adjusted IoU of the pixel's predicted component.
+
+    Components are 8-connected. A component that meets no label of its class has IoU 0: those are the source's
+    candidates. That this is the AIoU which ALC compares with is inferred.
+    """
+
+    needs = ("aiou_sum",)
+    source = "Rottmann and Reese, WACV 2023"
+
+    def score(self, pool):
+        c = pool.candidates
+        return 1 - c.aiou_sum / c.size

@@ -1,0 +1,47 @@
+"""Noise on any other strategy's score, so that a batch is less redundant. Source: Kirsch et al., TMLR 2023."""
+
+import numpy as np
+
+from bench import registry
+from bench.acquisition import Strategy, left, top
+from bench.types import InputError, Query
+
+
+class _Noisy(Strategy):
+    source = "Kirsch et al., TMLR 2023, section 3"
+
+    def __init__(self, of="sim", beta=1.0):
+        if not beta > 0:
+            raise ValueError(f"beta must be above 0, got {beta}")
+        self.inner, self.beta = registry.load("strategies", of), beta
+        if type(self.inner).acquire is not Strategy.acquire:
+            raise InputError(f"{of!r} chooses without a score: give a strategy that has one")
+        self.needs, self.question, self.reads_truth = self.inner.needs, self.inner.question, self.inner.reads_truth
+
+    def acquire(self, pool, budget, rng):
+        rows, n = left(pool, budget)
+        scores = np.asarray(self.inner.score(pool), dtype=np.float64)
+        best_first = top(scores, pool, len(rows))
+        keys = np.full(len(scores), -np.inf)
+        keys[best_first] = self.log_weight(scores[best_first])
+        keys[rows] += rng.gumbel(size=len(rows)) / self.beta
+        return Query(top(keys, pool, n), self.question)
+
+
+class Power(_Noisy):
+    """Power: ln of another strategy's superpixel score, plus Gumbel noise / beta; scores of 0 come last."""
+
+    def log_weight(self, scores):
+        """(m,) from scores, best first."""
+        if (scores < 0).any():
+            raise InputError(f"power needs scores of 0 or more, got {scores.min():.3g}: use softrank for this strategy")
+        with np.errstate(divide="ignore"):
+            return np.log(scores)
+
+
+class Softrank(_Noisy):
+    """Soft rank: -ln of the superpixel's rank by another strategy's score, plus Gumbel noise / beta."""
+
+    def log_weight(self, scores):
+        """(m,) from scores, best first."""
+        return -np.log(np.arange(1, len(scores) + 1))

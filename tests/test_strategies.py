@@ -1,0 +1,188 @@
+"""The contract that every strategy keeps, whatever it computes."""
+
+import inspect
+
+import numpy as np
+import pytest
+from pools import permuted, pool, random_columns
+
+from bench import registry
+from bench.acquisition import TRUTH_COLUMNS, left, top
+from bench.kernels.columns import COLUMNS
+from bench.kernels.maps import MAP_COLUMNS
+from bench.registry import parse
+from bench.types import QUESTIONS, Candidates, InputError
+
+NAMES = sorted(registry.catalogue("strategies").classes)
+SPECS = [
+    *NAMES,
+    "power[of=bald]",
+    "softrank[of=normalized_margin]",
+    "bvsb[temperature=0.1]",
+    "class_balanced[over=pixels]",
+]
+SPECS += ["pixelpick[score=entropy,share=0.3]", "ripu[window=5]", "redal[clusters=3]", "clue[iterations=2]"]
+CATALOGUE = """
+    random area entropy confidence margin bvsb pixelpick bald predictive_entropy expected_entropy vote_entropy
+    class_balanced pixbal coreset badge clue falcun power softrank redal ripu ripu_region cil_pixel cil
+    cil_area sim abc softmin confident_learning normalized_margin weighted_entropy cross_entropy
+    label_cleaning aiou clairvoyant_gain clairvoyant_miou clairvoyant_worst
+""".split()
+N = 60
+
+
+def made(spec, n=N, asked=(), seed=0):
+    strategy = registry.load("strategies", spec)
+    return strategy, pool(random_columns(strategy.needs, n, seed=seed), 5, asked)
+
+
+def ask(strategy, p, budget, seed=1):
+    return strategy.acquire(p, budget, np.random.default_rng(seed)).rows
+
+
+def ids(p, rows):
+    return p.candidates.superpixel[rows].tolist()
+
+
+def test_the_whole_catalogue_is_there_and_nothing_is_broken():
+    assert set(CATALOGUE) <= set(NAMES)
+    assert not registry.catalogue("strategies").broken
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_declares_what_it_needs_what_it_asks_and_where_it_is_from(spec):
+    strategy = registry.load("strategies", spec)
+    known = COLUMNS | MAP_COLUMNS | TRUTH_COLUMNS
+    assert all(parse(need)[0] in known for need in strategy.needs)
+    assert strategy.question in QUESTIONS and strategy.source
+    assert strategy.reads_truth == any(need in TRUTH_COLUMNS for need in strategy.needs)
+    assert ":" in inspect.getdoc(type(strategy)).partition("\n")[0]
+
+
+@pytest.mark.parametrize("spec", SPECS)
+@pytest.mark.parametrize("budget", [0, 1, 7, N - 6, N, 3 * N])
+def test_exactly_the_budget_or_what_is_left_and_never_a_banned_row(spec, budget):
+    strategy, p = made(spec, asked=range(0, 30, 5))
+    rows = ask(strategy, p, budget)
+    assert len(rows) == len(set(rows.tolist())) == min(budget, N - 6)
+    assert not p.asked[rows].any()
+    assert rows.dtype.kind == "i"
+
+
+@pytest.mark.parametrize("spec", SPECS)
+@pytest.mark.parametrize("asked", [(), (3, 17, 40)])
+def test_permuting_the_table_permutes_the_choice(spec, asked):
+    strategy, p = made(spec, asked=asked)
+    order = np.random.default_rng(5).permutation(N)
+    other = permuted(p, order)
+    assert ids(p, ask(strategy, p, 20)) == ids(other, ask(strategy, other, 20))
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_the_same_generator_gives_the_same_choice(spec):
+    strategy, p = made(spec)
+    again, _ = made(spec)
+    assert ask(strategy, p, 20).tolist() == ask(strategy, p, 20).tolist() == ask(again, p, 20).tolist()
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_a_pool_of_one_superpixel(spec):
+    strategy, p = made(spec, n=1)
+    assert ask(strategy, p, 5).tolist() == [0]
+    strategy, p = made(spec, n=1, asked=[0])
+    assert ask(strategy, p, 5).tolist() == []
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_equal_rows_are_asked_in_the_order_of_the_seeded_hash(spec):
+    strategy, p = made(spec)
+    columns = dict(p.candidates.columns)
+    for name in columns.keys() - {"image", "superpixel", "row", "column"}:
+        columns[name] = np.repeat(columns[name][:1], N, axis=0)
+    columns["image"] = np.zeros(N, np.int32)
+    p = pool(columns, 5)
+    rows = ask(strategy, p, N)
+    assert sorted(rows.tolist()) == list(range(N))
+    draws = {"badge", "falcun", "clue", "pixelpick", "power", "softrank", "redal", "coreset"}
+    if parse(spec)[0] not in draws:
+        assert rows.tolist() == np.argsort(p.ties).tolist()
+
+
+@pytest.mark.parametrize("spec", [s for s in SPECS if registry.load("strategies", s).needs])
+def test_a_missing_statistic_is_named_and_nan_is_refused(spec):
+    strategy, p = made(spec)
+    for need in strategy.needs:
+        rest = {name: column for name, column in p.candidates.columns.items() if name != need}
+        with pytest.raises(InputError, match=need.split("[")[0]):
+            ask(strategy, pool(rest, 5), 3)
+        if p.candidates.columns[need].dtype.kind == "f":
+            spoilt = p.candidates.columns[need].copy()
+            spoilt[2] = np.nan
+            with pytest.raises(InputError, match="NaN"):
+                Candidates(rest | {need: spoilt})
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_a_negative_budget_is_refused(spec):
+    strategy, p = made(spec)
+    with pytest.raises(InputError, match="budget"):
+        ask(strategy, p, -1)
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if not registry.load("strategies", n).reads_truth])
+def test_no_truth_is_reachable(name):
+    module = inspect.getmodule(registry.catalogue("strategies").classes[name])
+    assert not {"Truth", "oracles", "datasets"} & set(vars(module))
+    assert not any(n.startswith("truth") for n in registry.load("strategies", name).needs)
+
+
+def test_wrappers_read_the_truth_when_what_they_wrap_does():
+    assert registry.load("strategies", "softrank[of=clairvoyant_worst]").reads_truth
+
+
+def test_random_subsets_nest_and_are_used_up_round_after_round():
+    strategy, p = made("random")
+    rows = ask(strategy, p, 30, seed=1).tolist()
+    assert ask(strategy, p, 12, seed=2).tolist() == rows[:12]
+    assert ask(strategy, made("random", asked=rows[:12])[1], 18, seed=3).tolist() == rows[12:]
+
+
+def test_infinite_scores_rank_and_nan_and_a_wrong_length_do_not():
+    p = made("random")[1]
+    scores = np.zeros(N)
+    scores[4], scores[9] = np.inf, -np.inf
+    assert top(scores, p, N)[0] == 4 and top(scores, p, N)[-1] == 9
+    with pytest.raises(InputError, match="NaN"):
+        top(np.full(N, np.nan), p, 3)
+    with pytest.raises(InputError, match="shape"):
+        top(scores[1:], p, 3)
+
+
+def test_rows_left_come_in_the_order_of_ties():
+    p = made("random", asked=[1, 2])[1]
+    rows, n = left(p, 1000)
+    assert n == N - 2 and (np.diff(p.ties[rows]) > 0).all() and not p.asked[rows].any()
+
+
+@pytest.mark.parametrize(
+    "spec",
+    ["bvsb[temperature=0]", "class_balanced[over=all]", "pixbal[nu=-1]", "pixelpick[score=sim]", "pixelpick[share=0]"]
+    + [
+        "power[of=coreset]",
+        "power[beta=0]",
+        "softrank[of=nothing]",
+        "redal[decay=0]",
+        "ripu[window=4]",
+        "clue[iterations=0]",
+    ]
+    + ["falcun[gamma=-1]"],
+)
+def test_parameters_that_make_no_sense_are_refused(spec):
+    with pytest.raises(InputError):
+        registry.load("strategies", spec)
+
+
+def test_power_refuses_scores_below_zero():
+    strategy, p = made("power[of=normalized_margin]")
+    with pytest.raises(InputError, match="softrank"):
+        ask(strategy, p, 3)
