@@ -1,11 +1,12 @@
 """Run folders to tables, figures and one offline page. Imports no torch."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
 
-from bench.report import figures, tables
-from bench.report.results import COSTS, read
+from bench.report import audit, figures, judge, panels, tables
+from bench.report.results import COSTS, Results, read
 from bench.types import InputError
 
 
@@ -14,25 +15,53 @@ def write(
     *,
     to: Path | None = None,
     cost: str = "queries",
+    seconds: Mapping[str, float] | None = None,
     mixed: bool = False,
     console: Console | None = None,
 ) -> Path:
     """The report of these run folders and foreign rounds.csv files, in ``to``: the only run's own folder by default.
 
-    ``cost``: the axis, a key of `COSTS`. ``mixed``: compare runs of different protocols. Returns the folder.
-    Raises InputError for runs that cannot be read or compared; then nothing is written.
+    ``cost``: the axis, a key of `COSTS`. ``seconds``: prices ``cost_s`` anew, with these seconds per action. ``mixed``:
+    compare runs of different protocols. Returns the folder. Raises InputError for runs that cannot be read or compared;
+    then nothing is written.
     """
     if cost not in COSTS:
         raise InputError(f"unknown cost {cost!r}; there are: {', '.join(COSTS)}")
     results = read(outs, mixed)
-    if to is None and sum(Path(out).is_dir() for out in outs) != 1:
-        raise InputError("a report over several runs needs a folder of its own: name it with --out")
-    to = next(Path(out) for out in outs if Path(out).is_dir()) if to is None else Path(to)
-    summary = tables.summarise(results, cost)
+    runs = [Path(out) for out in outs if Path(out).is_dir()]
+    if to is None and len(runs) != 1:
+        raise InputError(f"a report over {len(runs)} runs needs a folder of its own: name it with --out")
+    to = runs[0] if to is None else Path(to)
+    if seconds is not None:
+        results = audit.reprice(results, seconds)
+    summary = tables.summarise(results, cost, audit.references(results))
     console = console or Console()
-    tables.show(summary, console)
-    to.mkdir(parents=True, exist_ok=True)
-    summary.to_csv(to / "summary.csv", index=False, float_format="%.6f")
-    figures.save(figures.curves(results, cost), to, "curves")
-    console.print(f"curves: {to / 'curves.png'}", soft_wrap=True)
+    tables.show(results, summary, console)
+    try:
+        to.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{to}: cannot write the report there: {error.strerror}") from error
+    tables.write_summary(results, summary, to)
+    tables.write_csv(to / "coverage.csv", tables.coverage(results))
+    tables.write_csv(to / "pairs.csv", tables.pairs(results, cost))
+    for name, table in (("aggregate", judge.aggregate(results, cost)), ("robustness", judge.robustness(results, cost))):
+        if not table.empty:
+            tables.write_csv(to / f"{name}.csv", table)
+    if not summary.empty:
+        for name, figure in _figures(results, cost).items():
+            figures.save(figure, to, name)
+        console.print(f"curves: {to / 'curves.png'}", soft_wrap=True, markup=False, highlight=False)
     return to
+
+
+def _figures(results: Results, cost: str) -> dict:
+    found = {
+        "curves": figures.curves(results, cost),
+        "costs": panels.costs(results),
+        "classes": panels.classes(results),
+        "penalty": panels.penalty(results, cost),
+        "time": panels.time(results),
+        "quality": panels.quality(results),
+        "robustness": panels.robustness(results, cost),
+    }
+    return {name: figure for name, figure in found.items() if figure is not None}

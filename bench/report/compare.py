@@ -54,6 +54,12 @@ class Comparison:
             )
         return found
 
+    def area_of(self, rounds: pd.DataFrame) -> float:
+        """The area under a foreign mean curve over `span`; NaN where it does not cover that."""
+        cost, value = rounds["cost"].to_numpy(), rounds["value"].to_numpy()
+        covered = len(cost) and cost[0] <= self.span[0] and cost[-1] >= self.span[1]
+        return statistics.area(cost, value, self.span) if covered else float("nan")
+
     @cached_property
     def bounds(self) -> list[str]:
         return sorted(self.rounds.loc[self.rounds.bound, "strategy"].unique())
@@ -62,6 +68,24 @@ class Comparison:
     def ranked(self) -> list[str]:
         """What competes: neither bounds nor foreign results."""
         return [strategy for strategy in self.curves if strategy not in self.bounds]
+
+    @cached_property
+    def incomplete(self) -> list[str]:
+        """Strategies that were asked for and are done in no seed."""
+        cells = self.results.cells
+        return sorted(set(cells.strategy[~cells.foreign]) - set(self.curves))
+
+    @cached_property
+    def repeat_spread(self) -> float:
+        """Sample std of the area among identical runs, pooled over the cells that were run more than once; NaN if
+        none."""
+        own = self.rounds[~self.rounds.foreign]
+        spreads = []
+        for _, cell in own.groupby(["strategy", "seed"]):
+            runs = [statistics.area(g.cost.to_numpy(), g.value.to_numpy(), self.span) for _, g in cell.groupby("run")]
+            if len(runs) > 1:
+                spreads.append(np.var(runs, ddof=1))
+        return float(np.sqrt(np.mean(spreads))) if spreads else float("nan")
 
     @cached_property
     def seeds(self) -> list[int]:

@@ -10,9 +10,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from bench import seeds
 from bench.report.compare import Comparison
 from bench.report.results import Results
+from bench.report.statistics import MIN_SEEDS
 from bench.report.style import Look, looks, title
+from bench.store import replacing
 
 AXES = {"queries": "questions asked", "clicks": "clicks", "bits": "bits", "seconds": "seconds of annotation"}
 NAMES = {"data": "data mIoU (%)", "model": "model mIoU (%)"}
@@ -35,33 +38,53 @@ DASHED = (0, (4, 2))
 @rc_context(RC)
 def curves(results: Results, cost: str = "queries") -> Figure:
     """Data mIoU (left) and model mIoU (right) against cost, a row for each setting; one panel without a model."""
-    settings = list(results.settings())
     style = looks(results.rounds.strategy)
-    figure = new_figure(1.95 * len(settings) + 0.14 * legend_rows(style) + 0.1)
-    parts = figure.subfigures(
-        len(settings) + 1, 1, height_ratios=[0.14 * legend_rows(style) + 0.1] + [1.95] * len(settings)
-    )
-    legend(parts[0], results, style)
-    for part, (setting, block) in zip(parts[1:], settings, strict=True):
-        part.suptitle(textwrap.fill(title(setting, block.cells.leaky.any()), 62), fontsize=7, fontweight="bold")
+    figure, parts = grid(results, style, 1.95)
+    for part, (setting, block) in zip(parts, settings_of(results), strict=True):
         comparisons = [Comparison(setting, block, metric, cost) for metric in NAMES]
         comparisons = [c for c in comparisons if c.curves]
-        for axes, comparison in zip(part.subplots(1, len(comparisons), squeeze=False)[0], comparisons, strict=True):
+        for axes, comparison in zip(np.ravel(part.subplots(1, len(comparisons))), comparisons, strict=True):
             draw(axes, comparison, style)
             axes.set_title(NAMES[comparison.metric], fontsize=7, loc="left", pad=3)
             axes.set_xlabel(AXES[cost], labelpad=1.5)
     return figure
 
 
-def draw(axes, comparison: Comparison, style: dict[str, Look]) -> None:
-    """Mean over the common seeds in bold, each seed thin beside it; bounds dashed; foreign results dotted, in a
-    band."""
+def settings_of(results: Results) -> list:
+    """The settings that have a done cell to draw."""
+    return [(setting, block) for setting, block in results.settings() if not block.rounds[~block.rounds.foreign].empty]
+
+
+def grid(results: Results, style: dict[str, Look], height_in: float, settings: list | None = None):
+    """A figure with the legend on top and a titled part of this height for each setting: the figure and the parts."""
+    settings = settings_of(results) if settings is None else settings
+    heights = [0.14 * legend(None, results, style) + 0.02] + [height_in] * len(settings)
+    figure = new_figure(sum(heights))
+    head, *parts = figure.subfigures(len(heights), 1, height_ratios=heights)
+    legend(head, results, style)
+    for part, (setting, block) in zip(parts, settings, strict=True):
+        finish(part, setting, block)
+    return figure, parts
+
+
+def finish(part, setting: tuple[str, str, str], block: Results | None) -> None:
+    """The part's title: its setting, and whether its oracle is leaky."""
+    leaky = block is not None and bool(block.cells.leaky.any())
+    part.suptitle(textwrap.fill(title(setting, leaky), 62), fontsize=7, fontweight="bold")
+
+
+def draw(axes, comparison: Comparison, style: dict[str, Look], ticks: int = 4) -> None:
+    """Mean over the common seeds in bold; each seed thin beside it, or from `MIN_SEEDS` on the 95 % interval of the
+    mean; bounds dashed; foreign results dotted, with a band of their sample std."""
     for strategy, by_seed in comparison.curves.items():
         look, bound = style[strategy], strategy in comparison.bounds
         shown = {seed: by_seed[seed] for seed in comparison.seeds if seed in by_seed}
         if not shown:
             continue
-        if len(shown) > 1 and not bound:
+        if len(shown) >= MIN_SEEDS and not bound:
+            cost, low, high = interval(list(shown.values()), strategy)
+            axes.fill_between(cost, 100 * low, 100 * high, color=look.color, alpha=0.18, linewidth=0)
+        elif len(shown) > 1 and not bound:
             for cost, value in shown.values():
                 axes.plot(cost, 100 * value, color=look.color, linewidth=0.5, alpha=0.35, zorder=1)
         cost, value = mean_curve(list(shown.values()))
@@ -77,21 +100,12 @@ def draw(axes, comparison: Comparison, style: dict[str, Look]) -> None:
             zorder=2,
         )
     for strategy, table in comparison.foreign.items():
-        color = style[strategy].color
-        axes.plot(
-            table.cost, 100 * table.value, color=color, linestyle=":", marker=style[strategy].marker, markersize=2.5
-        )
-        axes.fill_between(
-            table.cost,
-            100 * (table.value - table["std"]),
-            100 * (table.value + table["std"]),
-            color=color,
-            alpha=0.15,
-            lw=0,
-        )
+        look, value, std = style[strategy], 100 * table.value, 100 * table["std"]
+        axes.plot(table.cost, value, color=look.color, linestyle=":", marker=look.marker, markersize=2.5)
+        axes.fill_between(table.cost, value - std, value + std, color=look.color, alpha=0.15, linewidth=0)
     axes.grid(axis="y")
     axes.set_axisbelow(True)
-    axes.xaxis.set_major_locator(MaxNLocator(4, steps=STEPS))
+    axes.xaxis.set_major_locator(MaxNLocator(ticks, steps=STEPS))
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=STEPS))
     axes.xaxis.set_major_formatter(FuncFormatter(_short))
     axes.tick_params(length=2, width=0.5, pad=1.5)
@@ -103,17 +117,22 @@ def mean_curve(curves: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray,
     return np.mean([cost[:n] for cost, _ in curves], axis=0), np.mean([value[:n] for _, value in curves], axis=0)
 
 
-def legend_rows(style: dict[str, Look]) -> int:
-    return -(-len(style) // _legend_columns(style))
+def interval(curves: list[tuple[np.ndarray, np.ndarray]], name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean cost of each round and the 95 % bootstrap interval of the mean value there."""
+    n = min(len(cost) for cost, _ in curves)
+    values = np.array([value[:n] for _, value in curves])
+    rng = seeds.generator(0, "band", name)
+    drawn = values[rng.integers(len(values), size=(1000, len(values)))].mean(axis=1)
+    return mean_curve(curves)[0], *np.quantile(drawn, [0.025, 0.975], axis=0)
 
 
-def _legend_columns(style: dict[str, Look]) -> int:
-    """As many as fit beside each other in one column of a paper."""
-    return max(1, min(len(style), 4, 62 // (max(map(len, style)) + 6)))
-
-
-def legend(figure, results: Results, style: dict[str, Look]) -> None:
-    """One legend for all panels; bounds and foreign results say what they are."""
+def legend(figure, results: Results, style: dict[str, Look]) -> int:
+    """One legend for all panels; bounds and foreign results say what they are. Returns its number of rows, and only
+    that without a figure."""
+    n_columns = max(1, min(len(style), 4, 62 // (max(map(len, style)) + 6)))
+    n_rows = -(-len(style) // n_columns)
+    if figure is None:
+        return n_rows
     flags = results.rounds.groupby("strategy")[["bound", "foreign"]].any()
     handles = []
     for name, look in style.items():
@@ -134,13 +153,14 @@ def legend(figure, results: Results, style: dict[str, Look]) -> None:
     figure.legend(
         handles=handles,
         loc="center",
-        ncols=_legend_columns(style),
+        ncols=n_columns,
         frameon=False,
         handlelength=2.2,
         columnspacing=1.2,
         borderpad=0,
         labelspacing=0.3,
     )
+    return n_rows
 
 
 def new_figure(height_in: float, width_in: float = WIDTH_IN) -> Figure:
@@ -151,12 +171,12 @@ def new_figure(height_in: float, width_in: float = WIDTH_IN) -> Figure:
 
 
 @rc_context(RC)
-def save(figure: Figure, folder: Path, name: str) -> list[Path]:
+def save(figure: Figure, folder: Path, name: str) -> None:
     """``name``.png, .pdf and .svg in ``folder``; without dates, so that the same figure gives the same bytes."""
     dates = {"png": {}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}
     for suffix, metadata in dates.items():
-        figure.savefig(folder / f"{name}.{suffix}", dpi=300, metadata=metadata)
-    return [folder / f"{name}.{suffix}" for suffix in dates]
+        with replacing(folder / f"{name}.{suffix}") as path:
+            figure.savefig(path, dpi=300, metadata=metadata)
 
 
 def _short(value: float, _position=None) -> str:

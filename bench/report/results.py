@@ -25,7 +25,7 @@ TIMES = ["fit_s", "predict_s", "acquire_s", "answer_s", "correct_s"]
 COUNTS = ["n_confirmed", "n_corrected", "n_void", "corrected_px", "harmed_px", "rewronged_px"]
 SHARES = ["data_miou", "data_miou_labelled", "data_accuracy", "model_miou"]
 COLUMNS = [*CELL, "round", *COSTS.values(), *COUNTS, *SHARES, *TIMES]
-PLAIN = dict(status="done", leaky=False, bound=False, protocol="")
+PLAIN = dict(status="done", leaky=False, bound=False, protocol="", folder="")
 FOREIGN_COLUMNS = ["dataset", "strategy", "round", "n_queries"]
 
 
@@ -57,7 +57,9 @@ def read(paths: list[Path], mixed: bool = False) -> Results:
     if not paths:
         raise InputError("nothing to report: name at least one run folder or rounds.csv file")
     rounds, cells, specs = [], [], {}
-    for path in sorted({Path(p).resolve(): Path(p) for p in paths}.values()):
+    paths = [Path(p) for p in paths]
+    paths += [spec.parent for path in paths for spec in path.glob("repeat*/spec.json")]
+    for path in sorted({path.resolve(): path for path in paths}.values()):
         table = _read_rounds(path)
         table["run"] = str(path)
         rounds.append(table)
@@ -67,9 +69,7 @@ def read(paths: list[Path], mixed: bool = False) -> Results:
         else:
             keys = table[CELL].drop_duplicates()
             foreign = keys.seed.eq(-1) | (not mixed)
-            cells.append(
-                keys.assign(run=str(path), status="done", foreign=foreign, leaky=False, bound=False, protocol="")
-            )
+            cells.append(keys.assign(**PLAIN, run=str(path), foreign=foreign))
     cells = pd.concat(cells, ignore_index=True).sort_values([*CELL, "run"], ignore_index=True)
     _check_protocols(cells[~cells.foreign & cells.status.ne("missing")], mixed)
     found = cells[cells.status.ne("missing")]
@@ -135,10 +135,11 @@ def _read_rounds(path: Path) -> pd.DataFrame:
 
 
 def _read_cells(path: Path, table: pd.DataFrame, spec: dict) -> pd.DataFrame:
-    """The cells of a run, from their spec.json; those that its strategies × oracles × seeds lack are ``missing``."""
+    """The cells of a run, from their spec.json; those that its grid lacks are ``missing``."""
     rows = {}
     for file in sorted(path.glob("cells/*/spec.json")):
         cell = read_json(file)
+        cell = cell.get("settings", {}) | cell
         if absent := [name for name in CELL if name not in cell]:
             raise InputError(f"{file}: no {', '.join(absent)}; expected the settings of a cell")
         key = (*(str(cell[name]) for name in CELL[:4]), int(cell["seed"]))
@@ -147,19 +148,21 @@ def _read_cells(path: Path, table: pd.DataFrame, spec: dict) -> pd.DataFrame:
             leaky=bool(cell.get("leaky", False)),
             bound=bool(cell.get("reads_truth", False)),
             protocol=str(cell.get("protocol_hash", "")),
+            folder=str(file.parent),
         )
     for key in table[CELL].drop_duplicates().itertuples(index=False, name=None):
         rows.setdefault(key, PLAIN | dict(protocol=str(spec.get("protocol_hash", ""))))
     cells = pd.DataFrame([dict(zip(CELL, key, strict=True), **row) for key, row in rows.items()])
-    grid = pd.MultiIndex.from_product([cells[name].unique() for name in CELL], names=CELL).to_frame(index=False)
-    cells = grid.merge(cells, how="left", on=CELL)
+    asked = dict(strategy=spec.get("strategies", []), oracle=spec.get("oracles", []), seed=range(spec.get("seeds", 0)))
+    axes = [sorted({*cells[name], *asked.get(name, ())}) for name in CELL]
+    cells = pd.MultiIndex.from_product(axes, names=CELL).to_frame(index=False).merge(cells, how="left", on=CELL)
     absent = cells.status.isna()
-    cells.loc[absent, "status"] = "missing"
-    for name, default in (("leaky", False), ("bound", False), ("protocol", "")):
+    for name, default in PLAIN.items():
         cells[name] = cells[name].where(~absent, default).astype(type(default))
-    by_oracle = cells.groupby("oracle").leaky.transform("any")
-    by_strategy = cells.groupby("strategy").bound.transform("any")
-    return cells.assign(run=str(path), foreign=False, leaky=by_oracle, bound=by_strategy)
+    cells.loc[absent, "status"] = "missing"
+    leaky = cells.groupby("oracle").leaky.transform("any")
+    bound = cells.groupby("strategy").bound.transform("any")
+    return cells.assign(run=str(path), foreign=False, leaky=leaky, bound=bound)
 
 
 def _check_protocols(cells: pd.DataFrame, mixed: bool) -> None:

@@ -1,0 +1,23 @@
+"""``alc-bench report RUN [RUN ...]``: tables, figures and one offline page from any set of runs."""
+
+from pathlib import Path
+
+from bench import costs, report
+from bench.report.results import COSTS
+
+
+def add_arguments(parser) -> None:
+    parser.add_argument(
+        "runs", nargs="+", type=Path, metavar="RUN", help="folder of a run, or rounds.csv of another method"
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="default: the folder of the run, if it is one")
+    parser.add_argument("--cost", choices=list(COSTS), default="queries", help="the axis of effort")
+    parser.add_argument("--seconds", type=Path, metavar="FILE", help="CSV of action,seconds: prices the answers anew")
+    parser.add_argument("--mixed", action="store_true", help="compare runs of different protocols")
+    parser.set_defaults(main=main)
+
+
+def main(args) -> int:
+    seconds = costs.read_seconds(args.seconds) if args.seconds else None
+    report.write(args.runs, to=args.out, cost=args.cost, seconds=seconds, mixed=args.mixed)
+    return 0

@@ -1,0 +1,179 @@
+"""The figures beside the curves: costs, classes, penalties, time, label against model quality, and noise."""
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from bench.report import audit, judge
+from bench.report.compare import Comparison
+from bench.report.figures import (
+    AXES,
+    DASHED,
+    NAMES,
+    RC,
+    draw,
+    finish,
+    grid,
+    legend,
+    mean_curve,
+    new_figure,
+    settings_of,
+)
+from bench.report.results import COSTS, TIMES, Results
+from bench.report.statistics import MIN_SEEDS
+from bench.report.style import PALETTE, looks
+
+
+@rc_context(RC)
+def costs(results: Results) -> Figure:
+    """Data mIoU against clicks, bits and seconds."""
+    style = looks(results.rounds.strategy)
+    figure, parts = grid(results, style, 1.75)
+    for part, (setting, block) in zip(parts, settings_of(results), strict=True):
+        row = part.subplots(1, 3, sharey=True)
+        for axes, cost in zip(row, list(COSTS)[1:], strict=True):
+            draw(axes, Comparison(setting, block, "data", cost), style, ticks=3)
+            axes.set_xlabel(AXES[cost] if cost != "seconds" else "seconds", labelpad=1.5)
+        row[0].set_ylabel(NAMES["data"])
+    return figure
+
+
+@rc_context(RC)
+def classes(results: Results) -> Figure | None:
+    """IoU of each class after the last round, mean over the common seeds, and before the first (grey bar), rarest
+    last."""
+    table = audit.classes(results)
+    if table.empty:
+        return None
+    style = looks(table.strategy)
+    figure, parts = grid(results, style, 0.6 + 0.13 * table["class"].nunique())
+    for part, (setting, block) in zip(parts, settings_of(results), strict=True):
+        found = [Comparison(setting, block, metric) for metric in NAMES]
+        found = [c for c in found if c.curves]
+        for axes, comparison in zip(np.ravel(part.subplots(1, len(found), sharey=True)), found, strict=True):
+            _classes(axes, comparison, audit.classes(block), style)
+    return figure
+
+
+def _classes(axes, comparison: Comparison, table, style) -> None:
+    column = f"{comparison.metric}_iou"
+    table = table[table.seed.isin(comparison.seeds)]
+    ends = {
+        key: group.groupby("class", sort=False)[column].mean() for key, group in table.groupby(["strategy", "round"])
+    }
+    last = table.groupby("strategy")["round"].max()
+    names = list(dict.fromkeys(table["class"]))[::-1]
+    place = {name: i for i, name in enumerate(names)}
+    start = table[table["round"].eq(0)].groupby("class")[column].mean()
+    axes.barh([place[n] for n in start.index], 100 * start, color="#dddddd", height=0.7, zorder=0)
+    for strategy in last.index:
+        values = ends[strategy, last[strategy]]
+        look, rows = style[strategy], [place[n] for n in values.index]
+        marker = dict(marker="|", lw=1) if strategy in comparison.bounds else dict(marker=look.marker, lw=0)
+        axes.scatter(100 * values, rows, s=9, color=look.color, zorder=2, **marker)
+    axes.set_yticks(range(len(names)), names)
+    axes.set_xlim(0, 100)
+    axes.set_title(NAMES[comparison.metric].replace("mIoU", "IoU"), fontsize=7, loc="left", pad=3)
+    axes.tick_params(length=2, width=0.5, pad=1.5)
+
+
+@rc_context(RC)
+def penalty(results: Results, cost: str = "queries") -> Figure | None:
+    """Share of budgets at which row beats column; None where no setting has seeds enough for a test."""
+    found = [Comparison(setting, block, "data", cost) for setting, block in results.settings()]
+    found = [c for c in found if len(c.seeds) >= MIN_SEEDS and len(c.ranked) > 1]
+    if not found:
+        return None
+    sides = [0.9 + 0.24 * len(c.ranked) for c in found]
+    figure = new_figure(sum(sides))
+    parts = np.ravel(figure.subfigures(len(found), 1, height_ratios=sides))
+    for part, comparison in zip(parts, found, strict=True):
+        wins, names = judge.penalties(comparison), comparison.ranked
+        order = np.argsort(wins.sum(axis=0), kind="stable")
+        axes = part.subplots()
+        axes.imshow(wins[order][:, order], cmap="Blues", vmin=0, vmax=1.4)
+        for i, j in np.ndindex(wins.shape):
+            if i != j:
+                axes.text(j, i, f"{wins[order[i], order[j]]:.2g}", ha="center", va="center", fontsize=6)
+        names = [names[i] for i in order]
+        axes.set_xticks(range(len(names)), names, rotation=40, ha="right", rotation_mode="anchor")
+        axes.set_yticks(range(len(names)), names)
+        axes.tick_params(length=0)
+        finish(part, comparison.setting, comparison.results)
+        axes.set_title("share of budgets at which row beats column", fontsize=7, pad=3)
+    return figure
+
+
+@rc_context(RC)
+def time(results: Results) -> Figure:
+    """Where the time of a round goes: mean seconds of each step over rounds and cells."""
+    settings = settings_of(results)
+    heights = [0.55 + 0.15 * block.rounds[~block.rounds.foreign].strategy.nunique() for _, block in settings]
+    figure = new_figure(sum(heights) + 0.2)
+    parts = np.ravel(figure.subfigures(len(settings), 1, height_ratios=heights))
+    for part, (setting, block) in zip(parts, settings, strict=True):
+        own = block.rounds[~block.rounds.foreign & block.rounds["round"].gt(0)]
+        mean = own.groupby("strategy")[TIMES].mean()[::-1]
+        axes, left = part.subplots(), np.zeros(len(mean))
+        for step, color in zip(TIMES, PALETTE, strict=False):
+            axes.barh(mean.index, mean[step], left=left, color=color, height=0.7, label=step.removesuffix("_s"))
+            left = left + mean[step].to_numpy()
+        axes.set_xlabel("seconds a round", labelpad=1.5)
+        axes.tick_params(length=2, width=0.5, pad=1.5)
+        finish(part, setting, block)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=5, frameon=False, handlelength=1)
+    return figure
+
+
+@rc_context(RC)
+def quality(results: Results) -> Figure | None:
+    """Model mIoU against data mIoU, round by round: what better labels are worth. None without a model."""
+    settings = [(s, b) for s, b in settings_of(results) if Comparison(s, b, "model").curves]
+    if not settings:
+        return None
+    style = looks(results.rounds.strategy)
+    figure, parts = grid(results, style, 2.4, settings)
+    for part, (setting, block) in zip(parts, settings, strict=True):
+        axes = part.subplots()
+        data, model = Comparison(setting, block, "data"), Comparison(setting, block, "model")
+        for name in model.curves:
+            x, y = ([c.curves[name][s] for s in model.seeds if s in c.curves[name]] for c in (data, model))
+            if x and y:
+                look = style[name]
+                x, y = 100 * mean_curve(x)[1], 100 * mean_curve(y)[1]
+                line = dict(linestyle=DASHED) if name in model.bounds else dict(marker=look.marker, markersize=3)
+                axes.plot(x, y, color=look.color, lw=0.9, **line)
+        axes.set(xlabel=NAMES["data"], ylabel=NAMES["model"])
+        axes.tick_params(length=2, width=0.5, pad=1.5)
+        axes.grid()
+    return figure
+
+
+@rc_context(RC)
+def robustness(results: Results, cost: str = "queries") -> Figure | None:
+    """Area under the data-mIoU curve against an oracle's noise; a ring where a strategy's rank is not that at the least
+    noise. None where no parameter of an oracle varies."""
+    table = judge.robustness(results, cost)
+    groups = list(table.groupby(["dataset", "foundation", "family"]))
+    if not groups:
+        return None
+    style = looks(table.strategy)
+    heights = [0.14 * legend(None, results, style) + 0.02] + [2.0] * len(groups)
+    figure = new_figure(sum(heights))
+    head, *parts = figure.subfigures(len(heights), 1, height_ratios=heights)
+    legend(head, results, style)
+    for part, ((dataset, foundation, family), group) in zip(parts, groups, strict=True):
+        axes = part.subplots()
+        for name, line in group.groupby("strategy"):
+            look = style[name]
+            axes.plot(line["value"], 100 * line.area, color=look.color, marker=look.marker, markersize=3)
+            moved = line[line.changed]
+            axes.scatter(
+                moved["value"], 100 * moved.area, s=45, facecolors="none", edgecolors="black", lw=0.6, zorder=3
+            )
+        parameter = family[: family.index("=*")].rpartition("[")[2].rpartition(",")[2]
+        axes.set(xlabel=f"{parameter} of the oracle", ylabel="area under data mIoU (%)")
+        axes.tick_params(length=2, width=0.5, pad=1.5)
+        axes.grid(axis="y")
+        finish(part, (dataset, foundation, family), None)
+    return figure
