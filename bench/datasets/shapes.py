@@ -9,16 +9,16 @@ from bench import seeds
 from bench.datasets import Dataset
 from bench.types import InputError
 
-RED, GREEN, BLUE = (0.72, 0.25, 0.20), (0.36, 0.58, 0.22), (0.24, 0.40, 0.70)
-# name: colour, corners (0 is a disc), how often, waves across and along the object, rings. Every class has one
-# twin of its colour and one of its outline; of each pair of twins one is rarer.
+HUES = {"red": (0.68, 0.24, 0.19), "green": (0.34, 0.55, 0.21), "blue": (0.24, 0.40, 0.70)}
+# name: hue, brightness, corners (0 is a disc), how often, waves across and along the object, rings. Every class has a
+# twin of its hue and one of its outline.
 CLASSES = {
-    "apple": (RED, 0, 0.34, (0, 0, 0)),
-    "tile": (BLUE, 4, 0.24, (7, 7, 0)),
-    "fir": (GREEN, 3, 0.17, (0, 9, 0)),
-    "brick": (RED, 4, 0.11, (0, 8, 0)),
-    "lime": (GREEN, 0, 0.08, (0, 0, 9)),
-    "sail": (BLUE, 3, 0.06, (9, 0, 0)),
+    "apple": ("red", 1.0, 0, 0.30, (0, 0, 0)),
+    "tile": ("blue", 0.85, 4, 0.21, (7, 7, 0)),
+    "fir": ("green", 0.85, 3, 0.17, (0, 9, 0)),
+    "brick": ("red", 1.0, 4, 0.13, (0, 8, 0)),
+    "lime": ("green", 1.2, 0, 0.11, (0, 0, 9)),
+    "sail": ("blue", 1.2, 3, 0.08, (9, 0, 0)),
 }
 
 
@@ -36,7 +36,7 @@ class Shapes(Dataset):
     )
     background = 0
     twins = tuple(
-        (i, j) for (i, a), (j, b) in combinations(enumerate(CLASSES.values(), 1), 2) if a[0] == b[0] or a[1] == b[1]
+        (i, j) for (i, a), (j, b) in combinations(enumerate(CLASSES.values(), 1), 2) if a[0] == b[0] or a[2] == b[2]
     )
 
     def __init__(self, train: int = 200, val: int = 80, size: int = 96, seed: int = 0):
@@ -88,17 +88,17 @@ def _paint(rng: np.random.Generator, side: int) -> tuple[np.ndarray, np.ndarray,
         canvas += stone * (rng.uniform(0.3, 0.6) + rng.normal(0, 0.06, 3) - canvas)
 
     kinds = list(CLASSES.values())
-    often = np.array([kind[2] for kind in kinds])
+    often = np.array([kind[3] for kind in kinds])
     n_objects = 1 + rng.poisson(2.3)
     radii = np.sort(np.clip(rng.lognormal(np.log(0.165), 0.5, n_objects), 0.06, 0.36))[::-1]
     for number, radius in enumerate(radii, 1):
         which = rng.choice(len(kinds), p=often / often.sum())
-        colour, corners, _, (across, along, rings) = kinds[which]
+        hue, bright, corners, _, (across, along, rings) = kinds[which]
         u, v = _place(rng, row, column, radius, 0.35)
         edge = _outline(u, v, corners)
         texture = np.cos(across * u) * np.cos(along * v) * np.cos(rings * np.hypot(u, v)) * any((across, along, rings))
-        light = 1 + 0.3 * texture - 0.18 * (u + v) / 2
-        surface = light[..., None] * (np.array(colour) + rng.normal(0, 0.05, 3))
+        light = bright + 0.3 * texture - 0.18 * (u + v) / 2
+        surface = light[..., None] * (np.array(HUES[hue]) + rng.normal(0, 0.05, 3))
         canvas += _alpha(edge, radius * side) * (surface - canvas)
         truth[edge < 0], objects[edge < 0] = 1 + which, number
 

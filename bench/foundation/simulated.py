@@ -8,7 +8,7 @@ from scipy.ndimage import distance_transform_edt
 from bench import seeds
 from bench.datasets import Dataset
 from bench.foundation import Foundation, TrainAndPredict
-from bench.types import VOID, InputError
+from bench.types import InputError
 
 
 class Simulated(Foundation):
