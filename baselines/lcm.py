@@ -1,5 +1,7 @@
 """A2LC's label correction module: relabels superpixels that nobody was asked about. A refiner, ``sim+lcm``."""
 
+from itertools import pairwise
+
 import numpy as np
 import torch
 from torch import nn
@@ -60,7 +62,7 @@ class Lcm:
     def taught(self, means, labels, counts):
         """The MLP after Adam at 1e-4, batches of 8, classes weighted by 1 / their count."""
         widths = (len(counts), 256, 128, 64, len(counts))
-        layers = [m for pair in zip(widths, widths[1:], strict=False) for m in (nn.Linear(*pair), nn.ReLU())]
+        layers = [m for pair in pairwise(widths) for m in (nn.Linear(*pair), nn.ReLU())]
         model = nn.Sequential(*layers[:-1])
         weights = np.divide(counts.sum(), counts, out=np.zeros(len(counts)), where=counts > 0)
         loss = nn.CrossEntropyLoss(torch.from_numpy(weights / weights.sum()).float())

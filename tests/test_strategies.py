@@ -22,12 +22,12 @@ SPECS = [
     "class_balanced[over=pixels]",
 ]
 SPECS += ["pixelpick[score=entropy,share=0.3]", "ripu[window=5]", "redal[clusters=3]", "clue[iterations=2]"]
-CATALOGUE = """
-    random area entropy confidence margin bvsb pixelpick bald predictive_entropy expected_entropy vote_entropy
-    class_balanced pixbal coreset badge clue falcun power softrank redal ripu ripu_region cil_pixel cil
-    cil_area sim abc softmin confident_learning normalized_margin weighted_entropy cross_entropy
-    label_cleaning aiou clairvoyant_gain clairvoyant_miou clairvoyant_worst
-""".split()
+CATALOGUE = set(
+    "random area entropy confidence margin bvsb pixelpick bald predictive_entropy expected_entropy "
+    "vote_entropy class_balanced pixbal coreset badge clue falcun power softrank redal ripu ripu_region "
+    "cil_pixel cil cil_area sim abc softmin confident_learning normalized_margin weighted_entropy "
+    "cross_entropy label_cleaning aiou clairvoyant_gain clairvoyant_miou clairvoyant_worst ".split()
+)
 N = 60
 
 
@@ -45,7 +45,7 @@ def ids(p, rows):
 
 
 def test_the_whole_catalogue_is_there_and_nothing_is_broken():
-    assert set(CATALOGUE) <= set(NAMES)
+    assert set(NAMES) >= CATALOGUE
     assert not registry.catalogue("strategies").broken
 
 
@@ -164,19 +164,18 @@ def test_rows_left_come_in_the_order_of_ties():
     assert n == N - 2 and (np.diff(p.ties[rows]) > 0).all() and not p.asked[rows].any()
 
 
-@pytest.mark.parametrize(
-    "spec",
-    ["bvsb[temperature=0]", "class_balanced[over=all]", "pixbal[nu=-1]", "pixelpick[score=sim]", "pixelpick[share=0]"]
-    + [
-        "power[of=coreset]",
-        "power[beta=0]",
-        "softrank[of=nothing]",
-        "redal[decay=0]",
-        "ripu[window=4]",
-        "clue[iterations=0]",
-    ]
-    + ["falcun[gamma=-1]"],
-)
+SENSELESS = [
+    "bvsb[temperature=0]",
+    "class_balanced[over=all]",
+    "pixbal[nu=-1]",
+    "pixelpick[score=sim]",
+    "ripu[window=4]",
+]
+SENSELESS += ["power[of=coreset]", "power[beta=0]", "softrank[of=nothing]", "redal[decay=0]", "clue[iterations=0]"]
+SENSELESS += ["pixelpick[share=0]", "falcun[gamma=-1]"]
+
+
+@pytest.mark.parametrize("spec", SENSELESS)
 def test_parameters_that_make_no_sense_are_refused(spec):
     with pytest.raises(InputError):
         registry.load("strategies", spec)

@@ -1,0 +1,254 @@
+"""Strategies that choose step by step or draw, against plain loops, scikit-learn and scikit-activeml."""
+
+import numpy as np
+import pytest
+from pools import pool, random_columns
+
+from bench import registry
+from bench.acquisition import left, top
+from bench.kernels.distances import between, draw, k_centre, k_means, nearest_centre, plus_plus, squared
+
+RNG = np.random.default_rng(0)
+POINTS = RNG.normal(size=(150, 6)).astype(np.float32) + 3
+TWIN = "the independent twin is a test-only dependency"
+
+
+def acquire(spec, n=150, budget=20, asked=None, rng=None, **columns):
+    strategy = registry.load("strategies", spec)
+    p = pool(random_columns(strategy.needs, n, seed=3) | columns, 5, asked)
+    return strategy.acquire(p, budget, rng or np.random.default_rng(1)).rows, p
+
+
+class Given:
+    """A generator that hands out the uniform numbers that scikit-activeml draws for a pool of ``n``."""
+
+    def __init__(self, seed, n):
+        utils = pytest.importorskip("skactiveml.utils", reason=TWIN)
+        self.random = utils.check_random_state(seed, n + 1).random_sample
+
+
+def test_coreset_is_the_greedy_choice_of_a_plain_loop():
+    rows, _ = acquire("coreset", asked=[3, 70], feature=POINTS)
+    centres = [3, 70]
+    for row in rows:
+        distance = [min(((POINTS[i] - POINTS[j]) ** 2).sum() for j in centres) for i in range(150)]
+        assert row == np.argmax(distance)
+        centres.append(row)
+
+
+def test_coreset_is_that_of_scikit_activeml():
+    core_set = pytest.importorskip("skactiveml.pool._core_set", reason=TWIN)
+    labelled = np.full(150, np.nan)
+    labelled[[3, 70]] = 0
+    theirs = core_set.k_greedy_center(POINTS, labelled, batch_size=20, random_state=0)[0]
+    assert acquire("coreset", asked=[3, 70], feature=POINTS)[0].tolist() == theirs.tolist()
+
+
+def test_coreset_starts_at_the_first_tie_when_nothing_was_asked():
+    rows, p = acquire("coreset", feature=POINTS)
+    assert rows[0] == p.ties.argmin()
+    assert rows[1] == ((POINTS - POINTS[rows[0]]) ** 2).sum(1).argmax()
+
+
+def test_many_centres_in_blocks_as_one_by_one(monkeypatch):
+    monkeypatch.setattr("bench.kernels.distances.BLOCK", 64)
+    assert (
+        k_centre(POINTS, 10, np.arange(50)).tolist()
+        == acquire("coreset", budget=10, asked=range(50), feature=POINTS)[0].tolist()
+    )
+
+
+def gradients(p):
+    a = p.candidates.probability_sum / p.candidates.size[:, None]
+    a = np.eye(5)[a.argmax(1)] - a
+    return np.einsum("nc,nd->ncd", a, p.candidates.feature).reshape(len(a), -1)
+
+
+def test_badge_distances_are_those_of_the_gradients_themselves(monkeypatch):
+    pairwise = pytest.importorskip("sklearn.metrics.pairwise", reason=TWIN)
+    seen = {}
+
+    def spy(to, first, n, rng):
+        seen.update(distances=np.stack([to(i) for i in range(len(first))]), first=first)
+        return np.arange(n)
+
+    monkeypatch.setattr("baselines.diversity.plus_plus", spy)
+    _, p = acquire("badge", feature=POINTS)
+    rows = left(p, 0)[0]
+    g = gradients(p)[rows]
+    np.testing.assert_allclose(seen["distances"], pairwise.euclidean_distances(g, squared=True), rtol=1e-3, atol=1e-3)
+    assert seen["first"].argmax() == (g**2).sum(1).argmax() and seen["first"].sum() == 1
+
+
+def test_badge_is_k_means_plus_plus_on_the_gradients_themselves():
+    """A loop over explicit gradients; scikit-activeml's Badge counts the origin as a centre, the paper not."""
+    rows, p = acquire("badge", feature=POINTS, rng=np.random.default_rng(4))
+    order, rng = left(p, 0)[0], np.random.default_rng(4)
+    g = gradients(p)[order]
+    rng.random()
+    chosen = [int((g**2).sum(1).argmax())]
+    while len(chosen) < 20:
+        squares = np.array([min(((x - g[i]) ** 2).sum() for i in chosen) for x in g])
+        cumulative = np.cumsum(squares / squares.sum())
+        chosen.append(int(np.searchsorted(cumulative, rng.random(), side="right")))
+    assert rows.tolist() == order[chosen].tolist()
+
+
+def fixed(predict):
+    """A scikit-activeml classifier whose input holds its output."""
+    base = pytest.importorskip("skactiveml.base", reason=TWIN)
+
+    class Fixed(base.SkactivemlClassifier):
+        def fit(self, x, y, sample_weight=None):
+            return self
+
+        def predict_proba(self, x):
+            return predict(x)
+
+    return Fixed(classes=range(5))
+
+
+def test_falcun_is_that_of_scikit_activeml_given_the_same_uniform_numbers():
+    activeml = pytest.importorskip("skactiveml.pool", reason=TWIN)
+    rows, p = acquire("falcun", rng=Given(2, 150))
+    order = left(p, 0)[0]
+    probabilities = (p.candidates.probability_sum / p.candidates.size[:, None])[order]
+    theirs = activeml.Falcun(gamma=10, random_state=2)
+    query = theirs.query(probabilities, np.full(150, np.nan), fixed(lambda x: x), fit_clf=False, batch_size=20)
+    assert rows.tolist() == order[query].tolist()
+
+
+def test_plus_plus_spreads_as_well_as_that_of_scikit_learn():
+    cluster = pytest.importorskip("sklearn.cluster", reason=TWIN)
+    to, even = squared(POINTS), np.ones(150)
+    ours, theirs = [], []
+    for seed in range(150):
+        rows = plus_plus(to, even, 8, np.random.default_rng(seed))
+        others = cluster.kmeans_plusplus(POINTS, 8, random_state=seed, n_local_trials=1)[1]
+        ours.append(between(POINTS, POINTS[rows]).min(1).sum())
+        theirs.append(between(POINTS, POINTS[others]).min(1).sum())
+    error = np.hypot(np.std(ours), np.std(theirs)) / np.sqrt(150)
+    assert abs(np.mean(ours) - np.mean(theirs)) < 4 * error
+
+
+def test_draws_follow_their_weights_and_avoid_what_is_taken():
+    rng = np.random.default_rng(0)
+    weights = np.zeros(3000)
+    weights[[5, 1023, 1024, 2999]] = 1, 2, 3, 4
+    taken = np.zeros(3000, bool)
+    counts = np.bincount([draw(weights, taken, rng) for _ in range(4000)], minlength=3000)
+    assert counts.sum() == counts[[5, 1023, 1024, 2999]].sum()
+    assert (np.abs(counts[[5, 1023, 1024, 2999]] / 4000 - [0.1, 0.2, 0.3, 0.4]) < 0.03).all()
+    taken[:2990] = True
+    assert min(draw(np.zeros(3000), taken, rng) for _ in range(200)) >= 2990
+
+
+def test_k_means_is_that_of_scikit_learn_from_the_same_start():
+    cluster = pytest.importorskip("sklearn.cluster", reason=TWIN)
+    start, weights = np.arange(6), RNG.random(150)
+    centres, members = k_means(POINTS, start, weights, 100)
+    theirs = cluster.KMeans(6, init=POINTS[start].astype(float), n_init=1, max_iter=100, tol=0, algorithm="lloyd")
+    theirs.fit(POINTS.astype(float), sample_weight=weights)
+    np.testing.assert_allclose(centres, theirs.cluster_centers_, atol=1e-5)
+    assert members.tolist() == theirs.labels_.tolist()
+
+
+def test_k_means_keeps_the_centre_of_an_empty_cluster():
+    points = np.array([[0.0], [0.0], [9.0]])
+    centres, members = k_means(points, np.array([0, 1, 2]), np.ones(3), 10)
+    assert centres.tolist() == [[0], [0], [9]] and members.tolist() == [0, 0, 2]
+
+
+def test_clue_asks_the_nearest_to_each_centre(monkeypatch):
+    metrics = pytest.importorskip("sklearn.metrics", reason=TWIN)
+    seen = {}
+
+    def spy(*arguments):
+        seen["centres"], members = k_means(*arguments)
+        seen["weights"] = arguments[2]
+        return seen["centres"], members
+
+    monkeypatch.setattr("baselines.diversity.k_means", spy)
+    rows, p = acquire("clue", budget=8, feature=POINTS)
+    order = left(p, 0)[0]
+    nearest = metrics.pairwise_distances_argmin(seen["centres"], POINTS[order])
+    assert len(set(nearest)) == 8 and rows.tolist() == order[nearest].tolist()
+    np.testing.assert_allclose(seen["weights"], (p.candidates.entropy_sum / p.candidates.size)[order])
+
+
+def test_clue_gives_a_shared_nearest_to_the_first_centre_alone():
+    features = np.r_[np.zeros((3, 1)), np.full((3, 1), 100.0)].astype(np.float32)
+    rows, _ = acquire("clue", n=6, budget=4, feature=features)
+    assert len(set(rows.tolist())) == 4
+
+
+def test_nearest_centre_in_blocks(monkeypatch):
+    expected = [((POINTS[:9] - x) ** 2).sum(1).argmin() for x in POINTS]
+    for block in (1, 50, 10**6):
+        monkeypatch.setattr("bench.kernels.distances.BLOCK", block)
+        assert nearest_centre(POINTS, POINTS[:9]).tolist() == expected
+
+
+def redal_scores(p):
+    return (p.candidates.entropy_sum + 0.1 * p.candidates.colour_gradient_sum) / p.candidates.size
+
+
+def test_redal_as_a_loop_that_lowers_each_cluster_by_its_picks():
+    cluster = RNG.integers(0, 4, 60)
+    features = (100.0 * np.eye(4)[cluster]).astype(np.float32)
+    rows, p = acquire("redal[clusters=4,decay=0.8]", n=60, budget=25, feature=features)
+    scores, picks, expected = redal_scores(p), np.zeros(4), []
+    while len(expected) < 25:
+        now = scores * 0.8 ** picks[cluster]
+        now[expected] = -1
+        expected.append(int(now.argmax()))
+        picks[cluster[expected[-1]]] += 1
+    assert rows.tolist() == expected
+
+
+def test_redal_without_decay_is_its_score():
+    rows, p = acquire("redal[decay=1]", feature=POINTS)
+    assert rows.tolist() == top(redal_scores(p), p, 20).tolist()
+
+
+def test_power_draws_in_proportion_to_the_power_of_the_score():
+    scores = np.array([1.0, 2.0, 4.0, 0.0])
+    columns = {"size": np.ones(4), "entropy_sum": scores, "image": np.zeros(4, np.int32)}
+    first = [
+        acquire("power[of=entropy,beta=2]", 4, 1, rng=np.random.default_rng(s), **columns)[0][0] for s in range(3000)
+    ]
+    assert np.abs(np.bincount(first, minlength=4) / 1000 - scores**2 / 21).max() < 0.06
+
+
+def test_softrank_draws_in_inverse_proportion_to_the_rank():
+    columns = {"size": np.ones(3), "entropy_sum": np.array([5.0, 9.0, 7.0]), "image": np.zeros(3, np.int32)}
+    first = [acquire("softrank[of=entropy]", 3, 1, rng=np.random.default_rng(s), **columns)[0][0] for s in range(1000)]
+    expected = np.array([1 / 3, 1, 1 / 2]) / (11 / 6)
+    assert np.abs(np.bincount(first, minlength=3) / 1000 - expected).max() < 0.06
+
+
+@pytest.mark.parametrize("wrapper", ["power", "softrank"])
+def test_little_noise_leaves_the_order(wrapper):
+    rows, p = acquire(f"{wrapper}[of=entropy,beta=1e9]")
+    assert rows.tolist() == registry.load("strategies", "entropy").acquire(p, 20, None).rows.tolist()
+
+
+def test_pixelpick_takes_turns_and_draws_from_each_image_s_top_share():
+    image = np.repeat([0, 1, 2], 50).astype(np.int32)
+    rows, p = acquire("pixelpick[share=0.2]", budget=15, image=image)
+    assert np.bincount(image[rows]).tolist() == [5, 5, 5]
+    assert (np.bincount(image[rows[:3]]) == 1).all()
+    second, first = np.sort(p.candidates.representative_probability, axis=1)[:, -2:].T
+    score = 1 - first + second
+    best = [set(np.flatnonzero(image == i)[np.argsort(-score[image == i])[:10]].tolist()) for i in range(3)]
+    seen = set()
+    for seed in range(60):
+        rows = acquire("pixelpick[share=0.2]", budget=15, image=image, rng=np.random.default_rng(seed))[0]
+        assert all(r in best[image[r]] for r in rows.tolist())
+        seen |= set(rows.tolist())
+    assert seen == set().union(*best)
+
+
+def test_pixelpick_goes_on_in_order_when_the_share_is_used_up():
+    rows, p = acquire("pixelpick[score=confidence,share=0.01]", budget=50, n=50, image=np.zeros(50, np.int32))
+    assert rows.tolist() == p.candidates.representative_probability.max(1).argsort().tolist()
