@@ -22,7 +22,8 @@ def gather(tables: Iterable[dict[str, np.ndarray]]) -> Candidates:
 
 
 def geometry(labels: np.ndarray, superpixels: np.ndarray) -> dict[str, np.ndarray]:
-    """The columns that need no model: ids, sizes, and as representative pixel the one nearest the centre of mass (tie: first)."""
+    """The columns that need no model: ids, sizes, and as representative pixel the one nearest the
+    centre of mass (tie: first)."""
     flat = superpixels.ravel()
     inside = np.flatnonzero(flat)
     ids, index, size = np.unique(flat[inside], return_inverse=True, return_counts=True)
@@ -35,15 +36,15 @@ def geometry(labels: np.ndarray, superpixels: np.ndarray) -> dict[str, np.ndarra
 def from_scores(path: Path, names: tuple[str, ...], labels: Maps, superpixels: Maps) -> Candidates:
     """Statistics from a CSV with the columns image, superpixel, row, column and one per statistic.
 
-    Raises InputError unless it has exactly one finite row for each superpixel of the pool, with a pixel of that superpixel.
+    Raises InputError unless it has one finite row for each superpixel of the pool, and a pixel in that superpixel.
     """
     frame = store.read_csv(path, ("image", "superpixel", "row", "column"), dtype={"image": str})
     statistics = [c for c in frame.columns if c not in ("image", "superpixel", "row", "column")]
-    numbers = frame.columns.drop("image")
-    for column in numbers:
-        if frame[column].dtype.kind not in "iuf" or not np.isfinite(frame[column]).all():
-            bad = ~np.isfinite(frame[column]) if frame[column].dtype.kind in "iuf" else frame[column].notna()
-            raise InputError(f"{path}, line {bad.idxmax() + 2}: column {column!r} must hold finite numbers, got {frame[column][bad.idxmax()]}")
+    for column in frame.columns.drop("image"):
+        bad = ~np.isfinite(frame[column]) if frame[column].dtype.kind in "iuf" else frame[column].notna()
+        if bad.any():
+            line, value = bad.idxmax() + 2, frame[column][bad.idxmax()]
+            raise InputError(f"{path}, line {line}: column {column!r} must hold finite numbers, got {value}")
     frame = frame.astype({c: np.int64 for c in ("superpixel", "row", "column")})
     unknown = set(frame.image) - set(names)
     if unknown:
@@ -55,9 +56,8 @@ def from_scores(path: Path, names: tuple[str, ...], labels: Maps, superpixels: M
         ids, size = _ids(regions)
         rows = groups.get(name, frame[:0])
         if not np.array_equal(rows.superpixel, ids):
-            raise InputError(
-                f"{path}: image {name!r} has superpixels {_some(ids)}, the file has rows for {_some(rows.superpixel)}: one row each is needed"
-            )
+            expected, found = _some(ids), _some(rows.superpixel)
+            raise InputError(f"{path}: image {name!r} needs a row each for superpixels {expected}; there are {found}")
         row, column = rows.row.to_numpy(), rows.column.to_numpy()
         height, width = regions.shape
         inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)

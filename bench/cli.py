@@ -69,7 +69,9 @@ def list_plugins(args) -> int:
         console.print(f"[bold]{kind}[/bold]")
         for entry in entries:
             parameters = f"[{','.join(entry['parameters'])}]" if entry["parameters"] else ""
-            console.print(f"  {entry['name']}{parameters}", style="red" if entry.get("broken") else "cyan", markup=False, end="")
+            console.print(
+                f"  {entry['name']}{parameters}", style="red" if entry.get("broken") else "cyan", markup=False, end=""
+            )
             console.print(f"  {entry['caption']}", markup=False)
             if notes := _notes(entry):
                 console.print(f"      {notes}", style="dim", markup=False)
@@ -97,7 +99,9 @@ def _run_arguments(parser):
     parser.add_argument("--oracle", action="append", help="repeatable; default: perfect")
     parser.add_argument("--seeds", type=int, default=2, metavar="N", help="seeds 0 to N-1")
     parser.add_argument("--rounds", type=int, default=4, help="rounds of questions after round 0")
-    parser.add_argument("--budget", help="a round's questions, or 600s, 500clicks, 2000bits; default: a twentieth of the pool")
+    parser.add_argument(
+        "--budget", help="a round's questions, or 600s, 500clicks, 2000bits; default: a twentieth of the pool"
+    )
     parser.add_argument("--seconds", metavar="FILE", help="CSV of action,seconds that replaces the assumed ones")
     parser.add_argument("--preset", default="cpu", help="smoke, cpu, paper, or the path of an mmengine config")
     parser.add_argument("--model", default="preset", help="preset, or none: labels only, no training")
@@ -123,7 +127,10 @@ def run(args) -> int:
     if args.jobs is not None and args.jobs < 1:
         raise InputError(f"--jobs must be 1 or more, got {args.jobs}")
     settings = Settings(
-        **{k: getattr(args, k) for k in ("dataset", "data_root", "rounds", "budget", "seconds", "preset", "model", "scores")},
+        **{
+            k: getattr(args, k)
+            for k in ("dataset", "data_root", "rounds", "budget", "seconds", "preset", "model", "scores")
+        },
         **{k: getattr(args, k) for k in ("start", "device")},
         foundation=foundation,
         cfg_options=_options(args.cfg_options),

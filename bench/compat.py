@@ -1,7 +1,10 @@
-"""Makes mmsegmentation run on mmcv-lite and on a CPU-only torch. Import it before mmseg; it changes only what is broken.
+"""Makes mmsegmentation run on mmcv-lite and on a CPU-only torch. Call `install` before importing mmseg.
 
-mmseg imports `mmcv.ops`, whose compiled part mmcv-lite does not ship; the operators raise when called, not when
-imported. torchvision's compiled part does not load beside a CPU-only torch; its Python part needs the operators declared.
+It changes only what is broken.
+
+mmseg imports `mmcv.ops`, whose compiled part mmcv-lite does not ship: here the operators raise when called, not when
+imported. torchvision's compiled part does not load beside a CPU-only torch: its Python part needs the operators
+declared.
 """
 
 import importlib.machinery

@@ -2,16 +2,15 @@
 
 import numpy as np
 
-from bench.types import Answer
+from bench.types import VOID, Answer
 
 
 def apply(labels: np.ndarray, pixels: np.ndarray, answer: Answer) -> np.ndarray:
     """The label map (H, W) uint8 after one answer; the same array when nothing changes.
 
-    ``pixels`` (m,): the superpixel's flat indices, row-major. A single class (or ``VOID``) is written over all of them: the
-    expansion set of Kim et al. (2024) at their released threshold, which is the whole superpixel. A multiclass answer
-    says which classes are there, not where: labels that are none of them become the only one when there is one, and
-    ``VOID`` otherwise.
+    ``pixels`` (m,): the superpixel's flat indices, row-major. A single class (or ``VOID``) is written over all of them:
+    the expansion set of Kim et al. (2024) at their released threshold is the whole superpixel. An answer of several
+    classes says which are there, not where: labels that are one of them stay, the others become ``VOID``.
     """
     if not answer.labels:
         return labels
@@ -20,5 +19,5 @@ def apply(labels: np.ndarray, pixels: np.ndarray, answer: Answer) -> np.ndarray:
         flat[pixels] = answer.labels[0]
     else:
         region = flat[pixels]
-        flat[pixels] = np.where(np.isin(region, answer.labels), region, 255)
+        flat[pixels] = np.where(np.isin(region, answer.labels), region, VOID)
     return flat.reshape(labels.shape)

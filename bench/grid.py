@@ -1,4 +1,4 @@
-"""The grid of strategies × oracles × seeds: round 0 once a seed, then every cell, side by side where there are cores."""
+"""The grid of strategies × oracles × seeds: round 0 once a seed, then every cell, side by side on the cores."""
 
 import multiprocessing
 import os
@@ -16,6 +16,7 @@ import pandas as pd
 import torch
 
 from bench import loop, registry, store
+from bench.acquisition import TRUTH_COLUMNS
 from bench.timing import Stopwatch
 from bench.types import Candidates, InputError
 from bench.workbench import Settings, Workbench
@@ -34,7 +35,7 @@ class CellName:
 
 
 class Grid:
-    """All cells of a run in the folder ``out``. Building one checks every name and the data's layout; `run` does the work."""
+    """All cells of a run in the folder ``out``. Building one checks every name; `run` does the work."""
 
     def __init__(self, bench: Workbench, strategies: list[str], oracles: list[str], n_seeds: int, out: Path):
         if n_seeds < 1:
@@ -42,8 +43,9 @@ class Grid:
         self.bench, self.out = bench, out
         self.seeds = range(n_seeds)
         self.cells = [CellName(s, o, seed) for seed in self.seeds for o in _once(oracles) for s in _once(strategies)]
-        loaded = [registry.load("strategies", s) for s in _once(strategies)]
-        self.needs = tuple(sorted({need for strategy in loaded for need in strategy.needs}))
+        self.needs = tuple(
+            sorted({need for s in _once(strategies) for need in loop.needs(s) if need not in TRUTH_COLUMNS})
+        )
         for name in dict.fromkeys((c.strategy, c.oracle) for c in self.cells):
             loop.check(*name, bench)
 
@@ -51,10 +53,14 @@ class Grid:
     def n_steps(self) -> int:
         """Training iterations (without a model: rounds) of the whole grid."""
         fits = len(self.seeds) + len(self.cells) * self.bench.settings.rounds
-        return fits * self.bench.trainer.n_steps if self.bench.trainer else len(self.cells) * (self.bench.settings.rounds + 1)
+        return (
+            fits * self.bench.trainer.n_steps
+            if self.bench.trainer
+            else len(self.cells) * (self.bench.settings.rounds + 1)
+        )
 
     def run(self, jobs: int, on_step: Listener) -> list[CellName]:
-        """Run what is not done yet; returns the cells that failed. A cell that fails leaves its traceback in its spec.json."""
+        """Run what is not done yet; returns the cells that failed: each leaves its traceback in its spec.json."""
         failed = []
         with _workers(self.bench, jobs, on_step) as submit:
             starts = [submit(begin, self.out, seed, self.needs) for seed in self.seeds]
@@ -69,7 +75,9 @@ class Grid:
 
     def collect(self) -> None:
         """``rounds.csv`` of the whole folder: every cell's rows, in a fixed order."""
-        frames = [pd.read_csv(path, float_precision="round_trip") for path in sorted(self.out.glob("cells/*/rounds.csv"))]
+        frames = [
+            pd.read_csv(path, float_precision="round_trip") for path in sorted(self.out.glob("cells/*/rounds.csv"))
+        ]
         if frames:
             rows = pd.concat([f.dropna(axis=1, how="all") for f in frames], ignore_index=True)
             order = ["dataset", "foundation", "oracle", "strategy", "seed", "round"]
@@ -98,7 +106,7 @@ def load_start(bench: Workbench, out: Path, seed: int, needs: tuple[str, ...]) -
     spec = store.read_json(spec_path)
     if not table_path.exists() or not set(needs) <= set(np.load(table_path).files):
         model = model or bench.trainer.load(model_path)
-        table, timings = bench.acquire_table(model, bench.pseudo.labels, needs, seed)
+        table, timings = bench.acquire_table(model, bench.pseudo.labels, needs)
         with store.replacing(table_path) as path, open(path, "wb") as file:
             np.savez(file, **table.columns, _timings=[timings["predict_s"], timings["acquire_s"]])
     with np.load(table_path) as table:
@@ -111,12 +119,13 @@ def load_start(bench: Workbench, out: Path, seed: int, needs: tuple[str, ...]) -
 def work(bench: Workbench, out: Path, cell: CellName, needs: tuple[str, ...]) -> str | None:
     """Run one cell; returns the traceback if it failed."""
     folder = cell.folder(out)
-    oracle, strategy = registry.load("oracles", cell.oracle), registry.load("strategies", cell.strategy)
+    oracle, (strategy, _) = registry.load("oracles", cell.oracle), registry.load_strategy(cell.strategy)
     protocol = bench.protocol()
     spec = vars(cell) | {
         "settings": protocol,
         "protocol_hash": store.digest(protocol),
-        "leaky": oracle.leaky or bench.foundation.leaky,
+        "leaky": oracle.leaky,
+        "leaky_foundation": bench.foundation.leaky,
         "reads_truth": strategy.reads_truth,
     }
     store.write_json(folder / "spec.json", spec | {"status": "running"})
@@ -184,7 +193,7 @@ def _listen(events, on_step: Listener) -> None:
 
 
 def _limit_threads(bench: Workbench) -> None:
-    """Sums depend on the number of threads: the preset fixes it, so that a run gives the same numbers on any machine."""
+    """Sums depend on the number of threads: the preset fixes it, so that a run gives the same numbers anywhere."""
     if bench.trainer and bench.trainer.config.get("threads"):
         torch.set_num_threads(bench.trainer.config.threads)
 

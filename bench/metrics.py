@@ -6,7 +6,7 @@ from bench.types import VOID, InputError
 
 
 def confusion(truth: np.ndarray, labels: np.ndarray, n_classes: int) -> np.ndarray:
-    """(C, C + 1) int64 pixel counts, row = true class, column = label, the last column for ``VOID``. Void truth is left out.
+    """(C, C + 1) int64 pixel counts: row = true class, column = label, the last one ``VOID``. Void truth is left out.
 
     ``truth`` and ``labels`` are uint8 of one shape. Raises InputError for other shapes and for ids out of range.
     """
@@ -17,14 +17,16 @@ def confusion(truth: np.ndarray, labels: np.ndarray, n_classes: int) -> np.ndarr
     for name, marginal in (("truth", counts.sum(1)), ("labels", counts.sum(0))):
         extra = np.setdiff1d(np.flatnonzero(marginal), used)
         if len(extra):
-            raise InputError(f"{name}: class id {extra[0]} is out of range; ids are 0 to {n_classes - 1}, or {VOID} for void")
+            raise InputError(
+                f"{name}: class id {extra[0]} is out of range; ids are 0 to {n_classes - 1}, or {VOID} for void"
+            )
     return counts[:n_classes][:, used]
 
 
 def iou(matrix: np.ndarray, void_counts: bool = True) -> np.ndarray:
     """(C,) float64 in [0, 1]: intersection over union by class, NaN for a class absent from truth and labels.
 
-    ``void_counts``: a pixel labelled ``VOID`` is in its true class's union (else it is left out: the released code's rule).
+    ``void_counts``: a pixel labelled ``VOID`` is in its true class's union; else it is left out (the released rule).
     """
     n_classes = len(matrix)
     used = matrix if void_counts else matrix[:, :n_classes]
@@ -45,7 +47,7 @@ def accuracy(matrix: np.ndarray) -> float:
 
 
 def harm(truth: np.ndarray, before: np.ndarray, after: np.ndarray) -> tuple[int, int, int]:
-    """Pixels (corrected: wrong to right, harmed: right to wrong, rewronged: wrong to another wrong). Void truth is left out."""
+    """Pixels corrected (wrong to right), harmed (right to wrong), rewronged (wrong to other wrong), void truth apart."""
     known = truth != VOID
     was, now = before == truth, after == truth
     changed = known & (before != after)
@@ -53,7 +55,7 @@ def harm(truth: np.ndarray, before: np.ndarray, after: np.ndarray) -> tuple[int,
 
 
 def area_under_curve(cost: np.ndarray, value: np.ndarray) -> float:
-    """Trapezoid area of ``value`` over increasing ``cost``, divided by the span of cost: a mean height. NaN without a span."""
+    """Trapezoid area of ``value`` over ``cost``, divided by the span of cost: a mean height. NaN without a span."""
     cost, value = np.asarray(cost, float), np.asarray(value, float)
     span = cost[-1] - cost[0] if len(cost) else 0
     return float(np.trapezoid(value, cost) / span) if span > 0 else float("nan")

@@ -64,7 +64,12 @@ def catalogue(kind: str) -> Catalogue:
             broken[found.name] = _line(error)
             continue
         for cls in vars(module).values():
-            if inspect.isclass(cls) and cls.__module__ == module.__name__ and hasattr(cls, verb) and cls.__name__[0] != "_":
+            if (
+                inspect.isclass(cls)
+                and cls.__module__ == module.__name__
+                and hasattr(cls, verb)
+                and cls.__name__[0] != "_"
+            ):
                 add(_snake(cls.__name__), cls)
     for point in entry_points(group=f"alc_bench.{kind}"):
         try:
@@ -93,9 +98,11 @@ def load(kind: str, spec: str, **defaults):
             _known(parameter, accepted, f"parameter of {name}")
     arguments = {k: v for k, v in defaults.items() if k in accepted and v is not None} | parameters
     for parameter in accepted.values():
-        if parameter.default is parameter.empty and parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
-            if parameter.name not in arguments:
-                raise InputError(f"{singular(kind)} {name!r} needs the parameter {parameter.name!r}: {name}[{parameter.name}=...]")
+        needed = parameter.default is parameter.empty and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+        if needed and parameter.name not in arguments:
+            raise InputError(
+                f"{singular(kind)} {name!r} needs the parameter {parameter.name!r}: {name}[{parameter.name}=...]"
+            )
     try:
         return cls(**arguments)
     except InputError:
@@ -104,9 +111,17 @@ def load(kind: str, spec: str, **defaults):
         raise InputError(f"{singular(kind)} {spec!r}: {_line(error)}") from error
 
 
+def load_strategy(spec: str) -> tuple:
+    """A strategy and its refiner, or None: ``"sim"``, ``"sim+lcm[tau=0.9]"``. Raises InputError as `load` does."""
+    name, *refiner = _split(spec, spec, "+")
+    if len(refiner) > 1:
+        raise InputError(f"{spec!r}: a strategy takes one refiner")
+    return load("strategies", name), load("refiners", refiner[0]) if refiner else None
+
+
 def parse(spec: str) -> tuple[str, dict]:
     """``"crowd[n=3,of=noisy[rate=0.2]]"`` to ``("crowd", {"n": 3, "of": "noisy[rate=0.2]"})``."""
-    match = re.fullmatch(r"([A-Za-z_][\w+.-]*)(?:\[(.*)\])?", spec.strip(), re.DOTALL)
+    match = re.fullmatch(r"([A-Za-z_][\w.-]*)(?:\[(.*)\])?", spec.strip(), re.DOTALL)
     if not match:
         raise InputError(f"cannot read {spec!r}: expected name or name[parameter=value,...]")
     parameters = {}
@@ -136,8 +151,8 @@ def singular(kind: str) -> str:
 
 
 def describe(kind: str) -> list[dict]:
-    """For every plug-in of a kind, by name: ``name``, ``caption`` (the first line of its docstring), ``parameters`` with
-    their defaults, and what its class declares; a broken one has its error as caption and ``broken`` true.
+    """For every plug-in of a kind: ``name``, ``caption`` (the first line of its docstring), ``parameters`` with their
+    defaults, and what its class declares. A broken one has its error as caption, and ``broken`` is true.
     """
     found = catalogue(kind)
     entries = []
@@ -147,21 +162,25 @@ def describe(kind: str) -> list[dict]:
             for p in inspect.signature(cls).parameters.values()
             if p.kind is not p.VAR_KEYWORD and (p.name != "root" or kind != "datasets")
         ]
-        declared = {key: getattr(cls, key) for key in DECLARED[kind] if isinstance(getattr(cls, key, None), (str, bool, tuple))}
+        declared = {
+            key: getattr(cls, key) for key in DECLARED[kind] if isinstance(getattr(cls, key, None), (str, bool, tuple))
+        }
         caption = (inspect.getdoc(cls) or "").partition("\n")[0]
         entries.append({"name": name, "caption": caption, "parameters": parameters, **declared})
-    broken = [{"name": name, "caption": error, "parameters": [], "broken": True} for name, error in found.broken.items()]
+    broken = [
+        {"name": name, "caption": error, "parameters": [], "broken": True} for name, error in found.broken.items()
+    ]
     return entries + broken
 
 
-def _split(text: str, spec: str) -> list[str]:
-    """At the commas that no inner bracket holds."""
+def _split(text: str, spec: str, at: str = ",") -> list[str]:
+    """At the commas that no bracket holds."""
     parts, depth, start = [], 0, 0
     for i, character in enumerate(text):
         depth += (character == "[") - (character == "]")
         if depth < 0:
             break
-        if character == "," and depth == 0:
+        if character == at and depth == 0:
             parts.append(text[start:i])
             start = i + 1
     if depth:

@@ -1,6 +1,7 @@
 """What a run leaves on disk. Every file is written whole or not at all; a folder of another protocol is refused.
 
-A file is first written beside its place and then moved over it, so a reader, a crash or a full disk never sees half of one.
+A file is first written beside its place and then moved over it: a reader never sees half of one, nor does a crash or a
+full disk leave it.
 """
 
 import fcntl
@@ -89,11 +90,16 @@ def file_digest(path: Path) -> str:
 def environment() -> dict:
     """Versions and hardware, for the record; they are no part of a protocol."""
     versions = {name: version(name) for name in PACKAGES}
-    return {"versions": versions, "python": platform.python_version(), "machine": platform.machine(), "cores": os.cpu_count()}
+    return {
+        "versions": versions,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+    }
 
 
 def slug(*names: str) -> str:
-    """A folder name: letters, digits and . - _ of the names, joined by two underscores, told apart by a hash where that drops anything."""
+    """A folder name: the names' letters, digits and . - _, joined by two underscores; a hash where that drops any."""
     plain = "__".join(re.sub(r"[^\w.+-]+", "-", name).strip("-") for name in names)
     return plain if plain == "__".join(names) else f"{plain}-{digest(names)[:6]}"
 
@@ -122,7 +128,9 @@ def claimed(out: Path, protocol: dict, record: dict) -> Iterator[None]:
             found = read_json(spec).get("protocol", {})
             differing = [k for k in sorted(found.keys() | protocol) if found.get(k) != protocol.get(k)]
             if differing:
-                changes = "; ".join(f"{k}: {_short(found.get(k))} there, {_short(protocol.get(k))} now" for k in differing)
+                changes = "; ".join(
+                    f"{k}: {_short(found.get(k))} there, {_short(protocol.get(k))} now" for k in differing
+                )
                 raise InputError(f"{out} is a run of another protocol ({changes}); choose another --out")
         write_json(spec, {"protocol": protocol, "protocol_hash": digest(protocol), **record})
         yield

@@ -1,7 +1,8 @@
 """Training and prediction. The only file that imports mmseg; it sees images and label maps, never the truth by name.
 
-A preset is an mmengine config file in ``bench/presets``: ``model``, ``optim_wrapper``, ``param_scheduler``, ``max_iters``,
-``train_pipeline``, ``batch_size`` and ``input_size``, the (height, width) that the network sees, or None for the image's own.
+A preset is an mmengine config file in ``bench/presets``: ``model``, ``optim_wrapper``, ``param_scheduler``,
+``max_iters``, ``train_pipeline``, ``batch_size``, ``threads`` (on the CPU, because sums depend on their number) and
+``input_size``, the (height, width) that the network sees, or None for the image's own.
 """
 
 import importlib.resources
@@ -25,11 +26,11 @@ PRESETS = Path(str(importlib.resources.files("bench"))) / "presets"
 @dataclass(frozen=True)
 class Prediction:
     """One image: ``logits`` (C, h, w) on the model's device and, when asked for, ``features`` (D, h, w): what the
-    decode head's last layer sees, and ``passes`` (T, C, h, w): the logits of T seeded dropout passes of the head."""
+    decode head's last layer sees, and ``passes``: (C, h', w') logits for each way of seeing the image."""
 
     logits: torch.Tensor
     features: torch.Tensor | None = None
-    passes: torch.Tensor | None = None
+    passes: list[torch.Tensor] | None = None
 
 
 class Trainer:
@@ -48,7 +49,9 @@ class Trainer:
         for key, value in (options or {}).items():
             _override(config, key, value)
         for head in ("decode_head", "auxiliary_head"):
-            for part in [config.model[head]] if isinstance(config.model.get(head), dict) else config.model.get(head) or []:
+            for part in (
+                [config.model[head]] if isinstance(config.model.get(head), dict) else config.model.get(head) or []
+            ):
                 part.num_classes = n_classes
         self.config = config
         self.device = _device(device)
@@ -121,27 +124,39 @@ class Trainer:
 
     @torch.no_grad()
     def predict(
-        self, model: torch.nn.Module, images: Iterable[np.ndarray], features: bool = False, passes: int = 0, seed: int = 0
+        self,
+        model: torch.nn.Module,
+        images: Iterable[np.ndarray],
+        features: bool = False,
+        passes: Sequence[tuple[float, bool]] = (),
     ) -> Iterator[Prediction]:
-        """A `Prediction` for each (H, W, 3) uint8 RGB image, in order. Only one batch of them is held at a time."""
+        """A `Prediction` for each (H, W, 3) uint8 RGB image, in order. Only one batch of them is held at a time.
+
+        ``passes``: (factor on height and width, mirrored left to right) of each pass; logits come back unmirrored.
+        """
         model.eval()
         seen = []
         hook = model.decode_head.conv_seg.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-        dice = torch.Generator(self.device).manual_seed(seeds.integer(seed, "passes") % 2**63)
         try:
             for batch in _batches((self._resize(image) for image in images), self.config.batch_size):
                 x = model.data_preprocessor(dict(inputs=batch), training=False)["inputs"].to(self.device)
                 logits = model.decode_head.forward(model.extract_feat(x)).float()
                 last = seen[-1].float()
-                seen.clear()
-                rate = self.config.get("pass_dropout", 0.5)
-                drawn = [_dropout(last, rate, dice) for _ in range(passes)]
-                votes = torch.stack([model.decode_head.conv_seg(d) for d in drawn], 1).float() if drawn else None
+                views = [self._view(model, x, *view) for view in passes]
                 seen.clear()
                 for i in range(len(batch)):
-                    yield Prediction(logits[i], last[i] if features else None, votes[i] if drawn else None)
+                    yield Prediction(
+                        logits[i], last[i] if features else None, [v[i] for v in views] if passes else None
+                    )
         finally:
             hook.remove()
+
+    def _view(self, model, x, scale, mirrored):
+        x = x.flip(-1) if mirrored else x
+        if scale != 1:
+            x = torch.nn.functional.interpolate(x, scale_factor=scale, mode="bilinear", align_corners=False)
+        logits = model.decode_head.forward(model.extract_feat(x)).float()
+        return logits.flip(-1) if mirrored else logits
 
     @property
     def align_corners(self) -> bool:
@@ -210,7 +225,9 @@ def preset_file(preset: str, dataset: str) -> Path:
         if path.is_file() and path.suffix == ".py":
             return path
     known = sorted({p.stem.partition("-")[0] for p in PRESETS.glob("[a-z]*.py")})
-    raise InputError(f"unknown preset {preset!r}; there are: {', '.join(known)}, or the path of an mmengine config file")
+    raise InputError(
+        f"unknown preset {preset!r}; there are: {', '.join(known)}, or the path of an mmengine config file"
+    )
 
 
 def _override(config, key: str, value) -> None:
@@ -247,9 +264,3 @@ def _batches(tensors: Iterator[torch.Tensor], size: int) -> Iterator[list[torch.
         batch.append(tensor)
     if batch:
         yield batch
-
-
-def _dropout(x: torch.Tensor, rate: float, dice: torch.Generator) -> torch.Tensor:
-    keep = torch.rand(x.shape[:2], generator=dice, device=x.device) >= rate
-    return x * (keep[..., None, None] / (1 - rate))
-

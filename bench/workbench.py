@@ -1,4 +1,4 @@
-"""What all cells of a run share: the data, the model's trainer and the settings. It sees the truth; strategies do not."""
+"""What all cells of a run share: the settings, the data and the trainer. It sees the truth; strategies do not."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -11,19 +11,21 @@ import torch
 from bench import candidates, costs, kernels, metrics, registry, seeds, store
 from bench.datasets import Dataset
 from bench.foundation import PseudoLabels, pseudo_labels
+from bench.kernels import maps
 from bench.timing import Stopwatch
 from bench.training import Trainer
 from bench.types import Candidates, InputError
-
 
 _NOT_IN_PROTOCOL = ("data_root", "device", "cache", "scores", "preset", "seconds")  # or there by content
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a run is made of, besides its strategies, oracles and seeds. ``model`` is ``preset`` or ``none``; the
-    ``budget`` of a round is in questions, or in another unit (`bench.costs.budget`); None is a twentieth of the pool's superpixels.
-    ``seconds`` is a CSV of seconds per action (`bench.costs.read_seconds`)."""
+    """What a run is made of, besides its strategies, oracles and seeds.
+
+    ``model`` is ``preset`` or ``none``. A round's ``budget`` is in questions or another unit (`bench.costs.budget`);
+    None is a twentieth of the pool. ``seconds`` is a CSV of seconds an action (`bench.costs.read_seconds`).
+    """
 
     dataset: str
     foundation: str
@@ -127,7 +129,9 @@ class Workbench:
             candidates.geometry(self.pseudo.labels(i), self.pseudo.superpixels(i)) for i in range(len(self.names))
         )
 
-    def fit(self, labels: Callable[[int], np.ndarray], seed: int, round: int, log_dir: Path, start=None) -> torch.nn.Module:
+    def fit(
+        self, labels: Callable[[int], np.ndarray], seed: int, round: int, log_dir: Path, start=None
+    ) -> torch.nn.Module:
         """Train on the train images with these label maps. One seed and round draw the same numbers in every cell."""
         samples = _Pairs(lambda i: self.dataset.image("train", self.names[i]), labels, len(self.names))
         step = lambda n: self.on_step("fit", n)  # noqa: E731
@@ -143,37 +147,63 @@ class Workbench:
         return total
 
     def acquire_table(
-        self, model: torch.nn.Module, labels: Callable[[int], np.ndarray], needs: tuple[str, ...], seed: int
+        self, model: torch.nn.Module, labels: Callable[[int], np.ndarray], needs: tuple[str, ...]
     ) -> tuple[Candidates, dict[str, float]]:
-        """The pool with the statistics ``needs``, one image at a time, and the seconds it took: predict_s, acquire_s."""
-        predict, acquire = Stopwatch(self.trainer.device), Stopwatch(self.trainer.device)
-        tables = []
-        predictions = self.trainer.predict(model, (self.dataset.image("train", name) for name in self.names), seed=seed)
-        for i in range(len(self.names)):
+        """The pool with the statistics ``needs``, one image at a time, and the seconds it took: predict_s, acquire_s.
+
+        Statistics that compare with a threshold over the pool take a second trip over the predictions.
+        """
+        watches = Stopwatch(self.trainer.device), Stopwatch(self.trainer.device)
+        second = [n for n in needs if maps.is_map(n) and "thresholds" in maps.inputs([n])]
+        first = [n for n in needs if n not in second]
+        if second:
+            first = list(dict.fromkeys([*first, *maps.THRESHOLDS_NEED]))
+        table = candidates.gather(self._trip(model, labels, first, watches))
+        if second:
+            limits = maps.thresholds(table.columns)
+            more = candidates.gather(self._trip(model, labels, second, watches, limits))
+            table = Candidates(dict(table.columns) | {n: getattr(more, n) for n in second})
+        return table, dict(zip(("predict_s", "acquire_s"), (w.total_s for w in watches), strict=True))
+
+    def _trip(self, model, labels, needs, watches, thresholds=None) -> Iterator[dict[str, np.ndarray]]:
+        of_maps = [n for n in needs if maps.is_map(n)]
+        inputs = maps.inputs(of_maps)
+        predict, acquire = watches
+        images = (self.dataset.image("train", name) for name in self.names)
+        passes = maps.PASSES if "passes" in inputs else ()
+        predictions = self.trainer.predict(model, images, "features" in inputs, passes)
+        corners = self.trainer.align_corners
+        for i, name in enumerate(self.names):
             with predict:
                 prediction = next(predictions)
             with acquire:
-                tables.append(
-                    kernels.superpixel_statistics(
-                        prediction.logits,
-                        labels(i),
-                        self.pseudo.superpixels(i),
-                        needs,
-                        logits=True,
-                        align_corners=self.trainer.align_corners,
+                given = prediction.logits, labels(i), self.pseudo.superpixels(i)
+                one_pass = [n for n in needs if n not in of_maps]
+                table = kernels.superpixel_statistics(*given, one_pass, logits=True, align_corners=corners)
+                if of_maps:
+                    image = self.dataset.image("train", name) if "image" in inputs else None
+                    table |= maps.map_statistics(
+                        of_maps,
+                        *given,
+                        image=image,
+                        features=prediction.features,
+                        passes=prediction.passes,
+                        thresholds=thresholds,
+                        align_corners=corners,
                     )
-                )
-        with acquire:
-            table = candidates.gather(tables)
-        return table, {"predict_s": predict.total_s, "acquire_s": acquire.total_s}
+            yield table
 
-    def train_and_predict(self, images: list[np.ndarray], truths: list[np.ndarray], dataset: Dataset) -> Iterator[np.ndarray]:
+    def train_and_predict(
+        self, images: list[np.ndarray], truths: list[np.ndarray], dataset: Dataset
+    ) -> Iterator[np.ndarray]:
         """Label maps (H, W) uint8 of all train images by the preset's model, trained on a few labelled ones.
 
         For the foundation ``weak``. Raises InputError in a run without a model.
         """
         if self.trainer is None:
-            raise InputError(f"the foundation {self.settings.foundation!r} trains a model; it does not go with --model none")
+            raise InputError(
+                f"the foundation {self.settings.foundation!r} trains a model; it does not go with --model none"
+            )
         samples = _Pairs(images.__getitem__, truths.__getitem__, len(images))
         step = lambda n: self.on_step("fit", n)  # noqa: E731
         model = self.trainer.fit(samples, seeds.integer(0, "weak"), Path(self.settings.cache) / "logs", None, step)
@@ -182,7 +212,9 @@ class Workbench:
             yield self._argmax(prediction.logits, self.dataset.size("train", name))
 
     def _argmax(self, logits: torch.Tensor, size: tuple[int, int]) -> np.ndarray:
-        full = torch.nn.functional.interpolate(logits[None], size=size, mode="bilinear", align_corners=self.trainer.align_corners)
+        full = torch.nn.functional.interpolate(
+            logits[None], size=size, mode="bilinear", align_corners=self.trainer.align_corners
+        )
         return full[0].max(0).indices.to(torch.uint8).cpu().numpy()
 
 
