@@ -215,7 +215,7 @@ def test_power_draws_in_proportion_to_the_power_of_the_score():
     scores = np.array([1.0, 2.0, 4.0, 0.0])
     columns = {"size": np.ones(4), "entropy_sum": scores, "image": np.zeros(4, np.int32)}
     first = [
-        acquire("power[of=entropy,beta=2]", 4, 1, rng=np.random.default_rng(s), **columns)[0][0] for s in range(3000)
+        acquire("power[of=entropy,beta=2]", 4, 1, rng=np.random.default_rng(s), **columns)[0][0] for s in range(1000)
     ]
     assert np.abs(np.bincount(first, minlength=4) / 1000 - scores**2 / 21).max() < 0.06
 

@@ -22,12 +22,13 @@ SPECS = [
     "class_balanced[over=pixels]",
 ]
 SPECS += ["pixelpick[score=entropy,share=0.3]", "ripu[window=5]", "redal[clusters=3]", "clue[iterations=2]"]
-CATALOGUE = set(
-    "random area entropy confidence margin bvsb pixelpick bald predictive_entropy expected_entropy "
-    "vote_entropy class_balanced pixbal coreset badge clue falcun power softrank redal ripu ripu_region "
-    "cil_pixel cil cil_area sim abc softmin confident_learning normalized_margin weighted_entropy "
-    "cross_entropy label_cleaning aiou clairvoyant_gain clairvoyant_miou clairvoyant_worst ".split()
-)
+CATALOGUE = {
+    "random", "area", "entropy", "confidence", "margin", "bvsb", "pixelpick", "bald", "predictive_entropy",
+    "expected_entropy", "vote_entropy", "class_balanced", "pixbal", "coreset", "badge", "clue", "falcun", "power",
+    "softrank", "redal", "ripu", "ripu_region", "cil_pixel", "cil", "cil_area", "sim", "abc", "softmin",
+    "confident_learning", "normalized_margin", "weighted_entropy", "cross_entropy", "label_cleaning", "aiou",
+    "clairvoyant_gain", "clairvoyant_miou", "clairvoyant_worst",
+}  # fmt: skip
 N = 60
 
 

@@ -88,9 +88,10 @@ def k_means(
     Ends when no point changes its cluster, or after ``n_iterations``. A cluster without weight keeps its centre.
     """
     points = np.asarray(points, dtype=np.float64)
+    mean, single = points.mean(0), centred(points)
     centres, cluster = points[start], None
     for _ in range(n_iterations):
-        before, cluster = cluster, nearest_centre(points, centres)
+        before, cluster = cluster, _nearest(single, np.asarray(centres - mean, np.float32))
         if before is not None and np.array_equal(before, cluster):
             break
         members = csr_matrix((weights, (cluster, np.arange(len(points)))), shape=(len(centres), len(points)))
@@ -101,8 +102,11 @@ def k_means(
 
 def nearest_centre(points: np.ndarray, centres: np.ndarray) -> np.ndarray:
     """(n,) int64: for each point (n, d) the nearest of ``centres`` (k, d) (tie: the first)."""
-    mean = points.mean(0)
-    points, centres = np.asarray(points - mean, np.float32), np.asarray(centres - mean, np.float32)
+    mean = np.mean(points, axis=0, dtype=np.float64)
+    return _nearest(np.asarray(points - mean, np.float32), np.asarray(centres - mean, np.float32))
+
+
+def _nearest(points, centres):
     return np.concatenate([between(points[b], centres).argmin(1) for b in _blocks(len(points), len(centres))])
 
 

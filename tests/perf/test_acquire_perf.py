@@ -1,7 +1,7 @@
 """Time and memory to choose 10,000 of 300,000 candidates, C = 19, features of 32 dimensions.
 
-Run alone, on a quiet machine: ``tox -e perf -- tests/perf/test_acquire_perf.py``. FALCUN and CLUE compare every candidate with
-every pick by definition and have no bar; ``ALC_BENCH_QUADRATIC=1`` measures them too.
+Run alone, on a quiet machine: ``tox -e perf``. FALCUN, CLUE and the mIoU bound compare
+every candidate with every pick by definition and have no bar; ``ALC_BENCH_QUADRATIC=1`` measures them too.
 """
 
 import gc
