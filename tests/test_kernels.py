@@ -28,7 +28,7 @@ def scene(seed, n_classes, height, width, n_superpixels, zoom=1, sharpness=2.0):
 
 
 def assert_agree(table, expected, scores_at):
-    """Exact counts; sums within 1e-5, or within a float32 rounding of a probability for every pixel; pixels equal or tied."""
+    """Exact counts; sums within 1e-5, or a few float32 roundings of 1 for every pixel; pixels equal or tied."""
     same = (table["row"] == expected["row"]) & (table["column"] == expected["column"])
     for i in np.flatnonzero(~same):
         mean = expected["dominant_probability_sum"][i]
@@ -73,3 +73,207 @@ def test_agrees_with_the_reference(
         full = torch.nn.functional.interpolate(scores[None], labels.shape, mode="bilinear", align_corners=align_corners)
         full = full[0].softmax(0)
     assert_agree(table, expected, lambda t, i: full[:, t["row"][i], t["column"][i]].double().numpy())
+
+
+@pytest.mark.parametrize("implementation", [*FAST, "reference"])
+def test_hand_computed(implementation):
+    """Two classes, one superpixel of three pixels: every number by hand."""
+    scores = torch.tensor([[[0.5, 0.8, 0.6]], [[0.5, 0.2, 0.4]]])
+    table = superpixel_statistics(
+        scores, np.uint8([[1, VOID, 1]]), np.int32([[7, 7, 7]]), ALL, implementation=implementation
+    )
+    p = np.array([[0.5, 0.5], [0.8, 0.2], [0.6, 0.4]])
+    unit = p / np.linalg.norm(p, axis=1, keepdims=True)
+    cil = np.array([0.5, 0.2, 0.6])  # the labels are 1, the prediction 0, 1
+    mean = p.mean(0) / np.linalg.norm(p.mean(0))
+    assert table["superpixel"].tolist() == [7] and table["size"].tolist() == [3]
+    assert (table["row"][0], table["column"][0], table["label"][0]) == (0, int(np.argmax(unit @ mean)), 1)
+    assert table["dominant"][0] == 0 and table["prediction_histogram"].tolist() == [[3, 0]]  # a tie goes to class 0
+    assert table["label_histogram"].tolist() == [[0, 2, 1]] and table["agree_count"][0] == 0
+    expected = {
+        "entropy_sum": -(p * np.log(p)).sum(),
+        "ratio_sum": 1 + 1 / 4 + 2 / 3,
+        "cil_sum": 1.3,
+        "nll_sum": -math.log(0.5 * 0.8 * 0.4),
+        "label_margin_sum": 0 + 0.6 - 0.2,
+        "cil": 0.6,
+        "sim": (unit @ unit[2] * cil).sum(),
+        "cil_vector": [(cil[:, None] * unit).sum(0)],
+        "cil_cosine_by_label": [[(unit @ mean * cil)[1], (unit @ mean * cil)[[0, 2]].sum()]],
+    }
+    for name, value in expected.items():
+        np.testing.assert_allclose(table[name].squeeze(), np.squeeze(value), rtol=2e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("implementation", FAST)
+@given(seed=st.integers(0, 999), n_classes=st.integers(2, 6), levels=st.integers(1, 3))
+@settings(deadline=None, max_examples=30)
+def test_exact_ties_go_to_the_lowest_class_and_the_first_pixel(implementation, seed, n_classes, levels):
+    """Few distinct pixels, with equal probabilities within them: classes and pixels tie in most superpixels."""
+    rng = np.random.default_rng(seed)
+    kinds = rng.integers(0, 2, (4, n_classes)) * 2.0 ** -rng.integers(1, 1 + levels, (4, n_classes)) / n_classes
+    scores = torch.from_numpy(kinds[rng.integers(0, 4, (13, 29))].transpose(2, 0, 1).astype(np.float32).copy())
+    _, labels, superpixels = scene(seed, n_classes, 13, 29, 4)
+    table, expected = (
+        superpixel_statistics(scores, labels, superpixels, ("dominant", "prediction_histogram"), implementation=name)
+        for name in (implementation, "reference")
+    )
+    np.testing.assert_array_equal(table["prediction_histogram"], expected["prediction_histogram"])
+    np.testing.assert_array_equal(table["dominant"], expected["dominant"])
+    for i, identity in enumerate(table["superpixel"]):
+        member = (superpixels == identity) & (scores.argmax(0).numpy() == table["dominant"][i])
+        at_r = scores[:, table["row"][i], table["column"][i]].numpy()[:, None, None]
+        first = np.flatnonzero(member & (scores.numpy() == at_r).all(0))[0]
+        assert table["row"][i] * 29 + table["column"][i] == first
+
+
+@pytest.mark.parametrize("implementation", FAST)
+@pytest.mark.parametrize("n", [1, 15, 16, 17, 63, 64, 65, 100, 1023, 1025, 2048, 2500])
+def test_equal_pixels_tie_wherever_they_lie(implementation, n):
+    p = np.random.default_rng(n).dirichlet(np.ones(7)).astype(np.float32)
+    scores = np.broadcast_to(p[:, None, None], (7, 1, n)).copy()
+    table = superpixel_statistics(
+        scores, np.zeros((1, n), np.uint8), np.ones((1, n), np.int32), implementation=implementation
+    )
+    assert table["column"].tolist() == [0]
+
+
+@pytest.mark.parametrize("from_logits", [False, True])
+def test_large_superpixels_are_gathered_again(from_logits):
+    """One that exceeds the buffer (8 strips of 1,024 pixels), beside small ones."""
+    scores, labels, superpixels = scene(3, 4, 120, 130, 30, zoom=4 if from_logits else 1)
+    superpixels[:, :100] = 9
+    scores = scores if from_logits else scores.softmax(0)
+    tables = [
+        superpixel_statistics(scores, labels, superpixels, ALL, logits=from_logits, implementation=name, threads=1)
+        for name in FAST
+    ]
+    full = scores
+    if from_logits:
+        full = torch.nn.functional.interpolate(scores[None], labels.shape, mode="bilinear")[0].softmax(0)
+    assert tables[0]["size"].max() == 12000
+    for table in tables[1:]:
+        assert_agree(table, tables[0], lambda t, i: full[:, t["row"][i], t["column"][i]].double().numpy())
+
+
+@pytest.mark.parametrize("from_logits", [False, True])
+def test_the_number_of_threads_changes_no_byte(from_logits):
+    scores, labels, superpixels = scene(5, 6, 90, 110, 40, zoom=4 if from_logits else 1)
+    superpixels[40:] = 77
+    scores = scores if from_logits else scores.softmax(0)
+    tables = [
+        superpixel_statistics(scores, labels, superpixels, ALL, logits=from_logits, threads=k) for k in (1, 2, 3, 16)
+    ]
+    for table in tables[1:]:
+        for name, column in table.items():
+            assert column.tobytes() == tables[0][name].tobytes(), name
+
+
+@pytest.mark.parametrize("implementation", FAST)
+@given(seed=st.integers(0, 999))
+@settings(deadline=None, max_examples=20)
+def test_renumbering_permutes_rows_and_pixels_count_once(implementation, seed):
+    scores, labels, superpixels = scene(seed, 5, 17, 23, 8)
+    scores = scores.softmax(0)
+    ids = np.unique(superpixels[superpixels > 0])
+    new = np.random.default_rng(seed).choice(2**31 - 1, len(ids), replace=False) + 1
+    renumbered = np.zeros(superpixels.shape, np.int64)
+    for old, fresh in zip(ids, new, strict=True):
+        renumbered[superpixels == old] = fresh
+    table = superpixel_statistics(scores, labels, superpixels, ALL, implementation=implementation)
+    again = superpixel_statistics(scores, labels, renumbered, ALL, implementation=implementation)
+    order = np.argsort(new)
+    np.testing.assert_array_equal(again["superpixel"], new[order])
+    for name in set(table) - {"superpixel"}:
+        np.testing.assert_array_equal(again[name], table[name][order], err_msg=name)
+    assert table["superpixel"].tolist() == ids.tolist()
+    assert table["size"].tolist() == [(superpixels == i).sum() for i in ids]
+    for name in ("prediction_histogram", "label_histogram"):
+        np.testing.assert_array_equal(table[name].sum(1), table["size"])
+
+
+@pytest.mark.parametrize("implementation", FAST)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+@pytest.mark.parametrize("from_logits", [False, True])
+def test_other_precisions_are_computed_in_float32(implementation, dtype, from_logits):
+    scores, labels, superpixels = scene(1, 19, 12, 20, 6)
+    scores = (scores if from_logits else scores.softmax(0)).to(dtype)
+    options = {"logits": from_logits, "implementation": implementation}
+    table = superpixel_statistics(scores, labels, superpixels, ALL, **options)
+    for name, column in superpixel_statistics(scores.float(), labels, superpixels, ALL, **options).items():
+        np.testing.assert_array_equal(table[name], column, err_msg=name)
+
+
+@pytest.mark.parametrize("implementation", FAST)
+def test_what_is_not_needed_changes_nothing(implementation):
+    """Each statistic alone is the same, to the byte, as together with all others."""
+    scores, labels, superpixels = scene(2, 5, 20, 30, 6)
+    together = superpixel_statistics(scores, labels, superpixels, ALL, logits=True, implementation=implementation)
+    for name in ALL:
+        alone = superpixel_statistics(scores, labels, superpixels, (name,), logits=True, implementation=implementation)
+        assert list(alone) == ["superpixel", "size", "row", "column", "label", name]
+        assert alone[name].tobytes() == together[name].tobytes() and alone[name].dtype == together[name].dtype
+
+
+@pytest.mark.parametrize("implementation", [*FAST, "reference"])
+def test_shapes_at_the_edges(implementation):
+    """No superpixel at all; 256 classes with 255 still void; one class; saturated and zero probabilities."""
+    empty = superpixel_statistics(np.full((3, 4, 5), 1 / 3, np.float32), np.zeros((4, 5), np.uint8),
+                                  np.zeros((4, 5), np.int32), ALL, implementation=implementation)  # fmt: skip
+    assert empty["superpixel"].shape == (0,) and empty["label_histogram"].shape == (0, 4) and empty["sim"].shape == (0,)
+    scores, labels, superpixels = scene(0, 256, 4, 6, 2)
+    table = superpixel_statistics(
+        scores, labels * 0 + VOID, superpixels, ALL, logits=True, implementation=implementation
+    )
+    np.testing.assert_array_equal(table["label_histogram"][:, 256], table["size"])
+    one_hot = np.zeros((3, 2, 4), np.float32)
+    one_hot[1] = 1
+    table = superpixel_statistics(one_hot, np.full((2, 4), 2, np.uint8), np.ones((2, 4), np.int32), ALL,
+                                  implementation=implementation)  # fmt: skip
+    assert table["entropy_sum"] == 0 and table["sim"] == 8 and (table["row"], table["column"]) == (0, 0)
+    np.testing.assert_allclose(table["nll_sum"], -8 * math.log(1e-12), rtol=1e-6)
+
+
+@pytest.mark.parametrize("implementation", [*FAST, "reference"])
+@pytest.mark.parametrize("from_logits", [False, True])
+def test_nan_is_refused_where_a_superpixel_reads_it(implementation, from_logits):
+    scores, labels, superpixels = scene(0, 4, 9, 12, 3)
+    superpixels[:] = 1
+    scores = scores if from_logits else scores.softmax(0)
+    scores[2, 5, 7] = float("nan")
+    with pytest.raises(InputError, match="NaN"):
+        superpixel_statistics(scores, labels, superpixels, logits=from_logits, implementation=implementation)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"superpixels": np.ones((4, 6), np.int32)}, r"labels' shape \(4, 5\), got torch.int32 \(4, 6\)"),
+        ({"superpixels": np.full((4, 5), -1, np.int32)}, "0 .outside. or more, got -1"),
+        ({"labels": np.full((4, 5), 3, np.uint8)}, "label 3 is neither a class .0 to 2. nor 255"),
+        ({"labels": np.zeros((4, 5), np.int64)}, "labels must be .H, W. uint8"),
+        ({"scores": np.ones((3, 2, 5), np.float32)}, "logits=True"),
+        ({"scores": np.ones((3, 4, 5), np.int32)}, "floating"),
+        ({"scores": np.full((3, 4, 5), 4.0, np.float32)}, "range from 4 to 4"),
+        ({"needs": ("entropy_sun",)}, "did you mean 'entropy_sum'"),
+        ({"implementation": "cpuu"}, "did you mean 'cpu'"),
+        ({"threads": 0}, "threads must be 1 or more"),
+    ],
+)
+def test_bad_input_is_one_clear_line(change, message):
+    given = {
+        "scores": np.full((3, 4, 5), 1 / 3, np.float32),
+        "labels": np.zeros((4, 5), np.uint8),
+        "superpixels": np.ones((4, 5), np.int32),
+    }
+    with pytest.raises(InputError, match=message) as error:
+        superpixel_statistics(**given | change)
+    assert "\n" not in str(error.value)
+
+
+def test_a_batch_of_images_of_any_size_in_any_order():
+    images = [scene(i, 5, 10 + 7 * i, 31 - 5 * i, 4 + i) for i in range(4)]
+    tables = [superpixel_statistics(*image, ALL, logits=True) for image in images]
+    for i in (2, 0, 3, 1):
+        for name, column in superpixel_statistics(*images[i], ALL, logits=True).items():
+            assert column.tobytes() == tables[i][name].tobytes()

@@ -18,6 +18,7 @@ from bench.types import VOID, InputError
 IMPLEMENTATIONS = {
     "reference": "bench.kernels.reference",
     "torch": "bench.kernels.vectorised",
+    "cpu": "bench.kernels.cpu",
 }
 BASE = ("superpixel", "size", "row", "column", "label")
 DTYPES = {"row": np.int32, "column": np.int32, "label": np.uint8} | dict.fromkeys(
@@ -39,19 +40,20 @@ def superpixel_statistics(
 ) -> dict[str, np.ndarray]:
     """The statistics ``needs`` (names in `COLUMNS`) of every superpixel of one image.
 
-    ``scores``: (C, H, W) probabilities, or with ``logits`` (C, h, w) raw logits, which are upsampled to the labels' size
-    (bilinear, ``align_corners`` as in `torch.nn.functional.interpolate`) and softmaxed; a floating tensor on any device,
-    or an array; half precision is computed in float32. C is at most 256. ``labels`` (H, W) uint8, 255 where there is none.
-    ``superpixels`` (H, W) integer ids, 0 = outside every superpixel. ``threads`` (default: torch's number) changes no
-    byte of the result. ``implementation``: one of `IMPLEMENTATIONS`; by default the fastest for the scores' device among those
-    installed.
+    ``scores``: (C, H, W) probabilities, or with ``logits`` (C, h, w) raw logits, upsampled to the labels' size
+    (bilinear, ``align_corners`` as in `torch.nn.functional.interpolate`) and softmaxed; a floating tensor on any
+    device, or an array; computed in float32, whatever comes. C is at most 256. ``labels`` (H, W) uint8, 255 where there
+    is none. ``superpixels`` (H, W) int32 or int64 ids, 0 = outside every superpixel. ``threads`` (default: as many as
+    torch has) changes no byte of the result. ``implementation``: one of `IMPLEMENTATIONS`; by default the fastest for the scores'
+    device among those installed.
 
     Returns host arrays, a row for each id > 0 present, ascending: ``superpixel`` (N,) int64, ``size`` (N,) int64 in
     pixels, ``row`` and ``column`` (N,) int32 of the representative pixel, ``label`` (N,) uint8 there, then each of
-    ``needs``, float64 or, for counts and class ids, int64.
+    ``needs``, float64 or, for counts and class ids, int64. The representative is always there, because every question
+    is asked at it; finding it costs less than bringing the scores from memory.
 
-    Raises InputError for shapes that do not fit, NaN or values that are no probabilities in any superpixel, a label that is
-    neither a class nor 255, a negative id, and an unknown need or implementation.
+    Raises InputError for shapes that do not fit, a superpixel whose scores hold NaN or are no probabilities, a label
+    that is neither a class nor 255, a negative id, and an unknown need or implementation.
     """
     needs = tuple(needs)
     for need in needs:
@@ -78,7 +80,7 @@ def fastest(device: str) -> str:
 
 
 def refuse(scores: torch.Tensor, logits: bool) -> None:
-    """Raise the InputError for scores of which some pixel's probabilities p have a ‖p‖² that is NaN or above `LARGEST_NORM`."""
+    """Raise the InputError for scores with a pixel whose ‖p‖² is NaN or above `LARGEST_NORM`."""
     if torch.isnan(scores).any():
         raise InputError(
             "the scores hold NaN; every pixel of a superpixel needs finite scores: check the model's output"
@@ -91,7 +93,7 @@ def refuse(scores: torch.Tensor, logits: bool) -> None:
 def axis_weights(n_in: int, n_out: int, align_corners: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Bilinear upsampling of one axis: ``low`` and ``high`` (n_out,) int64 source indices, float32 weight of ``high``.
 
-    float32 throughout, because torch computes source positions so and a float64 one would differ by 1e-5 at large sizes.
+    float32 throughout, as torch computes source positions; float64 would differ from it by 1e-5 at large sizes.
     """
     out = np.arange(n_out, dtype=np.float32)
     if align_corners:
