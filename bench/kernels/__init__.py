@@ -44,8 +44,8 @@ def superpixel_statistics(
     (bilinear, ``align_corners`` as in `torch.nn.functional.interpolate`) and softmaxed; a floating tensor on any
     device, or an array; computed in float32, whatever comes. C is at most 256. ``labels`` (H, W) uint8, 255 where there
     is none. ``superpixels`` (H, W) int32 or int64 ids, 0 = outside every superpixel. ``threads`` (default: as many as
-    torch has) changes no byte of the result. ``implementation``: one of `IMPLEMENTATIONS`; by default the fastest for the scores'
-    device among those installed.
+    torch has) changes no byte of the result. ``implementation``: one of `IMPLEMENTATIONS`; by default the fastest of
+    those installed for the scores' device.
 
     Returns host arrays, a row for each id > 0 present, ascending: ``superpixel`` (N,) int64, ``size`` (N,) int64 in
     pixels, ``row`` and ``column`` (N,) int32 of the representative pixel, ``label`` (N,) uint8 there, then each of

@@ -1,9 +1,9 @@
 """The fast CPU implementation (numba): one superpixel at a time, on 1 to n threads, the same bytes for any number.
 
 A superpixel's pixels are gathered, strip by strip, from the runs of its id along the rows into a small buffer
-(C, STRIP); from logits, the gather upsamples and softmaxes as well, so that the full-size array never exists. Everything else
-is loops over contiguous strips. As long as a superpixel fits the buffer, the passes for the dominant mean and for the
-representative read it there; a larger one is gathered again.
+(C, STRIP); from logits, the gather upsamples and softmaxes as well, so that the full-size array never exists.
+Everything else is loops over contiguous strips. As long as a superpixel fits the buffer, the passes for the dominant
+mean and for the representative read it there; a larger one is gathered again.
 """
 
 from collections import namedtuple
@@ -177,7 +177,7 @@ def reduce_superpixels(image, runs, begin, end, n_slots, table):
 
 @jit
 def load(image, runs, run, offset, n, buffer, i):
-    """Bring ``n`` pixels, from ``offset`` in ``run`` on, into slot ``i``. Returns where to go on, and if all is well."""
+    """Bring ``n`` pixels, from ``offset`` in ``run`` on, into slot ``i``. Returns where to go on and if all is well."""
     p, label = buffer.p[i], buffer.label[i]
     done = 0
     while done < n:

@@ -202,7 +202,7 @@ def add_scalars(p, n, p1, p2, q, label, known, predicted, t, table, s):
 
 @intrinsic
 def copy(typing, target, to, source, start, n):
-    """memcpy: ``n`` elements of ``source`` from ``start`` on to ``target`` from ``to`` on; both contiguous, counted flat.
+    """memcpy: ``n`` elements of ``source`` from ``start`` on to ``target`` from ``to`` on, both counted flat.
 
     A plain loop takes three times as long for the 20 to 100 pixels of a run: for all it knows, the arrays overlap.
     """
