@@ -4,7 +4,6 @@ import hashlib
 import inspect
 import os
 import shutil
-import tempfile
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -100,8 +99,7 @@ def pseudo_labels(
     name = type(foundation).__name__.lower()
     final = Path(cache_dir) / f"{name}-{cache_key(foundation, dataset, trained_by)}"
     if not final.is_dir():
-        final.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=final.parent))
+        work = final.with_name(f".{final.name}-{os.getpid()}")
         try:
             _write(work, foundation.generate(dataset, train_and_predict))
             os.replace(work, final)
@@ -114,7 +112,7 @@ def pseudo_labels(
 
 
 def cache_key(foundation: Foundation, dataset: Dataset, trained_by: str = "") -> str:
-    """16 hexadecimal digits that change with the foundation's parameters, the dataset's content and the code of both."""
+    """16 hexadecimal digits that change with the foundation's parameters, the dataset's content and both's code."""
     parameters = tuple(sorted(vars(foundation).items()))
     code = tuple(Path(inspect.getfile(type(x))).read_bytes() for x in (foundation, dataset))
     key = (parameters, dataset.identity(), code, trained_by if foundation.trains else "")
@@ -135,7 +133,7 @@ def check_maps(labels: np.ndarray, superpixels: np.ndarray, dataset: Dataset, na
 
 def _write(folder, maps):
     for kind in ("mask_jpg", "obj_jpg"):
-        (folder / kind).mkdir()
+        (folder / kind).mkdir(parents=True, exist_ok=True)
     for name, labels, superpixels in maps:
         if superpixels.max() > 65535:
             raise InputError(

@@ -15,12 +15,14 @@ class Simulated(Foundation):
     """Masks of the true objects, redrawn, merged, missed or misnamed, and masks of what is no object.
 
     An object is missed with probability ``miss``, else its mask swallows its nearest neighbour with probability
-    ``merge`` and gets an outline that is moved by ``jitter`` (standard deviation) and inwards by ``erode``, both in
-    units of the square root of its area. Its class is drawn from ``confusion`` (n_classes, n_classes), P(label | true
-    class); by default it is right but for ``flip``, and three wrong ones of four are among the class's twins, where
-    there are any. ``extra`` false masks an image (mean; geometric) lie anywhere, inside one object or the background;
-    their area is log-normal: median ``extra_area`` (share of the image), standard deviation of the logarithm
-    ``extra_spread``. Their classes are uniform over the foreground.
+    ``merge``, and it is found twice with probability ``duplicate``. Each time it gets an outline that is moved by
+    ``jitter`` (standard deviation) and inwards by ``erode``, both in units of the square root of its area, and a class
+    that is drawn from ``confusion`` (n_classes, n_classes), P(label | true class). By default that is the right one but
+    for ``flip``, and three wrong ones of four are among the class's twins, where there are any.
+
+    ``extra`` false masks an image (mean; geometric) lie anywhere, inside one object or the background; their area is
+    log-normal: median ``extra_area`` (share of the image), standard deviation of the logarithm ``extra_spread``. Their
+    classes are uniform over the foreground.
 
     Smaller masks are painted over larger ones; a superpixel's id is its mask's index + 1, so covered masks leave gaps.
     The rest of the image is background. Defaults resemble the PASCAL files of Kim et al., ICML 2024, in superpixels
@@ -32,8 +34,9 @@ class Simulated(Foundation):
     def __init__(
         self,
         miss: float = 0.05,
-        flip: float = 0.25,
+        flip: float = 0.33,
         merge: float = 0.05,
+        duplicate: float = 0.1,
         jitter: float = 0.04,
         erode: float = -0.01,
         extra: float = 4.6,
@@ -42,7 +45,7 @@ class Simulated(Foundation):
         confusion=None,
         seed: int = 0,
     ):
-        for name, rate in (("miss", miss), ("flip", flip), ("merge", merge)):
+        for name, rate in (("miss", miss), ("flip", flip), ("merge", merge), ("duplicate", duplicate)):
             if not 0 <= rate <= 1:
                 raise InputError(f"simulated: {name} is a probability, expected 0 to 1, got {rate}")
         for name, amount in (("jitter", jitter), ("extra", extra), ("extra_spread", extra_spread)):
@@ -50,8 +53,9 @@ class Simulated(Foundation):
                 raise InputError(f"simulated: {name} must be 0 or more, got {amount}")
         if not 0 < extra_area <= 1:
             raise InputError(f"simulated: extra_area is a share of the image, expected above 0 to 1, got {extra_area}")
-        self.miss, self.flip, self.merge, self.jitter, self.erode = miss, flip, merge, jitter, erode
-        self.extra, self.extra_area, self.extra_spread, self.seed = extra, extra_area, extra_spread, seed
+        self.miss, self.flip, self.merge, self.duplicate = miss, flip, merge, duplicate
+        self.jitter, self.erode, self.seed = jitter, erode, seed
+        self.extra, self.extra_area, self.extra_spread = extra, extra_area, extra_spread
         self.confusion = None if confusion is None else tuple(map(tuple, confusion))
 
     def generate(
@@ -101,7 +105,8 @@ class Simulated(Foundation):
             distance = np.where((ids == 0) | (ids == ids[k]), np.inf, np.hypot(rows - rows[k], columns - columns[k]))
             if rng.random() < self.merge and np.isfinite(distance.min()):
                 mask |= objects == ids[distance.argmin()]
-            yield self._redrawn(mask, np.sqrt(area), rng), truth.flat[first[k]]
+            for _ in range(1 + (rng.random() < self.duplicate)):
+                yield self._redrawn(mask, np.sqrt(area), rng), truth.flat[first[k]]
 
     def _redrawn(self, mask, length, rng):
         """The mask with its outline moved by smooth noise; ``length`` is the unit of jitter and erosion, in pixels."""

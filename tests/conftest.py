@@ -1,0 +1,74 @@
+"""Real data where it lies beside the project, and small trees in each dataset's own layout."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from trees import save, scene
+
+REPOSITORY = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real datasets: $ALC_BENCH_DATA, else ../shared/data. Skips the test where there is none."""
+    folder = Path(os.environ.get("ALC_BENCH_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no real data: {folder} is not a folder; set ALC_BENCH_DATA")
+    return folder
+
+
+@pytest.fixture
+def pascal_root(tmp_path) -> Path:
+    """VOCdevkit with three train and two val images."""
+    voc = tmp_path / "VOCdevkit" / "VOC2012"
+    lists = {"train": ["2007_000002", "2007_000001", "2007_000003"], "val": ["2008_000001", "2008_000002"]}
+    for split, names in lists.items():
+        path = voc / "ImageSets" / "Segmentation" / f"{split}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join(names) + "\n")
+        for i, name in enumerate(names):
+            image, truth = scene(i, 21)
+            save(voc / "JPEGImages" / f"{name}.jpg", image)
+            save(voc / "SegmentationClass" / f"{name}.png", truth)
+    return tmp_path / "VOCdevkit"
+
+
+@pytest.fixture
+def kvasir_root(tmp_path) -> Path:
+    """Kvasir-SEG without lists: 25 images."""
+    for i in range(25):
+        image, truth = scene(i, 2)
+        save(tmp_path / "kvasir" / "images" / f"k{i:02d}.jpg", image)
+        save(tmp_path / "kvasir" / "masks" / f"k{i:02d}.jpg", np.where(truth == 1, 255, 0).astype(np.uint8))
+    return tmp_path / "kvasir"
+
+
+@pytest.fixture
+def cityscapes_root(tmp_path) -> Path:
+    """Cityscapes with *_labelIds of two train images and *_labelTrainIds of one val image."""
+    root = tmp_path / "cityscapes"
+    for i, city in enumerate(("aachen", "bochum")):
+        name, (image, _) = f"{city}_000000_00001{i}", scene(i, 2)
+        save(root / "leftImg8bit" / "train" / city / f"{name}_leftImg8bit.png", image)
+        ids = np.resize(np.arange(34, dtype=np.uint8), image.shape[:2])
+        save(root / "gtFine" / "train" / city / f"{name}_gtFine_labelIds.png", ids)
+        save(root / "gtFine" / "train" / city / f"{name}_gtFine_instanceIds.png", ids)
+    image, truth = scene(0, 19)
+    save(root / "leftImg8bit" / "val" / "ulm" / "ulm_000000_000019_leftImg8bit.png", image)
+    save(root / "gtFine" / "val" / "ulm" / "ulm_000000_000019_gtFine_labelTrainIds.png", truth)
+    return root
+
+
+@pytest.fixture
+def folder_root(tmp_path) -> Path:
+    """A plain tree of three classes, one with a colour; three train images and one val image."""
+    root = tmp_path / "folder"
+    for split, n in (("train", 3), ("val", 1)):
+        for i in range(n):
+            image, truth = scene(i, 3)
+            save(root / "images" / split / f"{split}{i}.{'png' if i else 'jpg'}", image)
+            save(root / "annotations" / split / f"{split}{i}.png", truth)
+    (root / "classes.txt").write_text("background\ndining table 200 120 0\ncat\n")
+    return root

@@ -1,0 +1,228 @@
+"""Each dataset reads its own layout, and says in one line which file is wrong and why."""
+
+import itertools
+
+import numpy as np
+import pytest
+from PIL import Image
+from trees import save
+
+from bench import registry
+from bench.datasets.cityscapes import Cityscapes
+from bench.datasets.folder import Folder
+from bench.datasets.kvasir import Kvasir
+from bench.datasets.pascal import Pascal
+from bench.datasets.shapes import Shapes
+from bench.types import VOID, InputError
+
+ROOTS = {"pascal": "pascal_root", "kvasir": "kvasir_root", "cityscapes": "cityscapes_root", "folder": "folder_root"}
+
+
+def refusal(call, *args, **kwargs) -> str:
+    """The one line with which the call refuses."""
+    with pytest.raises(InputError) as caught:
+        call(*args, **kwargs)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.fixture(params=["shapes", *ROOTS])
+def dataset(request):
+    if request.param == "shapes":
+        return Shapes(train=4, val=2, size=32)
+    return registry.load("datasets", request.param, root=request.getfixturevalue(ROOTS[request.param]))
+
+
+def test_every_dataset_keeps_the_contract(dataset):
+    n = len(dataset.classes)
+    assert dataset.palette.shape == (n, 3) and dataset.palette.dtype == np.uint8
+    assert dataset.background == VOID or dataset.classes[dataset.background] == "background"
+    for split in ("train", "val"):
+        names = dataset.names(split)
+        assert names and list(names) == sorted(set(names)) and not any("/" in name for name in names)
+        dataset.check(split)
+        for name in names:
+            image, truth = dataset.image(split, name), dataset.truth(split, name)
+            assert image.dtype == np.uint8 and image.shape == (*truth.shape, 3)
+            assert truth.dtype == np.uint8 and ((truth < n) | (truth == VOID)).all()
+            assert dataset.size(split, name) == truth.shape
+            objects = dataset.objects(split, name)
+            assert objects.dtype == np.int32
+            assert ((objects == 0) == ((truth == VOID) | (truth == dataset.background))).all()
+            assert all(len(np.unique(truth[objects == k])) == 1 for k in np.unique(objects[objects > 0]))
+
+
+@pytest.mark.parametrize("name", ROOTS)
+def test_a_missing_root_names_the_flag(name, tmp_path):
+    assert "--data-root" in refusal(registry.load, "datasets", name)
+    assert "--data-root" in refusal(registry.load, "datasets", name, root=tmp_path / "nowhere")
+
+
+def test_pascal_takes_either_root_and_needs_no_images_for_labels(pascal_root):
+    inner = Pascal(pascal_root / "VOC2012")
+    assert inner.names("train") == Pascal(pascal_root).names("train") == ("2007_000001", "2007_000002", "2007_000003")
+    image = inner.paths("train", "2007_000001")[0]
+    image.unlink()
+    inner.check("train", images=False)
+    assert refusal(inner.check, "train") == f"{image}: no such file"
+    assert "SegmentationClass" in refusal(Pascal, pascal_root.parent)
+
+
+def test_pascal_without_val_is_refused_only_when_val_is_asked_for(pascal_root):
+    (pascal_root / "VOC2012" / "ImageSets" / "Segmentation" / "val.txt").unlink()
+    dataset = Pascal(pascal_root)
+    dataset.check("train")
+    assert "val.txt: no such file" in refusal(dataset.names, "val")
+
+
+def test_pascal_palette_is_the_development_kits():
+    known = {0: (0, 0, 0), 1: (128, 0, 0), 2: (0, 128, 0), 8: (64, 0, 0), 15: (192, 128, 128), 20: (0, 64, 128)}
+    assert {c: tuple(Pascal.palette[c].tolist()) for c in known} == known
+
+
+def test_an_id_out_of_range_is_named_with_its_file(pascal_root):
+    dataset = Pascal(pascal_root)
+    path = dataset.paths("train", "2007_000002")[1]
+    truth = np.array(Image.open(path))
+    truth[5, :2], truth[6, 0] = 77, 21
+    save(path, truth)
+    assert refusal(dataset.check, "train") == f"{path}: class ids must be 0 to 20 or 255; found 21, 77 in 3 px"
+
+
+def test_sizes_that_differ_are_named(pascal_root):
+    dataset = Pascal(pascal_root)
+    image, truth = dataset.paths("train", "2007_000003")
+    save(truth, np.zeros((9, 16), np.uint8))
+    line = refusal(dataset.check, "train")
+    assert str(image) in line and "12 × 16" in line and "9 × 16" in line
+    dataset.check("train", images=False)
+
+
+def test_truncated_and_colour_files_are_named(pascal_root):
+    dataset = Pascal(pascal_root)
+    image, truth = dataset.paths("train", "2007_000001")
+    whole = image.read_bytes()
+    image.write_bytes(whole[: len(whole) // 2])
+    assert str(image) in refusal(dataset.image, "train", "2007_000001")
+    image.write_bytes(b"no picture")
+    assert str(image) in refusal(dataset.check, "train")
+    save(truth, np.zeros((12, 16, 3), np.uint8))
+    assert "got mode RGB" in refusal(dataset.truth, "train", "2007_000001")
+
+
+def test_lists_must_name_each_image_once(pascal_root):
+    path = pascal_root / "VOC2012" / "ImageSets" / "Segmentation" / "train.txt"
+    path.write_text("a\na\n")
+    assert "each once; got 2, 1 of them different" in refusal(Pascal(pascal_root).names, "train")
+
+
+def test_kvasir_splits_the_same_way_each_time(kvasir_root):
+    first, again = Kvasir(kvasir_root), Kvasir(kvasir_root)
+    assert first.names("train") == again.names("train")
+    assert len(first.names("train")), len(first.names("val")) == (22, 3)
+    assert not set(first.names("train")) & set(first.names("val"))
+    (kvasir_root / "train.txt").write_text("k01.jpg\nk00\n")
+    assert first.names("train") == ("k00", "k01")
+    assert "val.txt: no such file" in refusal(first.names, "val")
+
+
+def test_kvasir_masks_are_cut_at_127(kvasir_root):
+    grey = np.repeat(np.array([[127], [128]], np.uint8), 16, axis=0).repeat(16, axis=1)
+    Image.fromarray(grey).save(kvasir_root / "masks" / "k00.jpg", quality=100)
+    assert Kvasir(kvasir_root).truth("train", "k00")[[4, 27], 3].tolist() == [0, 1]
+
+
+def test_cityscapes_label_ids_become_train_ids(cityscapes_root):
+    dataset = Cityscapes(cityscapes_root)
+    truth = dataset.truth("train", "aachen_000000_000010").ravel()[:34]
+    evaluated = [7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33]
+    assert truth[evaluated].tolist() == list(range(19))
+    assert (np.delete(truth, evaluated) == VOID).all()
+    path = dataset.paths("train", "aachen_000000_000010")[1]
+    save(path, np.full((12, 16), 40, np.uint8))
+    assert f"{path}: class ids must be 0 to 33" in refusal(dataset.check, "train")
+
+
+def test_cityscapes_needs_its_own_layout(tmp_path):
+    assert "gtFine/train" in refusal(Cityscapes(tmp_path).names, "train")
+
+
+def test_folder_reads_names_and_colours(folder_root):
+    dataset = Folder(folder_root)
+    assert dataset.classes == ("background", "dining table", "cat") and dataset.background == 0
+    assert dataset.palette[1].tolist() == [200, 120, 0]
+    (folder_root / "classes.txt").write_text("road\nsky\n\n")
+    assert Folder(folder_root).background == VOID
+
+
+@pytest.mark.parametrize(
+    "text, part", [("a 1 2 300\nb", "line 1"), ("a\na\n", "each once"), ("a", "2 to 255"), ("", "2")]
+)
+def test_folder_refuses_unusable_class_lists(folder_root, text, part):
+    (folder_root / "classes.txt").write_text(text)
+    assert part in refusal(Folder, folder_root)
+
+
+def test_folder_names_missing_pairs(folder_root):
+    dataset = Folder(folder_root)
+    (folder_root / "annotations" / "train" / "train1.png").unlink()
+    assert "train1.png: no such file; 1 images" in refusal(dataset.check, "train")
+    dataset.check("train", images=False)
+    (folder_root / "images" / "train" / "train0.jpg").unlink()
+    (folder_root / "images" / "train" / "train1.png").unlink()
+    assert "train0.jpg: no such file" in refusal(dataset.check, "train")
+    save(folder_root / "images" / "train" / "train2.jpg", np.zeros((12, 16, 3), np.uint8))
+    assert "train2.jpg, train2.png" in refusal(dataset.image, "train", "train2")
+    (folder_root / "classes.txt").unlink()
+    assert "classes.txt: no such file" in refusal(Folder, folder_root)
+
+
+def test_shapes_are_the_same_whatever_was_drawn_before():
+    small, large = Shapes(train=3, val=1, size=32), Shapes(train=30, val=9, size=32)
+    large.image("val", "00002")
+    for read in ("image", "truth", "objects"):
+        assert (getattr(small, read)("train", "00002") == getattr(large, read)("train", "00002")).all()
+    assert (Shapes(seed=1, size=32).image("train", "00002") != small.image("train", "00002")).any()
+    assert (small.image("val", "00000") != small.image("train", "00000")).any()
+
+
+def test_shapes_have_a_long_tail_twins_and_occlusion():
+    dataset = Shapes()
+    truths = np.stack([dataset.truth("train", name) for name in dataset.names("train")])
+    shares = np.bincount(truths.ravel(), minlength=7) / truths.size
+    assert len(dataset.classes) == 7 and shares.min() > 0.01 and 0.2 < shares[1:].sum() < 0.4
+    assert shares[1:].max() > 4 * shares[1:].min()
+    assert all(sum(c in pair for pair in dataset.twins) == 2 for c in range(1, 7))
+    touching = 0
+    for name in dataset.names("train"):
+        objects = dataset.objects("train", name)
+        left, right = objects[:, :-1], objects[:, 1:]
+        touching += ((left > 0) & (right > 0) & (left != right)).any()
+    assert touching > 50
+
+
+@pytest.mark.parametrize("parameters, part", [({"train": 0}, "train"), ({"size": 8}, "size"), ({"val": 1.5}, "val")])
+def test_shapes_refuse_sizes_that_make_no_scene(parameters, part):
+    assert f"shapes: {part} must be" in refusal(Shapes, **parameters)
+
+
+def test_identity_follows_the_content_not_the_place(folder_root, tmp_path):
+    before = Folder(folder_root).identity()
+    folder_root.rename(tmp_path / "moved")
+    moved = Folder(tmp_path / "moved")
+    assert moved.identity() == before
+    save(moved.paths("train", "train1")[1], np.arange(12 * 16, dtype=np.uint8).reshape(12, 16) % 3)
+    assert moved.identity() != before
+    identities = [Shapes(size=s, seed=k).identity() for s, k in itertools.product((32, 33), (0, 1))]
+    assert len(set(identities)) == 4
+
+
+def test_real_pascal_and_kvasir_are_read_whole(real_data):
+    pascal = Pascal(real_data / "pascal-voc" / "VOCdevkit")
+    assert len(pascal.names("train")) == 1464
+    pascal.check("train", images=False)
+    kvasir = Kvasir(real_data / "kvasir-seg")
+    assert (len(kvasir.names("train")), len(kvasir.names("val"))) == (800, 100)
+    name = kvasir.names("train")[0]
+    assert kvasir.image("train", name).shape == (352, 352, 3)
+    assert 0 < kvasir.truth("train", name).mean() < 1
