@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench.report import audit, figures, judge, panels, tables
+from bench.report import audit, figures, index, judge, page, panels, tables
 from bench.report.results import COSTS, Results, read
 from bench.types import InputError
 
@@ -17,13 +17,14 @@ def write(
     cost: str = "queries",
     seconds: Mapping[str, float] | None = None,
     mixed: bool = False,
+    html: bool = True,
     console: Console | None = None,
 ) -> Path:
     """The report of these run folders and foreign rounds.csv files, in ``to``: the only run's own folder by default.
 
     ``cost``: the axis, a key of `COSTS`. ``seconds``: prices ``cost_s`` anew, with these seconds per action. ``mixed``:
-    compare runs of different protocols. Returns the folder. Raises InputError for runs that cannot be read or compared;
-    then nothing is written.
+    compare runs of different protocols. ``html``: write the page too, and an index where there are several runs.
+    Returns the folder. Raises InputError for runs that cannot be read or compared; then nothing is written.
     """
     if cost not in COSTS:
         raise InputError(f"unknown cost {cost!r}; there are: {', '.join(COSTS)}")
@@ -35,23 +36,33 @@ def write(
     if seconds is not None:
         results = audit.reprice(results, seconds)
     summary = tables.summarise(results, cost, audit.references(results))
+    drawn = {} if summary.empty else _figures(results, cost)
     console = console or Console()
     tables.show(results, summary, console)
     try:
         to.mkdir(parents=True, exist_ok=True)
+        _write_tables(results, summary, to, cost)
+        for name, figure in drawn.items():
+            figures.save(figure, to, name)
+        if html:
+            page.write(results, summary, to / "report.html", cost)
+            if len(runs) > 1:
+                index.write(results, summary, to / "index.html")
     except OSError as error:
         raise InputError(f"{to}: cannot write the report there: {error.strerror}") from error
+    for what, name in (("curves", "curves.png"), ("page", "report.html")):
+        if (to / name).exists():
+            console.print(f"{what}: {to / name}", soft_wrap=True, markup=False, highlight=False)
+    return to
+
+
+def _write_tables(results: Results, summary, to: Path, cost: str) -> None:
     tables.write_summary(results, summary, to)
     tables.write_csv(to / "coverage.csv", tables.coverage(results))
     tables.write_csv(to / "pairs.csv", tables.pairs(results, cost))
     for name, table in (("aggregate", judge.aggregate(results, cost)), ("robustness", judge.robustness(results, cost))):
         if not table.empty:
             tables.write_csv(to / f"{name}.csv", table)
-    if not summary.empty:
-        for name, figure in _figures(results, cost).items():
-            figures.save(figure, to, name)
-        console.print(f"curves: {to / 'curves.png'}", soft_wrap=True, markup=False, highlight=False)
-    return to
 
 
 def _figures(results: Results, cost: str) -> dict:

@@ -14,10 +14,11 @@ def add_arguments(parser) -> None:
     parser.add_argument("--cost", choices=list(COSTS), default="queries", help="the axis of effort")
     parser.add_argument("--seconds", type=Path, metavar="FILE", help="CSV of action,seconds: prices the answers anew")
     parser.add_argument("--mixed", action="store_true", help="compare runs of different protocols")
+    parser.add_argument("--no-html", dest="html", action="store_false", help="no page, only tables and figures")
     parser.set_defaults(main=main)
 
 
 def main(args) -> int:
     seconds = costs.read_seconds(args.seconds) if args.seconds else None
-    report.write(args.runs, to=args.out, cost=args.cost, seconds=seconds, mixed=args.mixed)
+    report.write(args.runs, to=args.out, cost=args.cost, seconds=seconds, mixed=args.mixed, html=args.html)
     return 0

@@ -51,8 +51,8 @@ def read(paths: list[Path], mixed: bool = False) -> Results:
     """The results of these run folders and foreign CSV files.
 
     Raises InputError for a missing or broken file, for the same round twice in one file, and, unless ``mixed``, where
-    cells of one setting were made under different protocols. With ``mixed``, foreign rows that have a seed count as
-    cells like any other.
+    cells of one setting were made under different protocols. With ``mixed``, strategies that several protocols share
+    are told apart by the name of their run, and foreign rows that have a seed count as cells like any other.
     """
     if not paths:
         raise InputError("nothing to report: name at least one run folder or rounds.csv file")
@@ -76,8 +76,10 @@ def read(paths: list[Path], mixed: bool = False) -> Results:
     missing = cells[cells.status.eq("missing")].merge(found[CELL], how="left", on=CELL, indicator=True)
     missing = missing[missing._merge.eq("left_only")].drop(columns="_merge").drop_duplicates(CELL)
     cells = pd.concat([found, missing]).sort_values([*CELL, "run"], ignore_index=True)
-    done = cells.loc[cells.status.eq("done"), [*CELL, "run", "foreign", "leaky", "bound"]]
+    done = cells.loc[cells.status.eq("done"), [*CELL, "run", "foreign", "leaky", "bound", "protocol"]]
     rounds = pd.concat(rounds, ignore_index=True).merge(done, on=[*CELL, "run"])
+    if mixed:
+        cells, rounds = _tell_apart(cells), _tell_apart(rounds)
     return Results(rounds.sort_values([*CELL, "run", "round"], ignore_index=True), cells, specs)
 
 
@@ -174,6 +176,14 @@ def _check_protocols(cells: pd.DataFrame, mixed: bool) -> None:
                 f"{' · '.join(setting)} was run under {len(protocols)} protocols ({names}): they do not compare; "
                 "report them apart, or insist with --mixed"
             )
+
+
+def _tell_apart(table: pd.DataFrame) -> pd.DataFrame:
+    """Strategies that several protocols share in a setting get the name of their run: they are not the same thing."""
+    shared = table.groupby([*SETTING, "strategy"]).protocol.transform("nunique").gt(1)
+    return table.assign(
+        strategy=table.strategy.where(~shared, table.strategy + " @ " + table.run.map(lambda r: Path(r).name))
+    )
 
 
 def _within(table: pd.DataFrame, setting) -> pd.DataFrame:

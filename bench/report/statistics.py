@@ -103,9 +103,9 @@ def penalty_matrix(values: np.ndarray) -> np.ndarray:
         differences = values[rows, :, budget] - values[columns, :, budget]
         told_apart = holm([paired_test(d) for d in differences]) < ALPHA
         better = differences.mean(axis=1) > 0
-        np.add.at(wins, (rows[told_apart & better], columns[told_apart & better]), 1 / n_budgets)
-        np.add.at(wins, (columns[told_apart & ~better], rows[told_apart & ~better]), 1 / n_budgets)
-    return wins
+        np.add.at(wins, (rows[told_apart & better], columns[told_apart & better]), 1)
+        np.add.at(wins, (columns[told_apart & ~better], rows[told_apart & ~better]), 1)
+    return wins / n_budgets
 
 
 def detectable_difference(differences: np.ndarray) -> float:

@@ -1,0 +1,228 @@
+"""What may be said: rankings, coverage, foreign results, other prices, noise, repeats."""
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+from runs import write_run
+
+from bench import costs, report
+from bench.report import audit, judge, results, tables
+from bench.report.compare import Comparison
+from bench.types import InputError
+
+PUBLISHED = Path(__file__).parents[1] / "results"
+
+
+def quiet():
+    return Console(file=io.StringIO(), width=100)
+
+
+def compare(outs, metric="data", cost="queries", **options):
+    (setting, block), *_ = results.read(outs, **options).settings()
+    return Comparison(setting, block, metric, cost)
+
+
+def edit(file, change):
+    change(pd.read_csv(file, dtype=str, keep_default_na=False)).to_csv(file, index=False)
+
+
+def test_few_seeds_get_a_sentence_and_no_test(tmp_path):
+    for n, said in ((1, "one seed: its spread is not known"), (3, "3 seeds are too few for tests and intervals")):
+        comparison = compare([write_run(tmp_path / str(n), n_seeds=n)])
+        assert any(said in sentence for sentence in judge.sentences([comparison]))
+        found = judge.pairs(comparison)
+        assert found.p_holm.isna().all() and found.wins.isna().all()
+        assert judge.ranking(comparison).iqm_low.isna().all()
+        report.write([tmp_path / str(n)], console=quiet(), html=False)
+        assert not (tmp_path / str(n) / "penalty.png").exists()
+
+
+def test_enough_seeds_get_tests_intervals_and_a_penalty_matrix(tmp_path):
+    out = write_run(tmp_path / "run", n_seeds=6)
+    comparison = compare([out])
+    found = judge.pairs(comparison).set_index(["a", "b"])
+    assert len(found) == 12
+    row, mirror = found.loc[("sim", "random")], found.loc[("random", "sim")]
+    assert row.difference == pytest.approx(-mirror.difference) and row.p_holm == mirror.p_holm < 0.05
+    assert (row.wins, mirror.wins, row.p_improvement, mirror.p_improvement) == (1, 0, 1, 0)
+    table = judge.ranking(comparison)
+    assert table["rank"].to_dict() == {"sim": 1, "cil_pixel": 2, "entropy": 3, "random": 4}
+    assert (table.iqm_low <= table.iqm).all() and (table.iqm <= table.iqm_high).all()
+    (power,) = (s for s in judge.sentences([comparison]) if "cannot be told apart" in s)
+    assert power.startswith("with 6 seeds, differences in area under 0.")
+    report.write([out], console=quiet(), html=False)
+    assert (out / "penalty.png").exists()
+
+
+def test_common_cells_only_are_ranked_and_the_rest_is_shown(tmp_path):
+    statuses = {("random", 0): "failed", ("sim", 1): "missing"} | {("entropy", seed): "failed" for seed in range(4)}
+    out = write_run(tmp_path / "run", n_seeds=4, statuses=statuses)
+    console = quiet()
+    report.write([out], console=console, html=False)
+    text = console.file.getvalue()
+    assert text.index("coverage") < text.index("data mIoU") and text.count("FAILED") == 5
+    status = pd.read_csv(out / "coverage.csv").set_index("strategy")
+    assert status.loc["random", ["0", "1", "2", "3"]].tolist() == ["failed", "done", "done", "done"]
+    assert status.loc["sim", "1"] == "missing"
+    summary = pd.read_csv(out / "summary.csv").set_index("strategy")
+    assert set(summary.index) == {"random", "sim", "cil_pixel"} and (summary.n_seeds == 2).all()
+    assert "left out, as no seed of it is done: entropy" in text
+
+
+def test_a_cell_that_never_began_is_missing(tmp_path):
+    out = write_run(tmp_path / "run", statuses={(s, 1): "missing" for s in ("random", "entropy", "cil_pixel", "sim")})
+    assert tables.coverage(results.read([out]))[1].tolist() == ["missing"] * 4
+
+
+def test_repeats_are_no_new_seeds_and_set_the_least_difference(tmp_path):
+    a = write_run(tmp_path / "a", strategies=("entropy", "cil_pixel", "sim"))
+    b = write_run(tmp_path / "b", strategies=("sim",))
+    lift = 0.06
+    edit(b / "rounds.csv", lambda t: t.assign(data_miou=[str(float(v) + lift) for v in t.data_miou]))
+    comparison = compare([a, b])
+    assert comparison.seeds == [0, 1]
+    # two runs that differ by d have the sample std d/√2
+    assert comparison.repeat_spread == pytest.approx(lift / np.sqrt(2))
+    assert judge.ranking(comparison)["rank"].to_dict() == {"sim": 1, "cil_pixel": 2, "entropy": 2}
+    assert any("identical runs spread by 4.24 points" in s for s in judge.sentences([comparison]))
+
+
+def test_repeats_within_a_run_folder_are_found(tmp_path):
+    a = write_run(tmp_path / "a")
+    write_run(a / "repeat1")
+    assert compare([a]).repeat_spread == 0
+
+
+def test_protocols_are_told_apart_when_mixed(tmp_path):
+    a = write_run(tmp_path / "a", strategies=("random", "sim"))
+    b = write_run(tmp_path / "b", strategies=("sim",), protocol="f" * 16)
+    assert compare([a, b], mixed=True).ranked == ["random", "sim @ a", "sim @ b"]
+
+
+def test_published_figures_are_drawn_and_not_ranked(tmp_path):
+    run = dict(dataset="pascal", foundation="files", rounds=5, budget=1000, n_seeds=1, model=False)
+    out = write_run(tmp_path / "run", strategies=("area", "sim"), **run)
+    report.write([out, PUBLISHED / "published-a2lc-pascal.csv"], console=quiet())
+    summary = pd.read_csv(out / "summary.csv").set_index("strategy")
+    theirs = summary.loc["A2LC"]
+    assert (theirs.kind, theirs.data_last_mean, theirs.data_last_std) == ("published", 0.8808, 0.0044)
+    curve = [58.63, 67.49, 74.88, 80.88, 84.81, 88.08]
+    assert theirs.data_area_mean == pytest.approx((sum(curve) - (curve[0] + curve[-1]) / 2) / 500, abs=1e-6)
+    alc = summary.loc["ALC by A2LC's authors"]
+    assert alc.model_last_mean == 0.6548 and np.isnan(alc.data_area_mean)  # theirs begins at round 1
+    assert summary.data_rank.dropna().to_dict() == {"area": 2, "sim": 1}
+    assert "A2LC (published)" in (out / "curves.svg").read_text() or (out / "curves.svg").stat().st_size > 1000
+    assert '"kind":"published"' in (out / "report.html").read_text(encoding="utf-8")
+
+
+def test_published_files_are_the_figures_of_the_paper():
+    a2lc = pd.read_csv(PUBLISHED / "published-a2lc-cityscapes.csv").groupby("strategy").last()
+    assert a2lc.loc["A2LC", ["n_queries", "data_miou", "model_miou_std"]].tolist() == [50000, 0.8526, 0.0033]
+    assert a2lc.loc["ALC by A2LC's authors", ["data_miou", "model_miou"]].tolist() == [0.6701, 0.5859]
+
+
+def test_foreign_rounds_with_seeds_are_ranked_when_mixed(tmp_path):
+    out = write_run(tmp_path / "run", strategies=("random", "sim"))
+    theirs = pd.read_csv(out / "rounds.csv").query("strategy == 'sim'").assign(strategy="theirs")
+    file = tmp_path / "theirs.csv"
+    theirs[["dataset", "foundation", "oracle", "strategy", "seed", "round", "n_queries", "data_miou"]].to_csv(
+        file, index=False
+    )
+    assert compare([out, file]).ranked == ["random", "sim"]
+    mixed = compare([out, file], mixed=True)
+    assert mixed.ranked == ["random", "sim", "theirs"]
+    assert mixed.areas.loc["theirs"].tolist() == mixed.areas.loc["sim"].tolist()
+    assert compare([out, file], cost="clicks", mixed=True).ranked == ["random", "sim"]  # theirs has no clicks
+    file.write_text("dataset,strategy,round,n_queries\nshapes,theirs,0,0\n")
+    with pytest.raises(InputError, match="no column data_miou or model_miou"):
+        results.read([out, file])
+
+
+def test_another_price_changes_the_order(tmp_path):
+    """The same answers: sim corrects all, random confirms all; under the new price a correction is dear."""
+    out = write_run(tmp_path / "run", strategies=("random", "sim"), n_seeds=1, rounds=2, budget=10)
+    for name, action in (("random", "confirm"), ("sim", "correct")):
+        edit(out / f"cells/{name}__perfect__seed0/queries.csv", lambda t, a=action: t.assign(actions=a))
+    curve = {"random": [0.3, 0.4, 0.6], "sim": [0.3, 0.5, 0.65]}
+    edit(out / "rounds.csv", lambda t: t.assign(data_miou=np.concatenate([curve["random"], curve["sim"]])))
+    found = results.read([out])
+
+    def order(seconds):
+        priced = audit.reprice(found, seconds)
+        (setting, block), *_ = priced.settings()
+        return Comparison(setting, block, "data", "seconds")
+
+    cheap, dear = (order(costs.SECONDS | {"confirm": 2.0, "correct": seconds}) for seconds in (2.0, 20.0))
+    assert cheap.curves["sim"][0][0].tolist() == [0, 20, 40]
+    assert dear.curves["sim"][0][0].tolist() == [0, 200, 400]
+    assert judge.ranking(cheap)["rank"].to_dict() == {"sim": 1, "random": 2}
+    assert judge.ranking(dear)["rank"].to_dict() == {"sim": 2, "random": 1}
+
+
+def test_noise_panel_says_where_ranks_change(tmp_path):
+    oracles = ("perfect", "noisy[rate=0.2]", "noisy[rate=0.4]")
+    out = write_run(tmp_path / "run", strategies=("random", "sim"), oracles=oracles)
+
+    def swap(table):
+        noisy = table.oracle.eq("noisy[rate=0.4]")
+        return table.assign(strategy=table.strategy.mask(noisy, table.strategy.map({"sim": "random", "random": "sim"})))
+
+    edit(out / "rounds.csv", swap)
+    table = judge.robustness(results.read([out]), "queries")
+    assert table.family.unique().tolist() == ["noisy[rate=*]"] and sorted(table["value"].unique()) == [0, 0.2, 0.4]
+    assert table[table.changed]["value"].tolist() == [0.4, 0.4]
+    report.write([out], console=quiet(), html=False)
+    assert (out / "robustness.csv").exists() and (out / "robustness.png").exists()
+    assert judge.robustness(results.read([write_run(tmp_path / "plain")]), "queries").empty
+
+
+def test_cost_to_reach_the_reference_is_censored(tmp_path):
+    out = write_run(tmp_path / "run", strategies=("random", "sim"), n_seeds=3)
+    (out / "reference.csv").write_text("seed,model_miou\n0,0.46\n1,0.48\n")
+    found = results.read([out])
+    assert audit.references(found) == {"shapes": pytest.approx(0.47)}
+    summary = tables.summarise(found, "queries", audit.references(found)).set_index("strategy")
+    assert summary.loc["sim", "n_reached_90"] == 3 and 100 < summary.loc["sim", "cost_to_90"] < 200
+    assert summary.loc["random", "n_reached_90"] == 0 and summary.loc["random", "cost_to_90"] == np.inf
+
+
+def test_aggregate_is_over_strategies_ranked_everywhere(tmp_path):
+    a = write_run(tmp_path / "a", n_seeds=5)
+    b = write_run(tmp_path / "b", n_seeds=5, strategies=("random", "sim"), dataset="kvasir", model=False)
+    table = judge.aggregate(results.read([a, b]), "queries").set_index(["metric", "strategy"])
+    assert table.index.tolist() == [("data", "random"), ("data", "sim")]
+    assert (table.n_settings == 2).all() and (table.n_runs == 10).all() and (table.iqm_low < table.iqm_high).all()
+
+
+def test_tables_are_markdown_and_booktabs(tmp_path):
+    out = write_run(tmp_path / "run", strategies=("cil_pixel", "random"))
+    report.write([out], console=quiet(), html=False)
+    markdown, latex = (out / "summary.md").read_text(), (out / "summary.tex").read_text()
+    assert "| cil_pixel | **" in markdown and "| ---: |" in markdown
+    assert r"cil\_pixel & \textbf{" in latex and r"\toprule" in latex and r"\,$\pm$\,0" in latex
+
+
+def test_index_links_the_pages_of_many_runs(tmp_path):
+    a, b = write_run(tmp_path / "a"), write_run(tmp_path / "b", dataset="kvasir")
+    report.write([a], console=quiet())
+    report.write([a, b], to=tmp_path / "both", console=quiet())
+    text = (tmp_path / "both" / "index.html").read_text(encoding="utf-8")
+    assert 'href="../a/report.html"' in text and "../b/report.html" not in text and "8 of 8" in text
+
+
+def test_run_files_of_the_loop_are_read(tmp_path):
+    """Its cells keep dataset and foundation under ``settings``."""
+    out = write_run(tmp_path / "run", n_seeds=1, strategies=("sim",))
+    file = out / "cells/sim__perfect__seed0/spec.json"
+    spec = json.loads(file.read_text())
+    moved = {name: spec.pop(name) for name in ("dataset", "foundation")}
+    file.write_text(json.dumps(spec | {"settings": moved}))
+    assert results.read([out]).cells.dataset.tolist() == ["shapes"]
+    file.write_text(json.dumps(spec))
+    with pytest.raises(InputError, match="spec.json: no dataset, foundation"):
+        results.read([out])
