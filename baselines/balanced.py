@@ -42,7 +42,7 @@ class Pixbal(Strategy):
 
     needs = ("ratio_by_class", "probability_sum")
     question = "multiclass"
-    source = "Hwang et al., NeurIPS 2023, eq. 7; nu is 6 there on Cityscapes and 12 on PASCAL"
+    source = "Hwang et al., NeurIPS 2023; nu is 6 there on Cityscapes and 12 on PASCAL"
 
     def __init__(self, nu=6.0):
         if not nu >= 0:
@@ -50,6 +50,6 @@ class Pixbal(Strategy):
         self.nu = nu
 
     def score(self, pool):
-        c, rows = pool.candidates, ~pool.asked
-        mean = c.probability_sum[rows].sum(0) / max(c.size[rows].sum(), 1)
+        c = pool.candidates
+        mean = c.probability_sum.sum(0) / c.size.sum()
         return c.ratio_by_class @ (self.nu * mean + 1.0) ** -2 / c.size

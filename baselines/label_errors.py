@@ -75,7 +75,7 @@ class LabelCleaning(Strategy):
     """Active label cleaning: mean over the superpixel of -ln p[current label] - max(entropy - 0.3, 0)."""
 
     needs = ("nll_sum", "excess_entropy_sum")
-    source = "Bernhardt et al., Nature Communications 2022, eq. 2"
+    source = "Bernhardt et al., Nature Communications 2022"
 
     def score(self, pool):
         c = pool.candidates

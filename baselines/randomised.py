@@ -8,7 +8,7 @@ from bench.types import InputError, Query
 
 
 class _Noisy(Strategy):
-    source = "Kirsch et al., TMLR 2023, section 3"
+    source = "Kirsch et al., TMLR 2023"
 
     def __init__(self, of="sim", beta=1.0):
         if not beta > 0:

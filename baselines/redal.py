@@ -16,7 +16,7 @@ class Redal(Strategy):
     """
 
     needs = ("entropy_sum", "colour_gradient_sum", "feature")
-    source = "Wu et al. (ReDAL), ICCV 2021, eq. 4 and algorithm 1"
+    source = "Wu et al. (ReDAL), ICCV 2021"
 
     def __init__(self, alpha=1.0, beta=0.1, clusters=150, decay=0.95):
         if not (alpha >= 0 and beta >= 0 and clusters >= 1 and 0 < decay <= 1):

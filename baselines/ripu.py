@@ -10,7 +10,7 @@ class Ripu(Strategy):
     """RIPU: mean over the superpixel of impurity x mean entropy in a window of ``window`` pixels round each pixel."""
 
     needs = ("impurity_entropy_sum[window=3]",)
-    source = "Xie et al. (RIPU), CVPR 2022, eq. 3 to 5"
+    source = "Xie et al. (RIPU), CVPR 2022"
 
     def __init__(self, window=3):
         if not (isinstance(window, int) and window >= 1 and window % 2):

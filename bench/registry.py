@@ -136,16 +136,6 @@ def parse(spec: str) -> tuple[str, dict]:
     return match[1], parameters
 
 
-def split_refiner(spec: str) -> tuple[str, str | None]:
-    """``"power[of=sim]+lcm[tau=0.9]"`` to ``("power[of=sim]", "lcm[tau=0.9]")``; the second is None without a plus."""
-    depth = 0
-    for i, character in enumerate(spec):
-        depth += (character == "[") - (character == "]")
-        if character == "+" and depth == 0:
-            return spec[:i], spec[i + 1 :]
-    return spec, None
-
-
 def singular(kind: str) -> str:
     return {"strategies": "strategy"}.get(kind, kind[:-1])
 

@@ -68,8 +68,7 @@ def inputs(names) -> set[str]:
 def thresholds(columns) -> np.ndarray:
     """(C,) float64: mean p[c] over the pool's pixels labelled c, infinite for a class without any; from the first trip.
 
-    ``columns`` has `THRESHOLDS_NEED` of the whole pool. Northcutt et al., JAIR 2021,
-    eq. 2.
+    ``columns`` has `THRESHOLDS_NEED` of the whole pool. Northcutt et al., JAIR 2021.
     """
     total = columns["label_probability_sum"].sum(0)
     n = columns["label_histogram"][:, : len(total)].sum(0)
