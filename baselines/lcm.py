@@ -66,7 +66,7 @@ class Lcm:
         model = nn.Sequential(*layers[:-1])
         weights = np.divide(counts.sum(), counts, out=np.zeros(len(counts)), where=counts > 0)
         loss = nn.CrossEntropyLoss(torch.from_numpy(weights / weights.sum()).float())
-        optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
+        optimizer = torch.optim.Adam(model.parameters(), lr=1e-4, fused=True)
         for _ in range(self.epochs):
             for batch in torch.randperm(len(labels)).split(8):
                 scores = model(means[batch])

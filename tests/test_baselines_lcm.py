@@ -29,7 +29,7 @@ def world(n_open=80, seed=0, purity=0.97):
     return columns, true, label, np.arange(n_asked)
 
 
-def refine(spec="lcm[epochs=60]", seed=1, asked_before=(), round=1, labels=None):
+def refine(spec="lcm[epochs=40]", seed=1, asked_before=(), round=1, labels=None):
     columns, true, label, asked = world()
     p = pool(columns, C, [*asked, *asked_before], round)
     labels = true[asked].astype(np.uint8) if labels is None else labels
@@ -38,7 +38,7 @@ def refine(spec="lcm[epochs=60]", seed=1, asked_before=(), round=1, labels=None)
 
 
 def test_relabels_what_was_never_asked_and_differs_with_a_frequent_class_alone():
-    rows, new, true, label = refine("lcm[tau=0.5,epochs=60]")
+    rows, new, true, label = refine("lcm[tau=0.5,epochs=40]")
     assert len(rows) > 10 and new.dtype == np.uint8 and (np.diff(rows) > 0).all() and rows.min() >= sum(COUNTS)
     assert (new == true[rows]).all()
     allowed = (label != true) & np.isin(true, [0, 1]) & (label != 3) & (np.arange(len(true)) >= sum(COUNTS))
@@ -46,19 +46,19 @@ def test_relabels_what_was_never_asked_and_differs_with_a_frequent_class_alone()
 
 
 def test_rows_asked_in_earlier_rounds_stay():
-    first = refine("lcm[tau=0.5,epochs=60]")[0]
-    assert not set(refine("lcm[tau=0.5,epochs=60]", asked_before=first[:5])[0]) & set(first[:5])
+    first = refine("lcm[tau=0.5,epochs=40]")[0]
+    assert not set(refine("lcm[tau=0.5,epochs=40]", asked_before=first[:5])[0]) & set(first[:5])
 
 
 def test_the_threshold_is_by_round_and_its_last_stays():
     assert len(refine("lcm[tau=1/0.3,epochs=5]", round=1)[0]) == 0
-    second, third = (refine("lcm[tau=1/0.3,epochs=60]", round=r)[0] for r in (2, 3))
+    second, third = (refine("lcm[tau=1/0.3,epochs=40]", round=r)[0] for r in (2, 3))
     assert len(second) and second.tolist() == third.tolist()
 
 
 def test_void_labels_are_relabelled_or_kept():
-    rows, _, _, label = refine("lcm[tau=0.5,epochs=60]")
-    kept, _, _, _ = refine("lcm[tau=0.5,epochs=60,void=keep]")
+    rows, _, _, label = refine("lcm[tau=0.5,epochs=40]")
+    kept, _, _, _ = refine("lcm[tau=0.5,epochs=40,void=keep]")
     assert (label[rows] == C).any() and kept.tolist() == rows[label[rows] != C].tolist()
 
 
