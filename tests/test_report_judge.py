@@ -10,8 +10,8 @@ import pytest
 from rich.console import Console
 from runs import write_run
 
-from bench import costs, report
-from bench.report import audit, judge, results, tables
+from bench import costs
+from bench.report import audit, figures, index, judge, page, panels, results, tables
 from bench.report.compare import Comparison
 from bench.types import InputError
 
@@ -38,8 +38,7 @@ def test_few_seeds_get_a_sentence_and_no_test(tmp_path):
         found = judge.pairs(comparison)
         assert found.p_holm.isna().all() and found.wins.isna().all()
         assert judge.ranking(comparison).iqm_low.isna().all()
-        report.write([tmp_path / str(n)], console=quiet(), html=False)
-        assert not (tmp_path / str(n) / "penalty.png").exists()
+        assert panels.penalty(comparison.results) is None
 
 
 def test_enough_seeds_get_tests_intervals_and_a_penalty_matrix(tmp_path):
@@ -55,21 +54,22 @@ def test_enough_seeds_get_tests_intervals_and_a_penalty_matrix(tmp_path):
     assert (table.iqm_low <= table.iqm).all() and (table.iqm <= table.iqm_high).all()
     (power,) = (s for s in judge.sentences([comparison]) if "cannot be told apart" in s)
     assert power.startswith("with 6 seeds, differences in area under 0.")
-    report.write([out], console=quiet(), html=False)
-    assert (out / "penalty.png").exists()
+    texts = [text.get_text() for text in panels.penalty(comparison.results).subfigs[0].axes[0].texts]
+    assert texts == ["1"] * 3 + ["0"] + ["1"] * 2 + ["0"] * 2 + ["1"] + ["0"] * 3
 
 
 def test_common_cells_only_are_ranked_and_the_rest_is_shown(tmp_path):
     statuses = {("random", 0): "failed", ("sim", 1): "missing"} | {("entropy", seed): "failed" for seed in range(4)}
     out = write_run(tmp_path / "run", n_seeds=4, statuses=statuses)
-    console = quiet()
-    report.write([out], console=console, html=False)
+    found = results.read([out])
+    summary, console = tables.summarise(found), quiet()
+    tables.show(found, summary, console)
     text = console.file.getvalue()
     assert text.index("coverage") < text.index("data mIoU") and text.count("FAILED") == 5
-    status = pd.read_csv(out / "coverage.csv").set_index("strategy")
-    assert status.loc["random", ["0", "1", "2", "3"]].tolist() == ["failed", "done", "done", "done"]
-    assert status.loc["sim", "1"] == "missing"
-    summary = pd.read_csv(out / "summary.csv").set_index("strategy")
+    status = tables.coverage(found).set_index("strategy")
+    assert status.loc["random", [0, 1, 2, 3]].tolist() == ["failed", "done", "done", "done"]
+    assert status.loc["sim", 1] == "missing"
+    summary = summary.set_index("strategy")
     assert set(summary.index) == {"random", "sim", "cil_pixel"} and (summary.n_seeds == 2).all()
     assert "left out, as no seed of it is done: entropy" in text
 
@@ -107,8 +107,8 @@ def test_protocols_are_told_apart_when_mixed(tmp_path):
 def test_published_figures_are_drawn_and_not_ranked(tmp_path):
     run = dict(dataset="pascal", foundation="files", rounds=5, budget=1000, n_seeds=1, model=False)
     out = write_run(tmp_path / "run", strategies=("area", "sim"), **run)
-    report.write([out, PUBLISHED / "published-a2lc-pascal.csv"], console=quiet())
-    summary = pd.read_csv(out / "summary.csv").set_index("strategy")
+    found = results.read([out, PUBLISHED / "published-a2lc-pascal.csv"])
+    summary = tables.summarise(found).set_index("strategy")
     theirs = summary.loc["A2LC"]
     assert (theirs.kind, theirs.data_last_mean, theirs.data_last_std) == ("published", 0.8808, 0.0044)
     curve = [58.63, 67.49, 74.88, 80.88, 84.81, 88.08]
@@ -116,7 +116,10 @@ def test_published_figures_are_drawn_and_not_ranked(tmp_path):
     alc = summary.loc["ALC by A2LC's authors"]
     assert alc.model_last_mean == 0.6548 and np.isnan(alc.data_area_mean)  # theirs begins at round 1
     assert summary.data_rank.dropna().to_dict() == {"area": 2, "sim": 1}
-    assert "A2LC (published)" in (out / "curves.svg").read_text() or (out / "curves.svg").stat().st_size > 1000
+    axes = figures.curves(found).subfigs[1].axes[0]
+    drawn = [line for line in axes.lines if line.get_linestyle() == ":"]
+    assert drawn[0].get_ydata() == pytest.approx(curve) and len(drawn) == 2
+    page.write(found, tables.summarise(found), out / "report.html")
     assert '"kind":"published"' in (out / "report.html").read_text(encoding="utf-8")
 
 
@@ -176,8 +179,7 @@ def test_noise_panel_says_where_ranks_change(tmp_path):
     table = judge.robustness(results.read([out]), "queries")
     assert table.family.unique().tolist() == ["noisy[rate=*]"] and sorted(table["value"].unique()) == [0, 0.2, 0.4]
     assert table[table.changed]["value"].tolist() == [0.4, 0.4]
-    report.write([out], console=quiet(), html=False)
-    assert (out / "robustness.csv").exists() and (out / "robustness.png").exists()
+    assert len(panels.robustness(results.read([out])).subfigs[1].axes[0].lines) == 2
     assert judge.robustness(results.read([write_run(tmp_path / "plain")]), "queries").empty
 
 
@@ -201,7 +203,8 @@ def test_aggregate_is_over_strategies_ranked_everywhere(tmp_path):
 
 def test_tables_are_markdown_and_booktabs(tmp_path):
     out = write_run(tmp_path / "run", strategies=("cil_pixel", "random"))
-    report.write([out], console=quiet(), html=False)
+    found = results.read([out])
+    tables.write_summary(found, tables.summarise(found), out)
     markdown, latex = (out / "summary.md").read_text(), (out / "summary.tex").read_text()
     assert "| cil_pixel | **" in markdown and "| ---: |" in markdown
     assert r"cil\_pixel & \textbf{" in latex and r"\toprule" in latex and r"\,$\pm$\,0" in latex
@@ -209,8 +212,10 @@ def test_tables_are_markdown_and_booktabs(tmp_path):
 
 def test_index_links_the_pages_of_many_runs(tmp_path):
     a, b = write_run(tmp_path / "a"), write_run(tmp_path / "b", dataset="kvasir")
-    report.write([a], console=quiet())
-    report.write([a, b], to=tmp_path / "both", console=quiet())
+    (a / "report.html").write_text("its page")
+    (tmp_path / "both").mkdir()
+    found = results.read([a, b])
+    index.write(found, tables.summarise(found), tmp_path / "both" / "index.html")
     text = (tmp_path / "both" / "index.html").read_text(encoding="utf-8")
     assert 'href="../a/report.html"' in text and "../b/report.html" not in text and "8 of 8" in text
 

@@ -70,7 +70,7 @@ def grid(results: Results, style: dict[str, Look], height_in: float, settings: l
 def finish(part, setting: tuple[str, str, str], block: Results | None) -> None:
     """The part's title: its setting, and whether its oracle is leaky."""
     leaky = block is not None and bool(block.cells.leaky.any())
-    part.suptitle(textwrap.fill(title(setting, leaky), 62), fontsize=7, fontweight="bold")
+    part.suptitle(textwrap.fill(title(setting, leaky), 62), fontsize=8)
 
 
 def draw(axes, comparison: Comparison, style: dict[str, Look], ticks: int = 4) -> None:
@@ -174,6 +174,8 @@ def new_figure(height_in: float, width_in: float = WIDTH_IN) -> Figure:
 def save(figure: Figure, folder: Path, name: str) -> None:
     """``name``.png, .pdf and .svg in ``folder``; without dates, so that the same figure gives the same bytes."""
     dates = {"png": {}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # once is enough: all three files share the layout
     for suffix, metadata in dates.items():
         with replacing(folder / f"{name}.{suffix}") as path:
             figure.savefig(path, dpi=300, metadata=metadata)
