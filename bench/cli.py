@@ -19,6 +19,7 @@ from bench.types import InputError
 
 # The modules of the other commands: each has add_arguments(parser) and main(args) -> exit code.
 COMMANDS = {
+    "quality": ("bench.quality", "what labels and superpixels are worth against the truth, and their ceiling"),
     "report": ("bench.report.command", "tables, curves and a page from the folders of runs"),
     "time": ("bench.time", "the acquisition kernels, checked for equality and then timed"),
 }

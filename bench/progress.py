@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 
@@ -28,5 +29,6 @@ class Bar:
 @contextmanager
 def bar() -> Iterator[Bar]:
     columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[counts]}")
-    with Progress(*columns, TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(compact=True)) as progress:
+    left = TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(compact=True)
+    with Progress(*columns, *left, console=Console(stderr=True)) as progress:  # results go to standard output
         yield Bar(progress)

@@ -8,6 +8,7 @@ from scipy.ndimage import distance_transform_edt
 from bench import seeds
 from bench.datasets import Dataset
 from bench.foundation import Foundation, TrainAndPredict
+from bench.foundation.painting import paint
 from bench.types import InputError
 
 
@@ -73,7 +74,7 @@ class Simulated(Foundation):
             for _ in range(rng.geometric(1 / (1 + self.extra)) - 1):
                 masks.append(self._false(objects, rng))
                 labels.append(rng.choice(foreground))
-            yield name, *_paint(masks, labels, truth.shape, dataset.background)
+            yield name, *paint(masks, labels, truth.shape, dataset.background)
 
     def _confusion(self, dataset):
         n = len(dataset.classes)
@@ -140,11 +141,3 @@ class Simulated(Foundation):
         mask[window] = (np.hypot(v, u) <= rough) & (objects[window] == objects[row, column])
         mask[row, column] = True
         return mask
-
-
-def _paint(masks, labels, shape, background):
-    """Label map and superpixel map: larger masks first."""
-    label_map, superpixels = np.full(shape, background, np.uint8), np.zeros(shape, np.int32)
-    for k in sorted(range(len(masks)), key=lambda k: -int(masks[k].sum())):
-        label_map[masks[k]], superpixels[masks[k]] = labels[k], k + 1
-    return label_map, superpixels

@@ -1,0 +1,135 @@
+"""``alc-bench quality``: what a foundation's labels and superpixels are worth against the truth, and their ceiling."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from bench import metrics, progress, registry
+from bench.datasets import Dataset
+from bench.foundation import PseudoLabels
+from bench.types import InputError
+from bench.workbench import Settings, Workbench
+
+# name: (how it is shown, what it is)
+ROWS = {
+    "n_images": ("{}", "images"),
+    "data_miou": ("{:.5f}", "data mIoU; a void label where the truth is known is wrong"),
+    "data_miou_labelled": ("{:.5f}", "data mIoU with void labels left out, as released"),
+    "data_accuracy": ("{:.5f}", "share of known pixels with the right label"),
+    "ceiling_miou": ("{:.5f}", "data mIoU if every superpixel got its dominant class"),
+    "covered": ("{:.4f}", "share of pixels in a superpixel"),
+    "n_superpixels": ("{}", "superpixels"),
+    "per_image_mean": ("{:.2f}", "superpixels an image, mean"),
+    "per_image_median": ("{:g}", "superpixels an image, median"),
+    "per_image_max": ("{}", "superpixels an image, most"),
+    "size_median_px": ("{:g}", "pixels of a superpixel, median"),
+    "size_mean_px": ("{:.1f}", "pixels of a superpixel, mean"),
+    "size_max_px": ("{}", "pixels of a superpixel, most"),
+    "n_single_pixel": ("{}", "superpixels of one pixel"),
+    "largest_1000_share": ("{:.4f}", "share of the covered area in the 1,000 largest superpixels"),
+    "wrong": ("{:.4f}", "share of superpixels with at most half of their pixels right"),
+    "mixed": ("{:.4f}", "share of superpixels that hold more than one label"),
+}
+
+
+def measure(dataset: Dataset, pseudo: PseudoLabels, step: Callable[[], object] = lambda: None) -> dict[str, float]:
+    """What `ROWS` lists, over the train split; mIoU and shares in [0, 1]. ``step`` is called after every image.
+
+    The ceiling: every superpixel gets the class that most of its known pixels have (of equal ones the lowest), if it
+    has any; pixels outside every superpixel keep their label. Raises InputError for maps that do not fit.
+    """
+    n_classes = len(dataset.classes)
+    now = np.zeros((n_classes, n_classes + 1), np.int64)
+    best = np.zeros_like(now)
+    sizes, hits, mixed, per_image, n_px = [], [], 0, [], 0
+    for i, name in enumerate(pseudo.names):
+        truth, labels = dataset.truth("train", name), pseudo.labels(i)
+        try:
+            now += metrics.confusion(truth, labels, n_classes)
+        except InputError as error:
+            raise InputError(f"train image {name!r}: {error}") from error
+        superpixels = pseudo.superpixels(i).ravel()
+        ids = np.flatnonzero(np.bincount(superpixels))
+        place = np.searchsorted(ids, superpixels)
+        seen, held = (
+            np.bincount((place << 8) | values.ravel(), minlength=len(ids) << 8).reshape(-1, 256)
+            for values in (truth, labels)
+        )
+        seen = seen[:, :n_classes]
+        dominant = np.where((seen.sum(1) > 0) & (ids > 0), seen.argmax(1), -1)[place].reshape(truth.shape)
+        best += metrics.confusion(truth, np.where(dominant < 0, labels, dominant).astype(np.uint8), n_classes)
+        inside = ids > 0
+        sizes.append(held.sum(1)[inside])
+        hits.append(np.bincount(place, (truth == labels).ravel(), len(ids))[inside])
+        mixed += int(((held > 0).sum(1)[inside] > 1).sum())
+        per_image.append(int(inside.sum()))
+        n_px += truth.size
+        step()
+    size, right = np.concatenate(sizes), np.concatenate(hits)
+    some = np.append(size, [] if len(size) else [0])  # a pool without superpixels has sizes of 0
+    n = max(len(size), 1)
+    return {
+        "n_images": len(pseudo),
+        "data_miou": metrics.miou(now),
+        "data_miou_labelled": metrics.miou(now, void_counts=False),
+        "data_accuracy": metrics.accuracy(now),
+        "ceiling_miou": metrics.miou(best),
+        "covered": float(size.sum() / n_px),
+        "n_superpixels": len(size),
+        "per_image_mean": float(np.mean(per_image)),
+        "per_image_median": float(np.median(per_image)),
+        "per_image_max": max(per_image),
+        "size_median_px": float(np.median(some)),
+        "size_mean_px": float(some.mean()),
+        "size_max_px": int(some.max()),
+        "n_single_pixel": int((size == 1).sum()),
+        "largest_1000_share": float(np.sort(size)[-1000:].sum() / max(size.sum(), 1)),
+        "wrong": int((right <= size / 2).sum()) / n,
+        "mixed": mixed / n,
+    }
+
+
+def add_arguments(parser) -> None:
+    parser.add_argument("--dataset", required=True)
+    parser.add_argument("--data-root", help="the dataset's folder")
+    parser.add_argument("--foundation", required=True, help="where labels and superpixels come from")
+    parser.add_argument("--preset", default="cpu", help="the model of a foundation that trains one")
+    parser.add_argument("--json", action="store_true", help="for programs")
+
+
+def main(args) -> int:
+    trains = registry.load("foundations", args.foundation).trains
+    settings = Settings(
+        dataset=args.dataset,
+        foundation=args.foundation,
+        data_root=args.data_root,
+        preset=args.preset,
+        model="preset" if trains else "none",
+        cache=os.environ.get("ALC_BENCH_CACHE", str(Path.home() / ".cache" / "alc-bench")),
+    )
+    with progress.bar() as bar:
+        bench = Workbench(settings)
+        bar.begin("making labels", len(bench.names))
+        bench.on_step = bar.step
+        pseudo = bench.pseudo
+        bar.begin("reading labels", len(bench.names))
+        found = measure(bench.dataset, pseudo, lambda: bar.step("read", 1))
+    if args.json:
+        print(json.dumps({"dataset": args.dataset, "foundation": args.foundation, **found}, indent=2))
+    else:
+        show(found)
+    return 0
+
+
+def show(found: dict[str, float]) -> None:
+    """`measure`'s result as a table on standard output."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(justify="right")
+    for name, (form, what) in ROWS.items():
+        table.add_row(form.format(found[name]), what)
+    Console().print(table)
