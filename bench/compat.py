@@ -19,7 +19,7 @@ def install() -> None:
     """Put both stand-ins in place where they are needed. Calling it again changes nothing."""
     if importlib.util.find_spec("mmcv._ext") is None and "mmcv._ext" not in sys.modules:
         sys.modules["mmcv._ext"] = _AbsentOperators("mmcv._ext")
-    if "torchvision" not in sys.modules and not _torchvision_loads():
+    if not _LIBRARIES and "torchvision" not in sys.modules and not _torchvision_loads():
         library = torch.library.Library("torchvision", "DEF")
         library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")

@@ -113,7 +113,7 @@ def load(kind: str, spec: str, **defaults):
 
 def load_strategy(spec: str) -> tuple:
     """A strategy and its refiner, or None: ``"sim"``, ``"sim+lcm[tau=0.9]"``. Raises InputError as `load` does."""
-    name, *refiner = _split(spec, spec, "+")
+    name, *refiner = _split(spec, spec, "+") or [""]
     if len(refiner) > 1:
         raise InputError(f"{spec!r}: a strategy takes one refiner")
     return load("strategies", name), load("refiners", refiner[0]) if refiner else None
