@@ -4,11 +4,13 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from bench import store
 from bench.types import Candidates, InputError
 
 Maps = Callable[[int], np.ndarray]
+WHOLE = ("superpixel", "row", "column")  # columns of a scores file that hold whole numbers
 
 
 def gather(tables: Iterable[dict[str, np.ndarray]]) -> Candidates:
@@ -38,14 +40,21 @@ def from_scores(path: Path, names: tuple[str, ...], labels: Maps, superpixels: M
 
     Raises InputError unless it has one finite row for each superpixel of the pool, and a pixel in that superpixel.
     """
-    frame = store.read_csv(path, ("image", "superpixel", "row", "column"), dtype={"image": str})
-    statistics = [c for c in frame.columns if c not in ("image", "superpixel", "row", "column")]
+    base = ("image", *WHOLE)
+    frame = store.read_csv(path, base, dtype={"image": str}, keep_default_na=False)  # an image may be called NA
+    statistics = [c for c in frame.columns if c not in base]
     for column in frame.columns.drop("image"):
-        bad = ~np.isfinite(frame[column]) if frame[column].dtype.kind in "iuf" else frame[column].notna()
+        found = frame[column]
+        values = found if found.dtype.kind in "iuf" else pd.to_numeric(found.astype(str), errors="coerce")
+        whole = column in WHOLE
+        bad = (values != values.round()) | (values.abs() >= 2**53) if whole else ~np.isfinite(values)
         if bad.any():
-            line, value = bad.idxmax() + 2, frame[column][bad.idxmax()]
-            raise InputError(f"{path}, line {line}: column {column!r} must hold finite numbers, got {value}")
-    frame = frame.astype({c: np.int64 for c in ("superpixel", "row", "column")})
+            line, kind = bad.idxmax() + 2, "whole" if whole else "finite"
+            raise InputError(
+                f"{path}, line {line}: column {column!r} must hold {kind} numbers, got {found[bad.idxmax()]!s:.40}"
+            )
+        frame[column] = values
+    frame = frame.astype(dict.fromkeys(WHOLE, np.int64))
     unknown = set(frame.image) - set(names)
     if unknown:
         raise InputError(f"{path}: image {min(unknown)!r} is not in the train split")
@@ -63,7 +72,7 @@ def from_scores(path: Path, names: tuple[str, ...], labels: Maps, superpixels: M
         inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
         if not inside.all() or not np.array_equal(regions[row, column], ids):
             raise InputError(f"{path}: image {name!r} has a representative pixel outside its superpixel")
-        tables.append(_base(ids, size, row, column, current) | {s: rows[s].to_numpy() for s in statistics})
+        tables.append({s: rows[s].to_numpy() for s in statistics} | _base(ids, size, row, column, current))
     return gather(tables)
 
 
