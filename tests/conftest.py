@@ -5,7 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from trees import save, scene
+
+settings.register_profile("suite", derandomize=True, deadline=None)  # the same examples, however slow the machine
+settings.load_profile("suite")
 
 REPOSITORY = Path(__file__).parent.parent
 

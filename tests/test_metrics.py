@@ -1,0 +1,124 @@
+"""Confusion, IoU, harm and areas against plain loops and numbers by hand; the void rules of both papers."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from bench import metrics
+from bench.types import VOID, InputError
+
+N = 4
+shapes = st.tuples(st.integers(1, 5), st.integers(1, 5))
+ids = st.sampled_from([*range(N), VOID])
+
+
+def maps(n):
+    return shapes.flatmap(lambda shape: st.tuples(*[arrays(np.uint8, shape, elements=ids)] * n))
+
+
+def loop_confusion(truth, labels):
+    matrix = np.zeros((N, N + 1), int)
+    for t, y in zip(truth.ravel().tolist(), labels.ravel().tolist(), strict=True):
+        if t != VOID:
+            matrix[t, N if y == VOID else y] += 1
+    return matrix
+
+
+def loop_iou(truth, labels, c, void_counts):
+    hit = union = 0
+    for t, y in zip(truth.ravel().tolist(), labels.ravel().tolist(), strict=True):
+        if t == VOID or (y == VOID and not void_counts):
+            continue
+        hit += t == y == c
+        union += c in (t, y)
+    return hit / union if union else math.nan
+
+
+@given(maps(2), st.booleans())
+def test_against_a_loop(pair, void_counts):
+    truth, labels = pair
+    matrix = metrics.confusion(truth, labels, N)
+    np.testing.assert_array_equal(matrix, loop_confusion(truth, labels))
+    expected = [loop_iou(truth, labels, c, void_counts) for c in range(N)]
+    np.testing.assert_allclose(metrics.iou(matrix, void_counts), expected)
+    present = [v for v in expected if not math.isnan(v)]
+    assert metrics.miou(matrix, void_counts) == pytest.approx(sum(present) / len(present) if present else 0)
+    known = truth != VOID
+    assert metrics.accuracy(matrix) == pytest.approx((truth == labels)[known].mean() if known.any() else 0)
+
+
+@given(maps(2))
+def test_matrices_add_up(pair):
+    """The loop keeps one matrix in step: parts must sum to the whole."""
+    truth, labels = (m.ravel() for m in pair)
+    parts = sum(metrics.confusion(truth[i : i + 1], labels[i : i + 1], N) for i in range(len(truth)))
+    np.testing.assert_array_equal(parts, metrics.confusion(truth, labels, N))
+
+
+def test_void_rules_by_hand():
+    truth = np.array([[0, 0, 1, 1], [1, VOID, VOID, 0]], np.uint8)
+    label = np.array([[0, 1, 1, VOID], [VOID, 0, VOID, 0]], np.uint8)
+    matrix = metrics.confusion(truth, label, 3)
+    assert matrix.tolist() == [[2, 1, 0, 0], [0, 1, 0, 2], [0, 0, 0, 0]]
+    # class 0: 2 hits of 3; class 1: 1 hit, union 1 + 1 wrong + 2 void; class 2: nowhere, left out
+    np.testing.assert_allclose(metrics.iou(matrix), [2 / 3, 1 / 4, np.nan])
+    np.testing.assert_allclose(metrics.iou(matrix, void_counts=False), [2 / 3, 1 / 2, np.nan])
+    assert metrics.miou(matrix) == pytest.approx((2 / 3 + 1 / 4) / 2)
+    assert metrics.accuracy(matrix) == pytest.approx(3 / 6)
+
+
+def test_voiding_a_label_is_free_only_under_the_released_rule():
+    truth = np.array([[0, 0, 1, 1]], np.uint8)
+    wrong, voided = np.array([[0, 0, 1, 0]], np.uint8), np.array([[0, 0, 1, VOID]], np.uint8)
+    before, after = (metrics.confusion(truth, m, 2) for m in (wrong, voided))
+    assert metrics.miou(after, void_counts=False) == 1
+    assert metrics.miou(before) < metrics.miou(after) < 1  # it no longer spoils class 0, it is still a miss of class 1
+
+
+def test_nothing_known_is_zero_and_not_a_warning():
+    empty = metrics.confusion(np.full((2, 2), VOID, np.uint8), np.zeros((2, 2), np.uint8), 2)
+    assert empty.sum() == 0
+    assert metrics.miou(empty) == metrics.accuracy(empty) == 0
+
+
+@pytest.mark.parametrize(
+    ("truth", "labels", "said"),
+    [
+        (np.zeros((2, 3)), np.zeros((3, 2)), r"truth is \(2, 3\), labels are \(3, 2\)"),
+        (np.full((2, 2), 3), np.zeros((2, 2)), "truth: class id 3 is out of range; ids are 0 to 2, or 255"),
+        (np.zeros((2, 2)), np.full((2, 2), 254), "labels: class id 254 is out of range"),
+        (np.full((2, 2), VOID), np.full((2, 2), 7), "labels: class id 7"),
+    ],
+)
+def test_ids_and_shapes_are_checked(truth, labels, said):
+    with pytest.raises(InputError, match=said):
+        metrics.confusion(truth.astype(np.uint8), labels.astype(np.uint8), 3)
+
+
+@given(maps(3))
+def test_harm_against_a_loop(maps):
+    counts = [0, 0, 0]
+    for t, was, now in zip(*(m.ravel().tolist() for m in maps), strict=True):
+        if t != VOID and was != now:
+            counts[0 if now == t else 1 if was == t else 2] += 1
+    assert metrics.harm(*maps) == tuple(counts)
+
+
+def test_area_under_the_curve_by_hand():
+    assert metrics.area_under_curve([0, 1, 3], [0, 1, 1]) == pytest.approx((0.5 + 2) / 3)
+    assert metrics.area_under_curve([5, 10], [0.25, 0.25]) == 0.25
+    assert math.isnan(metrics.area_under_curve([0], [1]))
+    assert math.isnan(metrics.area_under_curve([2, 2], [0, 1]))
+    assert math.isnan(metrics.area_under_curve([], []))
+
+
+@given(st.lists(st.tuples(st.integers(1, 9), st.floats(0, 1)), min_size=2, max_size=8), st.floats(1e-3, 1e3))
+def test_area_is_a_mean_height_in_any_unit(steps, unit):
+    cost, value = np.cumsum([s for s, _ in steps]), np.array([v for _, v in steps])
+    area = metrics.area_under_curve(cost, value)
+    assert value.min() - 1e-9 <= area <= value.max() + 1e-9
+    assert metrics.area_under_curve(cost * unit + 7, value) == pytest.approx(area)
