@@ -74,7 +74,7 @@ def test_area_is_over_the_span_that_all_curves_cover(tmp_path):
     edit(out, spend_more)
     both = comparison(out, cost="clicks")
     assert both.span == (0, 300)
-    cost, value = both.curves["sim"][0]
+    _, value = both.curves["sim"][0]
     half = (value[2] + value[3]) / 2
     expected = (100 * (value[0] + value[1]) + 100 * (value[1] + value[2]) + 100 * (value[2] + half)) / 2 / 300
     assert both.areas.loc["sim", 0] == pytest.approx(expected)
@@ -128,7 +128,7 @@ def test_order_of_rows_and_files_changes_nothing(tmp_path):
 def test_mixed_protocols_are_refused_unless_asked(tmp_path):
     a = write_run(tmp_path / "a", strategies=("random",))
     b = write_run(tmp_path / "b", strategies=("sim",), protocol="fedcba9876543210")
-    with pytest.raises(InputError, match="2 protocols .01234567, fedcba98.*--mixed"):
+    with pytest.raises(InputError, match=r"2 protocols .01234567, fedcba98.*--mixed"):
         read.read([a, b])
     assert comparison([a, b], mixed=True).ranked == ["random", "sim"]
 

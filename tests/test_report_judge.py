@@ -229,5 +229,5 @@ def test_run_files_of_the_loop_are_read(tmp_path):
     file.write_text(json.dumps(spec | {"settings": moved}))
     assert results.read([out]).cells.dataset.tolist() == ["shapes"]
     file.write_text(json.dumps(spec))
-    with pytest.raises(InputError, match="spec.json: no dataset, foundation"):
+    with pytest.raises(InputError, match=r"spec\.json: no dataset, foundation"):
         results.read([out])

@@ -34,6 +34,20 @@ def queries(folder: Path) -> pd.DataFrame:
     return to_numbers(table, whole + harm, file).astype(dict.fromkeys(whole + harm, int))
 
 
+def changes(folder: Path) -> pd.DataFrame:
+    """`queries` of a cell, and after each round's the superpixels that a refiner relabelled then (refined.csv, if there
+    is one): rows of kind ``refined`` and number -1, which nobody was asked."""
+    asked, file = queries(folder), Path(folder) / "refined.csv"
+    if not file.exists():
+        return asked
+    found = to_numbers(read_csv(file), ["round", "superpixel", "label"], file)
+    answers = found.label.astype(int).astype(str)
+    found = found.assign(kind="refined", number=-1, answer=answers, actions="correct", row=-1, column=-1, size=0)
+    found = found.assign(label_before=-1, corrected_px=0, harmed_px=0)[list(asked.columns.intersection(found.columns))]
+    both = pd.concat([asked, found.astype({"round": int, "superpixel": int})], ignore_index=True)
+    return both.sort_values("round", kind="stable", ignore_index=True)
+
+
 def reprice(results: Results, seconds: dict[str, float]) -> Results:
     """``results`` with ``cost_s`` priced anew from each cell's queries.csv, with these seconds per action.
 

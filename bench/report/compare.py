@@ -22,11 +22,8 @@ class Comparison:
     @cached_property
     def rounds(self) -> pd.DataFrame:
         """strategy, seed, run, round, cost, value, std, foreign, bound: the rows that have a value."""
-        std = f"{METRICS[self.metric]}_std"
-        table = self.results.rounds
-        table = table.assign(
-            cost=table[COSTS[self.cost]], value=table[METRICS[self.metric]], std=table[std] if std in table else np.nan
-        )
+        table, value = self.results.rounds, METRICS[self.metric]
+        table = table.assign(cost=table[COSTS[self.cost]], value=table[value], std=table.get(f"{value}_std", np.nan))
         table = table[["strategy", "seed", "run", "round", "cost", "value", "std", "foreign", "bound"]]
         return table.dropna(subset=["cost", "value"])
 

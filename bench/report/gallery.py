@@ -59,7 +59,7 @@ def build(results: Results) -> dict:
             if thumbnails.n_bytes > LIMIT_BYTES:
                 notes.append(f"{cell.strategy}, seed {cell.seed}: left out to keep the page small")
                 continue
-            rounds = _rounds(sources[cell.run], audit.queries(cell.folder), thumbnails)
+            rounds = _rounds(sources[cell.run], audit.changes(cell.folder), thumbnails)
         except InputError as error:
             notes.append(str(error))
             continue
@@ -73,8 +73,10 @@ def build(results: Results) -> dict:
 def choose(asked: pd.DataFrame) -> pd.DataFrame:
     """Of each round, the `N_BEST` questions that gained most pixels (corrected less harmed) and the `N_WORST` that
     gained least, best first."""
-    gain = asked.corrected_px - asked.harmed_px
-    ordered = asked.assign(gain=gain).sort_values(["round", "gain", "number"], ascending=[True, False, True])
+    asked = asked[asked.number >= 0]
+    ordered = asked.assign(gain=asked.corrected_px - asked.harmed_px).sort_values(
+        ["round", "gain", "number"], ascending=[True, False, True]
+    )
     place = ordered.groupby("round").cumcount()
     size = ordered.groupby("round").number.transform("size")
     return ordered[(place < N_BEST) | (place >= size - N_WORST)]

@@ -10,7 +10,6 @@ import pandas as pd
 from bench import correction, registry
 from bench.datasets import Dataset
 from bench.foundation import PseudoLabels
-from bench.report import audit
 from bench.types import Answer, InputError
 
 
@@ -53,7 +52,7 @@ class Step:
 
 
 def replay(source: Source, asked: pd.DataFrame) -> Iterator[Step]:
-    """Every question of ``asked`` (rows of queries.csv, in asking order), answered again.
+    """Every change of ``asked`` (rows of `audit.changes`, in order), made again.
 
     Raises InputError for an image or a superpixel that the run did not begin with.
     """
@@ -72,8 +71,3 @@ def replay(source: Source, asked: pd.DataFrame) -> Iterator[Step]:
         )
         current[row.image] = after
         yield Step(row, pixels, before, after)
-
-
-def final_labels(source: Source, folder: Path) -> dict[str, np.ndarray]:
-    """The corrected label maps of a cell, by name, of the images in which anything was asked."""
-    return {step.row.image: step.after for step in replay(source, audit.queries(folder))}
