@@ -4,7 +4,8 @@ For a superpixel S of n pixels: p = P[:, x] the softmax at pixel x; ŷ = argmax 
 largest values; H = -Σ p ln p in nats, with 0 ln 0 = 0; y the current label; ỹ = y, or ŷ where y = 255; q = p[ỹ];
 CIL = 1 - q; p̂ = p/‖p‖₂; d = mode of ŷ over S (tie: lowest class); μ = mean of p over {x ∈ S : ŷ(x) = d};
 r = argmax cos(p, μ) over {x ∈ S : ŷ(x) = d} (tie: first in row-major order), the representative pixel.
-Logarithms and divisions take max(q, 1e-12) for q. Sums are over S. Sources: Kim et al., ICML 2024 (SIM, CIL); the catalogue for the rest.
+Logarithms and divisions take max(q, 1e-12) for q. Sums are over S.
+Sources: Kim et al., ICML 2024 (SIM, CIL); the catalogue for the rest.
 """
 
 COLUMNS = {

@@ -1,0 +1,76 @@
+"""``alc-bench time``: what it checks and writes; never how fast anything is."""
+
+import argparse
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench import time
+from bench.kernels import superpixel_statistics
+from bench.kernels.per_pixel import look_ahead
+from bench.types import InputError
+
+
+def arguments(*line):
+    parser = argparse.ArgumentParser()
+    time.add_arguments(parser)
+    return parser.parse_args(["--device", "cpu", *line])
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    monkeypatch.setattr(time, "SIZES", {"tiny": (3, 24, 30), "wide": (5, 20, 64)})
+    monkeypatch.setattr(time, "N_SUPERPIXELS", 6)
+
+
+def test_writes_the_table_and_the_figure(tiny, tmp_path, capsys):
+    out = tmp_path / "time.csv"
+    assert time.main(arguments("--sizes", "tiny,wide", "--threads", "1", "--rounds", "1", "--out", str(out))) == 0
+    table = pd.read_csv(out)
+    assert list(table) == time.COLUMNS and out.with_suffix(".png").stat().st_size > 0
+    assert set(table["size"]) == {"tiny", "wide"}
+    ours = table[table["max_rel_error"].notna()]
+    assert (ours["max_rel_error"] <= time.TOLERANCE).all()
+    assert set(zip(ours["implementation"], ours["source"], strict=True)) == {
+        (i, s) for i in ("cpu", "torch") for s in ("probabilities", "logits")
+    }
+    assert (table.loc[table["implementation"] == time.COPY, "ratio_to_copy"] == 1).all()
+    assert "scipy, extrapolated" in capsys.readouterr().out
+
+
+def test_no_time_where_the_statistics_differ(tiny, monkeypatch, tmp_path):
+    """One implementation gone wrong: its rows stay empty, and the exit code says so."""
+
+    def wrong(*args, **options):
+        table = superpixel_statistics(*args, **options)
+        return {k: v * 1.01 if k == "sim" and options["implementation"] == "cpu" else v for k, v in table.items()}
+
+    monkeypatch.setattr(time, "superpixel_statistics", wrong)
+    out = tmp_path / "time.csv"
+    assert time.main(arguments("--sizes", "tiny", "--threads", "1", "--rounds", "1", "--out", str(out))) == 1
+    table = pd.read_csv(out).set_index("implementation")
+    assert table.loc["cpu", "median_ms"].isna().all() and table.loc["torch", "median_ms"].notna().all()
+
+
+def test_the_per_pixel_method_gives_the_same_look_ahead():
+    rng = np.random.default_rng(0)
+    p = rng.dirichlet(np.ones(4), (12, 15)).transpose(2, 0, 1).astype(np.float32).copy()
+    labels = rng.choice(np.uint8([0, 1, 2, 3, 255]), (12, 15))
+    superpixels = rng.integers(0, 4, (12, 15)).astype(np.int32)
+    table = superpixel_statistics(p, labels, superpixels, ("sim",))
+    for i, identity in enumerate(table["superpixel"]):
+        assert look_ahead(p, labels, superpixels == identity) == pytest.approx(table["sim"][i], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "line, message",
+    [
+        (["--sizes", "voc,moon"], "unknown size 'moon'"),
+        (["--threads", "0"], "1 or more"),
+        (["--out", "x.txt"], "must end in .csv"),
+    ],
+)
+def test_bad_arguments_are_one_clear_line(line, message):
+    with pytest.raises(InputError, match=message):
+        time.main(arguments(*line))
