@@ -33,15 +33,22 @@ def main(argv: list[str] | None = None) -> int:
         args = _parser(argv).parse_args(argv)
         return args.main(args)
     except InputError as error:
-        Console(stderr=True, soft_wrap=True).print(f"alc-bench: {error}", markup=False, highlight=False)
+        print("alc-bench:", " ".join(str(error).splitlines()), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("alc-bench: stopped; the same command goes on from here", file=sys.stderr)
         return 130
 
 
+class Parser(argparse.ArgumentParser):
+    """Says in one line, like everything else, what is wrong with a command line."""
+
+    def error(self, message: str):
+        raise InputError(f"{message}; see {self.prog} --help")
+
+
 def _parser(argv: list[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="alc-bench", description="A benchmark for active label correction.")
+    parser = Parser(prog="alc-bench", description="A benchmark for active label correction.")
     parser.add_argument("--version", action="version", version=f"alc-bench {__version__}")
     commands = parser.add_subparsers(required=True, metavar="command")
     _list_arguments(commands.add_parser("list", help="strategies, oracles, datasets and foundations"))
@@ -148,12 +155,22 @@ def run(args) -> int:
             bar.begin("reading labels", len(bench.names))
             bench.on_step = bar.step
             bench.confusion  # noqa: B018  makes the labels and reads the truth, once, before any process needs them
-            bar.begin("cells", cells.n_steps)
-            failed = cells.run(args.jobs or grid.default_jobs(bench), bar.step)
+            bar.begin("cells", cells.n_steps())
+            failed = cells.run(_workers(args, bench, bar.step))
     report.write([out])
     for cell in failed:
         print(f"failed: {cell}; the traceback is in {cell.folder(out) / 'spec.json'}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _workers(args, bench, on_step):
+    """Opens what runs the tasks: see `bench.workers`."""
+    from bench import workers
+
+    jobs = args.jobs or workers.default_jobs(bench)
+    if jobs == 1:
+        return lambda: workers.here(bench, on_step)
+    return lambda: workers.processes(bench, jobs, on_step)
 
 
 def _options(pairs: list[str]) -> dict:

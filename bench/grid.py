@@ -1,27 +1,24 @@
-"""The grid of strategies × oracles × seeds: round 0 once a seed, then every cell, side by side on the cores."""
+"""The grid of strategies × oracles × seeds: round 0 once a seed, then every cell, wherever workers run them."""
 
-import multiprocessing
-import os
-import signal
-import threading
 import traceback
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 
 from bench import loop, registry, store
 from bench.acquisition import TRUTH_COLUMNS
 from bench.timing import Stopwatch
 from bench.types import Candidates, InputError
-from bench.workbench import Settings, Workbench
+from bench.workbench import Workbench
 
-Listener = Callable[[str, int], None]
+ATTEMPTS = 3  # how often the workers are opened when processes of them die
+Submit = Callable[..., Future]  # (task, *arguments) -> the future of task(bench, *arguments)
 
 
 @dataclass(frozen=True)
@@ -49,29 +46,55 @@ class Grid:
         for name in dict.fromkeys((c.strategy, c.oracle) for c in self.cells):
             loop.check(*name, bench)
 
-    @property
-    def n_steps(self) -> int:
-        """Training iterations (without a model: rounds) of the whole grid."""
-        fits = len(self.seeds) + len(self.cells) * self.bench.settings.rounds
-        return (
-            fits * self.bench.trainer.n_steps
-            if self.bench.trainer
-            else len(self.cells) * (self.bench.settings.rounds + 1)
-        )
+    def left(self) -> dict[CellName, int]:
+        """The cells that are not done, and how many rounds of questions each lacks."""
+        rounds = {cell: self.bench.settings.rounds - n_done(cell.folder(self.out)) for cell in self.cells}
+        return {cell: n for cell, n in rounds.items() if n > 0 or not is_done(cell.folder(self.out))}
 
-    def run(self, jobs: int, on_step: Listener) -> list[CellName]:
-        """Run what is not done yet; returns the cells that failed: each leaves its traceback in its spec.json."""
-        failed = []
-        with _workers(self.bench, jobs, on_step) as submit:
-            starts = [submit(begin, self.out, seed, self.needs) for seed in self.seeds]
-            for start in starts:
-                start.result()
-            futures = [submit(work, self.out, cell, self.needs) for cell in self.cells]
-            for cell, future in zip(self.cells, futures, strict=True):
-                if future.result():
-                    failed.append(cell)
-                self.collect()
-        return failed
+    def fits_left(self) -> int:
+        left = self.left()
+        begun = {cell.seed for cell in left if (start_folder(self.out, cell.seed) / "spec.json").exists()}
+        return sum(left.values()) + len({cell.seed for cell in left} - begun)
+
+    def n_steps(self) -> int:
+        """Training iterations (without a model: rounds) that are left to do."""
+        return self.fits_left() * (self.bench.trainer.n_steps if self.bench.trainer else 1)
+
+    def run(self, workers: Callable[[], AbstractContextManager[Submit]]) -> list[CellName]:
+        """Run what is not done yet; returns the cells that failed: each leaves its traceback in its spec.json.
+
+        ``workers`` opens what runs the tasks (`bench.workers`, `bench.cluster`), anew where a process of it was lost.
+        """
+        for _ in range(ATTEMPTS):
+            try:
+                with workers() as submit:
+                    return self._run(submit)
+            except BrokenExecutor:
+                continue
+        raise InputError(f"a worker process died {ATTEMPTS} times (out of memory?); what is done stays: try --jobs 1")
+
+    def _run(self, submit: Submit) -> list[CellName]:
+        left, failed, running = list(self.left()), set(), {}
+        tasks = deque(dict.fromkeys(cell.seed for cell in left))
+        while tasks or running:
+            if tasks:
+                seed_or_cell = tasks.popleft()
+                task = work if isinstance(seed_or_cell, CellName) else begin
+                running[submit(task, self.out, seed_or_cell, self.needs)] = seed_or_cell
+            for future in wait(running, timeout=0 if tasks else None, return_when=FIRST_COMPLETED).done:
+                seed_or_cell, error = running.pop(future), _error(future)
+                if isinstance(seed_or_cell, CellName):
+                    failed |= {seed_or_cell} if error else set()
+                    self.collect()
+                else:
+                    waiting = [cell for cell in left if cell.seed == seed_or_cell]
+                    if error:
+                        for cell in waiting:
+                            note(self.bench, self.out, cell, "failed", error=error)
+                        failed.update(waiting)
+                    else:
+                        tasks.extend(waiting)
+        return [cell for cell in self.cells if cell in failed]
 
     def collect(self) -> None:
         """``rounds.csv`` of the whole folder: every cell's rows, in a fixed order."""
@@ -84,41 +107,63 @@ class Grid:
             store.write_csv(self.out / "rounds.csv", rows.sort_values(order, kind="stable"), loop.ROUND_COLUMNS)
 
 
-def begin(bench: Workbench, out: Path, seed: int, needs: tuple[str, ...]) -> None:
+def begin(bench: Workbench, out: Path, seed: int, needs: tuple[str, ...]) -> str | None:
     """Round 0 of a seed: fit on the pseudo labels, measure, and reduce the first predictions to a table."""
-    load_start(bench, out, seed, needs)
+    return _caught(lambda: load_start(bench, out, seed, needs))
+
+
+def start_folder(out: Path, seed: int) -> Path:
+    return out / "round0" / f"seed{seed}"
 
 
 def load_start(bench: Workbench, out: Path, seed: int, needs: tuple[str, ...]) -> loop.Start:
     """Round 0 of a seed from the run folder, made first where it is not there or lacks a statistic."""
     if bench.trainer is None:
         return loop.Start(bench.label_only, None, None, {})
-    folder = out / "round0" / f"seed{seed}"
+    folder = start_folder(out, seed)
     model_path, table_path, spec_path = folder / "model.pth", folder / "candidates.npz", folder / "spec.json"
-    if not spec_path.exists():
-        with Stopwatch(bench.trainer.device) as watch:
+    model, device = None, bench.trainer.device
+    if not model_path.exists():
+        with Stopwatch(device) as watch:
             model = bench.fit(bench.pseudo.labels, seed, 0, folder / "logs")
-        with store.replacing(model_path) as path:
-            bench.trainer.save(model, path)
-        store.write_json(spec_path, {"fit_s": watch.total_s, "confusion": bench.evaluate(model).tolist()})
-    else:
-        model = None
-    spec = store.read_json(spec_path)
+        store.write_json(folder / "fit.json", {"fit_s": watch.total_s})
+        bench.save(model, model_path)
+    if not spec_path.exists():
+        model = model or bench.trainer.load(model_path)
+        with Stopwatch(device) as watch:
+            confusion = bench.evaluate(model).tolist()
+        fit = store.read_json(folder / "fit.json")
+        store.write_json(spec_path, fit | {"evaluate_s": watch.total_s, "confusion": confusion})
     if not table_path.exists() or not set(needs) <= set(np.load(table_path).files):
         model = model or bench.trainer.load(model_path)
         table, timings = bench.acquire_table(model, bench.pseudo.labels, needs)
         with store.replacing(table_path) as path, open(path, "wb") as file:
             np.savez(file, **table.columns, _timings=[timings["predict_s"], timings["acquire_s"]])
+    spec = store.read_json(spec_path)
     with np.load(table_path) as table:
         predict_s, acquire_s = table["_timings"].tolist()
         columns = {name: table[name] for name in table.files if name != "_timings"}
-    timings = {"fit_s": spec["fit_s"], "predict_s": predict_s, "acquire_s": acquire_s}
+    timings = {name: spec[name] for name in ("fit_s", "evaluate_s")} | {"predict_s": predict_s, "acquire_s": acquire_s}
     return loop.Start(Candidates(columns), np.array(spec["confusion"]), model_path, timings)
 
 
 def work(bench: Workbench, out: Path, cell: CellName, needs: tuple[str, ...]) -> str | None:
     """Run one cell; returns the traceback if it failed."""
-    folder = cell.folder(out)
+    note(bench, out, cell, "running")
+
+    def run():
+        start = load_start(bench, out, cell.seed, needs)
+        loop.Cell(bench, cell.strategy, cell.oracle, cell.seed, cell.folder(out), start).run()
+
+    if error := _caught(run):
+        note(bench, out, cell, "failed", error=error)
+    else:
+        note(bench, out, cell, "done", peak_memory_gib=bench.peak_memory_gib())
+    return error
+
+
+def note(bench: Workbench, out: Path, cell: CellName, status: str, **more) -> None:
+    """Write a cell's spec.json."""
     oracle, (strategy, _) = registry.load("oracles", cell.oracle), registry.load_strategy(cell.strategy)
     protocol = bench.protocol()
     spec = vars(cell) | {
@@ -127,85 +172,45 @@ def work(bench: Workbench, out: Path, cell: CellName, needs: tuple[str, ...]) ->
         "leaky": oracle.leaky,
         "leaky_foundation": bench.foundation.leaky,
         "reads_truth": strategy.reads_truth,
+        "status": status,
     }
-    store.write_json(folder / "spec.json", spec | {"status": "running"})
+    store.write_json(cell.folder(out) / "spec.json", spec | more)
+
+
+def n_done(folder: Path) -> int:
+    """Rounds of questions that a cell's folder holds whole."""
+    path = folder / "rounds.csv"
+    return len(store.read_csv(path, ("round",))) - 1 if path.exists() else 0
+
+
+def is_done(folder: Path) -> bool:
+    path = folder / "spec.json"
+    return path.exists() and store.read_json(path).get("status") == "done"
+
+
+def _caught(task: Callable[[], object]) -> str | None:
+    """The traceback of what broke, if anything did. What breaks one cell leaves the others; a full disk breaks all."""
     try:
-        start = load_start(bench, out, cell.seed, needs)
-        running = loop.Cell(bench, cell.strategy, cell.oracle, cell.seed, folder, start)
-        running.run()
-    except Exception:  # whatever breaks one cell, the others go on
-        error = traceback.format_exc()
-        store.write_json(folder / "spec.json", spec | {"status": "failed", "error": error})
-        return error
-    store.write_json(folder / "spec.json", spec | {"status": "done"})
+        task()
+    except store.Unwritable:
+        raise
+    except Exception:
+        return traceback.format_exc()
     return None
 
 
-@contextmanager
-def _workers(bench: Workbench, jobs: int, on_step: Listener) -> Iterator[Callable[..., Future]]:
-    """A function that runs ``task(bench, *arguments)`` and returns a future: here, or in ``jobs`` processes."""
-    if jobs == 1:
-        bench.on_step = on_step
-        _limit_threads(bench)
-
-        def here(task, *arguments):
-            future = Future()
-            future.set_result(task(bench, *arguments))
-            return future
-
-        yield here
-        return
-    context = multiprocessing.get_context("spawn")
-    events = context.Queue()
-    listener = threading.Thread(target=_listen, args=(events, on_step), daemon=True)
-    listener.start()
-    pool = ProcessPoolExecutor(jobs, context, initializer=_enter, initargs=(bench.settings, events))
+def _error(future: Future) -> str | None:
+    """What a task returned; for one that was lost with its worker, the traceback of that."""
     try:
-        yield lambda task, *arguments: pool.submit(_call, task, *arguments)
-    except BaseException:
-        for process in list(pool._processes.values()):
-            process.terminate()  # a worker's files are whole at any moment
+        found = future.result()
+    except (InputError, BrokenExecutor):
         raise
-    finally:
-        pool.shutdown(cancel_futures=True)
-        events.put(None)
-        listener.join()
-
-
-_bench: Workbench | None = None  # a worker process has one
-
-
-def _enter(settings: Settings, events) -> None:
-    global _bench
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops its workers
-    _bench = Workbench(settings, check=False)
-    _bench.on_step = lambda what, n: events.put((what, n))
-    _limit_threads(_bench)
-
-
-def _call(task, *arguments):
-    return task(_bench, *arguments)
-
-
-def _listen(events, on_step: Listener) -> None:
-    while (event := events.get()) is not None:
-        on_step(*event)
-
-
-def _limit_threads(bench: Workbench) -> None:
-    """Sums depend on the number of threads: the preset fixes it, so that a run gives the same numbers anywhere."""
-    if bench.trainer and bench.trainer.config.get("threads"):
-        torch.set_num_threads(bench.trainer.config.threads)
+    except Exception:
+        return traceback.format_exc()
+    if isinstance(found, InputError):
+        raise found
+    return found
 
 
 def _once(names: list[str]) -> list[str]:
     return list(dict.fromkeys(names))
-
-
-def default_jobs(bench: Workbench) -> int:
-    """One process for each GPU, or for each core when training on the CPU; one for a run without a model."""
-    if bench.trainer is None:
-        return 1
-    if bench.trainer.device.type == "cuda":
-        return torch.cuda.device_count()
-    return len(os.sched_getaffinity(0))

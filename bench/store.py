@@ -4,13 +4,14 @@ A file is first written beside its place and then moved over it: a reader never 
 full disk leave it.
 """
 
+import errno
 import fcntl
 import hashlib
 import json
 import os
 import platform
 import re
-import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -21,20 +22,42 @@ import pandas as pd
 from bench.types import InputError
 
 TIMINGS = ["fit_s", "predict_s", "acquire_s", "answer_s", "correct_s"]
+PARTIAL = ".partial-"  # how the names of files begin that are being written
+# What a disk says that will not take a file, as against a mistake of ours.
+REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.EIO)
 PACKAGES = ("alc-bench", "torch", "mmsegmentation", "mmengine", "mmcv-lite", "numpy")
+
+
+class Unwritable(InputError):
+    """The disk takes no more. It ends the whole run: every cell would meet it."""
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn a disk's refusal within the block into `Unwritable`, which names ``path``."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in REFUSALS:
+            raise
+        reason = os.strerror(error.errno)
+        raise Unwritable(f"cannot write {path}: {reason}; what was there is whole: mend it and run again") from error
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` that takes its place when the block ends well, and vanishes when it does not."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    try:
-        yield Path(name)
-        os.replace(name, path)
-    finally:
-        Path(name).unlink(missing_ok=True)
+    """A temporary path beside ``path`` that takes its place when the block ends well, and vanishes when it does not.
+
+    Raises Unwritable when the disk is full or refuses.
+    """
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f"{PARTIAL}{uuid.uuid4().hex[:8]}-{path.name}")
+        try:
+            yield partial
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value) -> None:
@@ -45,7 +68,7 @@ def write_json(path: Path, value) -> None:
 def write_csv(path: Path, rows: list[dict] | pd.DataFrame, columns: list[str] | None = None) -> None:
     """Floats are written so that they read back exactly; timings to the millisecond."""
     frame = pd.DataFrame(rows, columns=columns)
-    for column in frame.columns.intersection(TIMINGS):
+    for column in frame.columns.intersection([*TIMINGS, "evaluate_s"]):
         frame[column] = frame[column].round(3)
     with replacing(path) as temporary:
         frame.to_csv(temporary, index=False)
@@ -113,7 +136,7 @@ def claimed(out: Path, protocol: dict, record: dict) -> Iterator[None]:
     """
     spec = out / "spec.json"
     try:
-        if out.exists() and not spec.exists() and any(p.name != ".lock" for p in out.iterdir()):
+        if out.exists() and not spec.exists() and any(not p.name.startswith((".lock", PARTIAL)) for p in out.iterdir()):
             raise InputError(f"{out} holds files but no run (no spec.json); choose another --out")
         out.mkdir(parents=True, exist_ok=True)
         lock = open(out / ".lock", "w")  # noqa: SIM115  held until the run ends
@@ -132,6 +155,8 @@ def claimed(out: Path, protocol: dict, record: dict) -> Iterator[None]:
                     f"{k}: {_short(found.get(k))} there, {_short(protocol.get(k))} now" for k in differing
                 )
                 raise InputError(f"{out} is a run of another protocol ({changes}); choose another --out")
+        for leftover in out.rglob(f"{PARTIAL}*"):  # of a run that was killed
+            leftover.unlink(missing_ok=True)
         write_json(spec, {"protocol": protocol, "protocol_hash": digest(protocol), **record})
         yield
 

@@ -1,8 +1,10 @@
 """What all cells of a run share: the settings, the data and the trainer. It sees the truth; strategies do not."""
 
+import logging
+import resource
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +14,12 @@ from bench import candidates, costs, kernels, metrics, registry, seeds, store
 from bench.datasets import Dataset
 from bench.foundation import PseudoLabels, pseudo_labels
 from bench.kernels import maps
+from bench.memory import Memory
 from bench.timing import Stopwatch
 from bench.training import Trainer
 from bench.types import Candidates, InputError
 
+MEMORY_BYTES = 2**29  # of each kind of map that a process keeps: truth, pseudo labels and superpixels, changed labels
 _NOT_IN_PROTOCOL = ("data_root", "device", "cache", "scores", "preset", "seconds")  # or there by content
 
 
@@ -64,6 +68,8 @@ class Workbench:
         self.classes = self.dataset.classes
         self.n_classes = len(self.classes)
         self.names = self.dataset.names("train")
+        self.index = {name: i for i, name in enumerate(self.names)}
+        self._truths = Memory(MEMORY_BYTES)
         self.dataset_name = registry.parse(settings.dataset)[0]
         self.budget = costs.budget(settings.budget) if settings.budget is not None else None
         self.seconds = costs.read_seconds(settings.seconds) if settings.seconds else costs.SECONDS
@@ -97,15 +103,13 @@ class Workbench:
     def pseudo(self) -> PseudoLabels:
         trained_by = store.digest(self.trainer.config.to_dict()) if self.trainer else ""
         cache = Path(self.settings.cache)
-        return pseudo_labels(self.foundation, self.dataset, cache, self.train_and_predict, trained_by)
+        return pseudo_labels(
+            self.foundation, self.dataset, cache, self.train_and_predict, trained_by, memory_bytes=MEMORY_BYTES
+        )
 
     def truth(self, index: int) -> np.ndarray:
         """(H, W) uint8: the truth of a train image. For oracles and metrics only."""
-        return self._truth(index)
-
-    @cached_property
-    def _truth(self):
-        return lru_cache(maxsize=4096)(lambda index: self.dataset.truth("train", self.names[index]))
+        return self._truths.get(index, lambda: self.dataset.truth("train", self.names[index]))
 
     @cached_property
     def confusion(self) -> np.ndarray:
@@ -135,7 +139,13 @@ class Workbench:
         """Train on the train images with these label maps. One seed and round draw the same numbers in every cell."""
         samples = _Pairs(lambda i: self.dataset.image("train", self.names[i]), labels, len(self.names))
         step = lambda n: self.on_step("fit", n)  # noqa: E731
-        return self.trainer.fit(samples, seeds.integer(seed, "fit", round), log_dir, start, step)
+        logging.raiseExceptions = False  # a full disk shows where a result is written, not line by line of a log
+        with store.writing(log_dir):
+            return self.trainer.fit(samples, seeds.integer(seed, "fit", round), log_dir, start, step)
+
+    def save(self, model: torch.nn.Module, path: Path) -> None:
+        with store.replacing(path) as partial, open(partial, "wb") as file:  # a file of ours says why it takes no more
+            self.trainer.save(model, file)
 
     def evaluate(self, model: torch.nn.Module) -> np.ndarray:
         """(C, C + 1) confusion matrix of the model over the val split."""
@@ -145,6 +155,12 @@ class Workbench:
             truth = self.dataset.truth("val", name)
             total += metrics.confusion(truth, self._argmax(prediction.logits, truth.shape), self.n_classes)
         return total
+
+    def peak_memory_gib(self) -> float:
+        """The most that this process has held so far, on the GPU if that is where it trains."""
+        if self.trainer and self.trainer.device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self.trainer.device) / 2**30
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
     def acquire_table(
         self, model: torch.nn.Module, labels: Callable[[int], np.ndarray], needs: tuple[str, ...]
