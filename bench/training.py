@@ -37,7 +37,8 @@ class Trainer:
     """One preset on one device. ``config`` is the whole mmengine config, overrides applied.
 
     ``preset``: a name in ``bench/presets`` (``NAME-DATASET.py`` goes before ``NAME.py``) or a path; ``options``: values
-    by dotted key, as mmengine's ``--cfg-options``. Raises InputError for an unknown preset, key or device.
+    by dotted key, as mmengine's ``--cfg-options``. Raises InputError for an unknown preset, key or device, and for a
+    config that cannot be built.
     """
 
     def __init__(self, preset: str, dataset: str, n_classes: int, device: str = "auto", options: dict | None = None):
@@ -45,16 +46,37 @@ class Trainer:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             from mmengine.config import Config
-        config = Config.fromfile(str(preset_file(preset, dataset)))
-        for key, value in (options or {}).items():
-            _override(config, key, value)
-        for head in ("decode_head", "auxiliary_head"):
-            for part in (
-                [config.model[head]] if isinstance(config.model.get(head), dict) else config.model.get(head) or []
-            ):
-                part.num_classes = n_classes
-        self.config = config
         self.device = _device(device)
+        file = preset_file(preset, dataset)
+        try:
+            self.config = Config.fromfile(str(file))
+            for key, value in (options or {}).items():
+                _override(self.config, key, value)
+            self._complete(n_classes)
+        except InputError:
+            raise
+        except Exception as error:  # a config is a program, and can be wrong in any way
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            changed = f" with --cfg-options {', '.join(options)}" if options else ""
+            raise InputError(f"preset {file}{changed} cannot be built: {reason}") from error
+
+    def _complete(self, n_classes: int) -> None:
+        """Give the heads their classes, and build everything once: better now than after hours."""
+        from mmcv.transforms import Compose
+        from mmengine.optim import build_optim_wrapper
+
+        for head in ("decode_head", "auxiliary_head"):
+            parts = self.config.model.get(head) or []
+            for part in [parts] if isinstance(parts, dict) else parts:
+                part.num_classes = n_classes
+        for name in ("max_iters", "batch_size"):
+            if not isinstance(self.config[name], int) or self.config[name] < 1:
+                raise ValueError(f"{name} must be a whole number of at least 1, got {self.config[name]!r}")
+        size = self.config.get("input_size")
+        if size is not None and not (len(size) == 2 and all(isinstance(n, int) and n > 0 for n in size)):
+            raise ValueError(f"input_size must be None or height and width in pixels, got {size!r}")
+        build_optim_wrapper(self.build(), self.config.optim_wrapper)
+        Compose(self.config.train_pipeline)
 
     def fit(
         self,
@@ -247,7 +269,7 @@ def _device(device: str) -> torch.device:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         chosen = torch.device(device)
-        torch.empty(0, device=chosen)
+        torch.zeros(1, device=chosen).item()
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"--device {device}: {str(error).splitlines()[0]}") from error
     mmengine.device.utils.DEVICE = chosen.type  # where mmengine's runner moves the model
