@@ -15,6 +15,10 @@ def add_arguments(parser) -> None:
     parser.add_argument("--seconds", type=Path, metavar="FILE", help="CSV of action,seconds: prices the answers anew")
     parser.add_argument("--mixed", action="store_true", help="compare runs of different protocols")
     parser.add_argument("--no-html", dest="html", action="store_false", help="no page, only tables and figures")
+    parser.epilog = (
+        "A RUN may be a CSV file: rounds of a method run elsewhere, with the columns dataset, strategy, round, "
+        "n_queries and data_miou or model_miou (shares in [0, 1]); see results/README.md."
+    )
     parser.set_defaults(main=main)
 
 

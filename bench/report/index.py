@@ -36,7 +36,7 @@ def write(results: Results, summary: pd.DataFrame, path: Path) -> None:
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>alc-bench: runs</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">'
         f"<style>{read_part('page.css')}</style></head><body><header><h1>alc-bench: runs</h1></header><main>{own}"
-        f"{table(headings, rows)}</main></body></html>\n"
+        f"{table(headings, rows, words=True)}</main></body></html>\n"
     )
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -129,4 +129,5 @@ if (gallery.cells.length) {
   get("round").addEventListener("change", showItems);
   get("order").addEventListener("change", showItems);
 }
+get("choose").hidden = !gallery.cells.length;
 document.body.dataset.ready = "yes";

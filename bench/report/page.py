@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from plotly.offline import get_plotlyjs
 
-from bench.report import gallery, tables
+from bench.report import gallery, judge, tables
 from bench.report.compare import Comparison
 from bench.report.figures import AXES
 from bench.report.results import COSTS, SETTING, Results
@@ -57,12 +57,14 @@ def write(results: Results, summary: pd.DataFrame, path: Path, cost: str = "quer
         temporary.write_text(page, encoding="utf-8")
 
 
-def table(headings: list[str], rows: list[list[str]], caption: str = "") -> str:
-    """An HTML table of cells that are HTML already."""
+def table(headings: list[str], rows: list[list[str]], caption: str = "", words: bool = False) -> str:
+    """An HTML table of cells that are HTML already; ``words``: set as text, not as numbers."""
     head = "".join(f'<th scope="col">{escape(h)}</th>' for h in headings)
     body = "".join(f"<tr>{''.join(row)}</tr>" for row in rows)
     caption = f"<caption>{escape(caption)}</caption>" if caption else ""
-    return f'<div class="scroll"><table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    kind = "words" if words else "numbers"
+    table = f'<table class="{kind}">{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    return f'<div class="scroll">{table}</div>'
 
 
 def _setting(setting: tuple[str, str, str], block: Results, style: dict[str, Look]) -> dict:
@@ -125,7 +127,38 @@ def _tables(results: Results, summary: pd.DataFrame) -> str:
         ]
         found.append(table(headings, body, title(setting, bool(block.cells.leaky.any()))))
         found.append(f'<p class="remarks">{"<br>".join(map(escape, tables.remarks(setting, block, rows)))}</p>')
+        found.append(_pairs(setting, block, rows.cost.iloc[0]))
+    noise = judge.robustness(results, summary.cost.iloc[0]) if len(summary) else summary
+    if len(noise):
+        body = [
+            [f"<td>{escape(text)}</td>" for text in (r.family, f"{r.value:g}", r.strategy, tables.percent(r.area))]
+            + [f"<td>{r.rank:.0f}{' (changed)' if r.changed else ''}</td>"]
+            for r in noise.itertuples()
+        ]
+        found.append(
+            table(["oracle", "noise", "strategy", "area", "rank"], body, "Data mIoU against the oracle's noise")
+        )
     return "".join(found)
+
+
+def _pairs(setting: tuple[str, str, str], block: Results, cost: str) -> str:
+    """Each pair of strategies once, the better one first."""
+    found = []
+    for metric, name in (("data", "data mIoU"), ("model", "model mIoU")):
+        comparison = Comparison(setting, block, metric, cost)
+        if not comparison.seeds or len(comparison.ranked) < 2:
+            continue
+        pairs = judge.pairs(comparison)
+        pairs = pairs[pairs.difference.gt(0) | (pairs.difference.eq(0) & pairs.a.lt(pairs.b))]
+        body = [
+            [f"<td>{escape(text)}</td>" for text in (r.a, r.b, tables.percent(r.difference, r.std))]
+            + [f"<td>{'too few seeds' if np.isnan(r.p_holm) else f'{r.p_holm:.2g}'}</td>"]
+            + [f"<td>{'–' if np.isnan(x) else f'{x:.2g}'}</td>" for x in (r.wins, r.p_improvement)]
+            for r in pairs.sort_values("difference", ascending=False).itertuples()
+        ]
+        headings = ["better", "worse", "difference in area", "p (Holm)", "budgets won", "P(improvement)"]
+        found.append(table(headings, body, f"{name}, differences paired by seed"))
+    return f"<details><summary>Pairs of strategies</summary>{''.join(found)}</details>" if found else ""
 
 
 def _runs(results: Results) -> str:
