@@ -19,6 +19,7 @@ IMPLEMENTATIONS = {
     "reference": "bench.kernels.reference",
     "torch": "bench.kernels.vectorised",
     "cpu": "bench.kernels.cpu",
+    "gpu": "bench.kernels.gpu",
 }
 BASE = ("superpixel", "size", "row", "column", "label")
 DTYPES = {"row": np.int32, "column": np.int32, "label": np.uint8} | dict.fromkeys(

@@ -1,4 +1,7 @@
-"""Vectorised torch, on any device: what serves without numba or Triton, and the fallback for odd hardware."""
+"""Vectorised torch, on any device: what serves without numba or Triton, and the shared half of the Triton one.
+
+``Planes`` does what touches all C values of a pixel; everything of one number a pixel is plain torch below.
+"""
 
 import torch
 import torch.nn.functional as F
@@ -9,77 +12,82 @@ from bench.types import VOID
 FLOOR = 1e-12
 
 
-def statistics(scores, labels, superpixels, needs, logits, align_corners, threads):
-    """See `bench.kernels.superpixel_statistics`. Writes the full-size probabilities; sums are in float64."""
+class Planes:
+    """Probabilities of the n covered pixels, held as (C, n) float32. ``segment`` (n,): whose pixel it is, of N."""
+
+    def __init__(self, scores, shape, logits, align_corners, covered, segment, n_segments):
+        p = scores.float()
+        if logits:
+            p = F.interpolate(p[None], shape, mode="bilinear", align_corners=align_corners)[0].softmax(0)
+        self.p, self.segment, self.n_segments = p.flatten(1)[:, covered], segment, n_segments
+
+    def pixels(self, labels):
+        """Of each pixel: p1, p2, ŷ (int64), q, ‖p‖² and H, each (n,); ``labels`` (n,) int64."""
+        p1, predicted = self.p.max(0)
+        p2 = self.p.scatter(0, predicted[None], -1).amax(0).clamp_min(0)
+        q = self.p.gather(0, torch.where(labels == VOID, predicted, labels)[None])[0]
+        square = sum(plane * plane for plane in self.p)
+        return p1, p2, predicted, q, square, -sum(torch.xlogy(plane, plane) for plane in self.p)
+
+    def totals(self, weight):
+        """(N, C) float64: Σ weight·p over each superpixel; ``weight`` (n,)."""
+        return torch.stack([_total(self.segment, weight * plane, self.n_segments) for plane in self.p], 1)
+
+    def mix(self, vectors):
+        """(n,) float32: ⟨p, the vector of its superpixel⟩; ``vectors`` (N, C) float32."""
+        return sum(plane * vectors[self.segment, c] for c, plane in enumerate(self.p))
+
+    def at(self, positions):
+        """(N, C) float32: p at one pixel of each superpixel, given by its place among the covered ones."""
+        return self.p[:, positions].T
+
+
+@torch.no_grad()
+def statistics(scores, labels, superpixels, needs, logits, align_corners, threads, source=Planes):
+    """See `bench.kernels.superpixel_statistics`. Sums are in float64; ``Planes`` writes the full-size probabilities."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads or before)
     try:
-        return _statistics(
-            scores, labels.to(scores.device), superpixels.to(scores.device), needs, logits, align_corners
-        )
+        flat = superpixels.to(scores.device).flatten()
+        covered = flat.nonzero()[:, 0]
+        ids, segment = flat[covered].unique(return_inverse=True)
+        p = source(scores, labels.shape, logits, align_corners, covered, segment, len(ids))
+        labels = labels.to(scores.device).flatten()[covered].long()
+        table = _table(p, labels, segment, len(ids), len(scores), needs, lambda: refuse(scores, logits))
+        pixel = covered[table.pop("position")]
+        table |= {"superpixel": ids, "row": pixel // superpixels.shape[1], "column": pixel % superpixels.shape[1]}
+        return {name: column.cpu() for name, column in table.items()}
     finally:
         torch.set_num_threads(before)
 
 
-@torch.no_grad()
-def _statistics(scores, labels, superpixels, needs, logits, align_corners):
-    p = scores.float()
-    if logits:
-        p = F.interpolate(p[None], labels.shape, mode="bilinear", align_corners=align_corners)[0].softmax(0)
-    covered = superpixels.flatten().nonzero()[:, 0]
-    ids, segment = superpixels.flatten()[covered].unique(return_inverse=True)
-    p, labels = p.flatten(1)[:, covered], labels.flatten()[covered].long()
-    n_classes, n = len(p), len(ids)
-
+def _table(p, labels, segment, n, n_classes, needs, refuse):
     def total(values):
-        return torch.bincount(segment, values.double(), minlength=n).double()  # no pixels: an integer
-
-    def totals(weight):
-        return torch.stack([total(weight * plane) for plane in p], 1)
+        return _total(segment, values, n)
 
     def by_class(classes, values=None, width=n_classes):
         weights = None if values is None else values.double()
         return torch.bincount(segment * width + classes, weights, minlength=n * width).view(n, width)
 
-    square = sum(plane * plane for plane in p)
+    p1, p2, predicted, q, square, entropy = p.pixels(labels)
     if not (square <= LARGEST_NORM).all():
-        refuse(scores, logits)
-    inverse_norm = square.sqrt().clamp_min(FLOOR).reciprocal()
-    p1, predicted = p.max(0)
+        refuse()
+    scale = square.sqrt().clamp_min(FLOOR).reciprocal()
     void = labels == VOID
     known = torch.where(void, predicted, labels)
-    q = p.gather(0, known[None])[0]
     cil = 1 - q
 
     histogram = by_class(predicted)
     dominant = histogram.argmax(1) if n else histogram.sum(1)
     member = predicted == dominant[segment]
-    dominant_sum = totals(member.float())
-    mean = F.normalize(dominant_sum, dim=1, eps=FLOOR).float()
-    cosine = sum(plane * mean[segment, c] for c, plane in enumerate(p)) * inverse_norm
+    dominant_sum = p.totals(member.float())
+    cosine = p.mix(F.normalize(dominant_sum, dim=1, eps=FLOOR).float()) * scale
     best = cosine.new_full((n,), -1).scatter_reduce(0, segment, cosine.masked_fill(~member, -1), "amax")
-    first = torch.where(member & (cosine == best[segment]), torch.arange(len(segment), device=p.device), len(segment))
-    r = torch.full_like(ids, len(segment), dtype=torch.long).scatter_reduce(0, segment, first, "amin")
-    pixel = covered[r]
-    table = {
-        "superpixel": ids,
-        "size": by_class(torch.zeros_like(segment), width=1),
-        "row": pixel // superpixels.shape[1],
-        "column": pixel % superpixels.shape[1],
-        "label": labels[r],
-        "dominant": dominant,
-        "prediction_histogram": histogram,
-        "dominant_probability_sum": dominant_sum,
-        "cil": cil[r],
-        "representative_probability": p[:, r].T,
-    }
-
-    if needs & {"top2_sum", "ratio_sum", "label_margin_sum", "ratio_by_class"}:
-        p2 = p.scatter(0, predicted[None], -1).amax(0).clamp_min(0)
-    if needs & {"entropy_sum", "excess_entropy_sum", "entropy_ratio_sum"}:
-        entropy = -sum(torch.xlogy(plane, plane) for plane in p)
-    if needs & {"cil_vector", "sim"}:
-        vector = totals(cil * inverse_norm)
+    places = torch.arange(len(segment), device=segment.device)
+    first = torch.where(member & (cosine == best[segment]), places, len(segment))
+    r = torch.full((n,), len(segment), device=segment.device).scatter_reduce(0, segment, first, "amin")
+    at_r = p.at(r)
+    vector = p.totals(cil * scale) if needs & {"cil_vector", "sim"} else None
     formulas = {
         "entropy_sum": lambda: total(entropy),
         "top1_sum": lambda: total(p1),
@@ -93,12 +101,21 @@ def _statistics(scores, labels, superpixels, needs, logits, align_corners):
         "softmin_numerator": lambda: total(q * (q * -10).exp()),
         "softmin_denominator": lambda: total((q * -10).exp()),
         "agree_count": lambda: total(predicted == labels),
+        "dominant": lambda: dominant,
+        "prediction_histogram": lambda: histogram,
         "label_histogram": lambda: by_class(labels.masked_fill(void, n_classes), width=n_classes + 1),
-        "probability_sum": lambda: totals(torch.ones_like(q)),
+        "probability_sum": lambda: p.totals(torch.ones_like(q)),
+        "dominant_probability_sum": lambda: dominant_sum,
         "ratio_by_class": lambda: by_class(predicted, p2 / p1.clamp_min(FLOOR)),
         "cil_vector": lambda: vector,
-        "sim": lambda: (vector * p[:, r].T).sum(1) * inverse_norm[r],
+        "cil": lambda: cil[r],
+        "representative_probability": lambda: at_r,
+        "sim": lambda: (vector * at_r).sum(1) * scale[r],
         "cil_cosine_by_label": lambda: by_class(known, cosine * cil),
     }
-    table |= {name: formulas[name]() for name in needs & formulas.keys()}
-    return {name: column.cpu() for name, column in table.items()}
+    size = by_class(torch.zeros_like(segment), width=1)
+    return {"position": r, "size": size, "label": labels[r]} | {k: formulas[k]() for k in needs & formulas.keys()}
+
+
+def _total(segment, values, n):
+    return torch.bincount(segment, values.double(), minlength=n).double()  # of no pixels, bincount is an integer

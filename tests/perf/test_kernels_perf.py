@@ -1,4 +1,4 @@
-"""The kernels against the committed baseline: ratios to a copy of the probabilities, taken round by round in one process.
+"""The kernels against the committed baseline: ratios to a copy of the probabilities, round by round in one process.
 
 A ratio depends on the machine far less than a time does. `MARGIN` is what it may rise by before the test fails.
 ``ALC_BENCH_BASELINE=1 tox -e perf`` writes the baseline anew.
