@@ -1,5 +1,6 @@
 """The corrected dataset, in its own layout."""
 
+import argparse
 import json
 
 import numpy as np
@@ -10,7 +11,7 @@ from runs import write_run
 
 from bench import correction, registry
 from bench.datasets import read_png
-from bench.export import export
+from bench.export import add_arguments, export
 from bench.types import Answer, InputError
 
 QUARTERS = np.kron([[1, 2], [3, 4]], np.ones((24, 24), int)).astype(np.uint8)
@@ -47,7 +48,7 @@ def expected(names, asked):
     return labels
 
 
-def test_pascal_gets_palette_pngs_and_a_change_list(tmp_path):
+def test_pascal_gets_palette_pngs_and_a_change_list(tmp_path, capsys):
     root = tmp_path / "VOCdevkit" / "VOC2012"
     names = ["2007_000032", "2007_000039", "2007_000063"]
     (root / "SegmentationClass").mkdir(parents=True)
@@ -57,7 +58,10 @@ def test_pascal_gets_palette_pngs_and_a_change_list(tmp_path):
         Image.fromarray(QUARTERS).save(root / f"SegmentationClass/{name}.png")
     asked = [(names[0], 1, "15"), (names[0], 1, ""), (names[2], 4, "255"), (names[0], 2, "3")]
     out = make_run(tmp_path, "pascal", root.parent, names, asked, 21)
-    assert export(out, "sim", 0, tmp_path / "to") == (3, 3)
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    args = parser.parse_args([str(out), "--strategy", "sim", "--seed", "0", "--to", str(tmp_path / "to")])
+    assert args.main(args) == 0 and "3 label maps, 3 changes" in capsys.readouterr().out
     for name, labels in expected(names, asked).items():
         file = tmp_path / "to" / "SegmentationClass" / f"{name}.png"
         assert (read_png(file) == labels).all()
@@ -150,3 +154,18 @@ def test_bad_input_is_refused_and_leaves_nothing(tmp_path):
         (out / "spec.json").write_text(json.dumps(spec | change))
         with pytest.raises(InputError, match=message):
             export(out, "sim", 0, to)
+
+
+def test_questions_that_do_not_fit_the_labels_are_refused(tmp_path):
+    names = ["a", "b"]
+    for asked, message in (
+        ([("z", 1, "1")], "no train image is called 'z'"),
+        ([("a", 9, "1")], "a has no superpixel 9"),
+    ):
+        folder = tmp_path / asked[0][0]
+        for kind in ("images", "masks"):
+            (folder / "kvasir" / kind).mkdir(parents=True)
+        (folder / "kvasir/train.txt").write_text("a\nb\n")
+        out = make_run(folder, "kvasir", folder / "kvasir", names, asked, 2)
+        with pytest.raises(InputError, match=message):
+            export(out, "sim", 0, folder / "to")

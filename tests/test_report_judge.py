@@ -1,5 +1,6 @@
 """What may be said: rankings, coverage, foreign results, other prices, noise, repeats."""
 
+import argparse
 import io
 import json
 from pathlib import Path
@@ -11,7 +12,7 @@ from rich.console import Console
 from runs import write_run
 
 from bench import costs
-from bench.report import audit, figures, index, judge, page, panels, results, tables
+from bench.report import audit, command, figures, index, judge, page, panels, results, tables
 from bench.report.compare import Comparison
 from bench.types import InputError
 
@@ -231,3 +232,19 @@ def test_run_files_of_the_loop_are_read(tmp_path):
     file.write_text(json.dumps(spec))
     with pytest.raises(InputError, match=r"spec\.json: no dataset, foundation"):
         results.read([out])
+
+
+def test_command_prices_anew_and_names_bad_files(tmp_path, capsys):
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    out = write_run(tmp_path / "run", strategies=("random", "sim"), n_seeds=1, rounds=1, model=False)
+    table = tmp_path / "seconds.csv"
+    table.write_text("action,seconds\n" + "\n".join(f"{action},0.5" for action in costs.SECONDS))
+    to = str(tmp_path / "to")
+    args = parser.parse_args([str(out), "--cost", "seconds", "--seconds", str(table), "--out", to, "--no-html"])
+    assert args.main(args) == 0 and "curves: " in capsys.readouterr().out
+    assert not (tmp_path / "to/report.html").exists()
+    assert pd.read_csv(tmp_path / "to/summary.csv").cost.tolist() == ["seconds"] * 2
+    (out / "cells/sim__perfect__seed0/queries.csv").write_text("round,kind\n")
+    with pytest.raises(InputError, match=r"queries\.csv: no column number, image"):
+        args.main(args)

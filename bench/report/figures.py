@@ -70,7 +70,7 @@ def grid(results: Results, style: dict[str, Look], height_in: float, settings: l
 def finish(part, setting: tuple[str, str, str], block: Results | None) -> None:
     """The part's title: its setting, and whether its oracle is leaky."""
     leaky = block is not None and bool(block.cells.leaky.any())
-    part.suptitle(textwrap.fill(title(setting, leaky), 62), fontsize=8)
+    part.suptitle(textwrap.fill(title(setting, leaky), 66), fontsize=7)
 
 
 def draw(axes, comparison: Comparison, style: dict[str, Look], ticks: int = 4) -> None:
