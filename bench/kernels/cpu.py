@@ -24,12 +24,14 @@ from bench.kernels.strips import (
     jit,
     mix,
     norms,
+    prefetch,
     rank,
     softmax,
     upsample,
 )
 from bench.types import VOID
 
+AHEAD, LINE = 2, 16  # runs to prefetch ahead, and float32 values in a line of the cache
 SCRATCH_SHARE = 40  # the buffers of all threads hold at most 1/40 of the image's pixels, or 8 strips each
 TOGETHER = (  # columns that cost one computation: whoever needs one gets all
     {"entropy_sum", "excess_entropy_sum", "entropy_ratio_sum"},
@@ -116,6 +118,7 @@ def reduce_superpixels(image, runs, begin, end, n_slots, table):
         np.empty((2, image.scores.shape[2]), np.float32),
     )
     p, predicted, known, q, scale, t = buffer.p, buffer.predicted, buffer.known, buffer.q, buffer.scale, buffer.t
+    candidate = buffer.p1
     mean = np.empty(n_classes, np.float32)
     for s in range(begin, end):
         size = runs.size[s]
@@ -151,11 +154,13 @@ def reduce_superpixels(image, runs, begin, end, n_slots, table):
             if not kept:
                 run, offset, fine = load(image, runs, run, offset, n, buffer, i)
             mix(p[i], n, mean, t)
-            found = -1
             for j in range(n):
                 t[j] *= scale[i, j]
-                if predicted[i, j] == dominant and t[j] > best:
-                    best, found = t[j], j
+                candidate[j] = t[j] if predicted[i, j] == dominant else f4(-1)
+            found = -1
+            for j in range(n):  # apart, because a branch on the prediction is mispredicted as often as classes change
+                if candidate[j] > best:
+                    best, found = candidate[j], j
             if found >= 0:
                 at = k * STRIP + found
                 table.representative_probability[s] = p[i, :, found]
@@ -187,7 +192,10 @@ def load(image, runs, run, offset, n, buffer, i):
             row, column = divmod(start, image.labels.shape[1])
             upsample(image, row, column, m, p[:, done : done + m], buffer.line)
         else:
+            ahead = min(run + AHEAD, len(runs.start) - 1)
             for c in range(len(p)):
+                for j in range(0, runs.length[ahead], LINE):
+                    prefetch(image.scores, c * image.labels.size + runs.start[ahead] + j)
                 copy(p, c * STRIP + done, image.scores, c * image.labels.size + start, m)
         copy(label, done, image.labels, start, m)
         done += m

@@ -5,6 +5,7 @@ reordered (`_sum`): elementwise results must not depend on where in a strip a pi
 """
 
 import numpy as np
+from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -215,6 +216,21 @@ def copy(typing, target, to, source, start, n):
         return context.get_dummy_value()
 
     return types.none(target, types.intp, source, types.intp, types.intp), emit
+
+
+@intrinsic
+def prefetch(typing, source, at):
+    """Ask for the memory at flat position ``at`` before it is needed: no hardware foresees where the next run is."""
+
+    def emit(context, builder, signature, arguments):
+        data = context.make_array(source)(context, builder, arguments[0]).data
+        kind = [ir.IntType(8).as_pointer(), *[ir.IntType(32)] * 3]
+        function = builder.module.declare_intrinsic("llvm.prefetch", kind[:1], ir.FunctionType(ir.VoidType(), kind))
+        read, near, of_data = (ir.IntType(32)(n) for n in (0, 3, 1))
+        builder.call(function, [builder.bitcast(builder.gep(data, [arguments[1]]), kind[0]), read, near, of_data])
+        return context.get_dummy_value()
+
+    return types.none(source, types.intp), emit
 
 
 @jit
