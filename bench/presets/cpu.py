@@ -1,0 +1,34 @@
+"""For real images on a CPU: EfficientNet-Lite0 with ImageNet weights and an all-MLP head, on 160 × 160 pixels."""
+
+_base_ = "cpu-shapes.py"
+input_size = (160, 160)
+max_iters = 150
+pretrained = "efficientnet_lite0"
+model = dict(
+    data_preprocessor=dict(mean=[127.0] * 3, std=[128.0] * 3),
+    backbone=dict(
+        _delete_=True,
+        type="TIMMBackbone",
+        model_name="tf_efficientnet_lite0",
+        pretrained=False,
+        features_only=True,
+        out_indices=(1, 2, 3),
+    ),
+    decode_head=dict(
+        _delete_=True,
+        type="SegformerHead",
+        in_channels=[24, 40, 112],
+        in_index=[0, 1, 2],
+        channels=64,
+        num_classes=2,
+        norm_cfg=dict(type="BN"),
+        align_corners=False,
+        loss_decode=dict(type="CrossEntropyLoss"),
+    ),
+)
+optim_wrapper = dict(
+    _delete_=True,
+    type="OptimWrapper",
+    optimizer=dict(type="SGD", lr=0.1, momentum=0.9, weight_decay=1e-4),
+    paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.1))),
+)
