@@ -157,7 +157,8 @@ def run(args) -> int:
             bench.confusion  # noqa: B018  makes the labels and reads the truth, once, before any process needs them
             bar.begin("cells", cells.n_steps())
             failed = cells.run(_workers(args, bench, bar.step))
-    report.write([out])
+    if (out / "rounds.csv").exists():
+        report.write([out])
     for cell in failed:
         print(f"failed: {cell}; the traceback is in {cell.folder(out) / 'spec.json'}", file=sys.stderr)
     return 1 if failed else 0

@@ -1,5 +1,6 @@
 """What all cells of a run share: the settings, the data and the trainer. It sees the truth; strategies do not."""
 
+import io
 import logging
 import resource
 from collections.abc import Callable, Iterator
@@ -144,8 +145,10 @@ class Workbench:
             return self.trainer.fit(samples, seeds.integer(seed, "fit", round), log_dir, start, step)
 
     def save(self, model: torch.nn.Module, path: Path) -> None:
-        with store.replacing(path) as partial, open(partial, "wb") as file:  # a file of ours says why it takes no more
-            self.trainer.save(model, file)
+        buffer = io.BytesIO()  # torch would hide why a disk takes no more
+        self.trainer.save(model, buffer)
+        with store.replacing(path) as partial:
+            partial.write_bytes(buffer.getbuffer())
 
     def evaluate(self, model: torch.nn.Module) -> np.ndarray:
         """(C, C + 1) confusion matrix of the model over the val split."""
