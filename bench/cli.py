@@ -21,6 +21,7 @@ from bench.types import InputError
 COMMANDS = {
     "quality": ("bench.quality", "what labels and superpixels are worth against the truth, and their ceiling"),
     "report": ("bench.report.command", "tables, curves and a page from the folders of runs"),
+    "export": ("bench.export", "the corrected dataset, in its own layout"),
     "time": ("bench.time", "the acquisition kernels, checked for equality and then timed"),
 }
 FOUNDATIONS = {"shapes": "simulated"}  # by dataset; the others have no default
@@ -118,6 +119,10 @@ def _run_arguments(parser):
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
     parser.add_argument("--cfg-options", nargs="+", default=[], metavar="KEY=VALUE", help="changes to the preset")
     parser.add_argument("--jobs", type=int, help="cells at a time; default: one for each GPU or core")
+    parser.add_argument("--reference", choices=["full"], help="full: also train once a seed on the whole truth")
+    parser.add_argument(
+        "--repeat", type=int, default=0, metavar="N", help="run all cells N more times: equal runs differ by?"
+    )
     parser.add_argument("--out", type=Path, help="default: results/runs/<dataset>-<protocol>")
     parser.set_defaults(main=run)
 
@@ -132,8 +137,11 @@ def run(args) -> int:
     if foundation is None:
         registry.load("datasets", args.dataset, root=args.data_root)  # a wrong dataset is said first
         raise InputError(f"--foundation is needed for the dataset {name!r}: where do its pseudo labels come from?")
-    if args.jobs is not None and args.jobs < 1:
-        raise InputError(f"--jobs must be 1 or more, got {args.jobs}")
+    for flag, least in (("jobs", 1), ("repeat", 0)):
+        if getattr(args, flag) is not None and getattr(args, flag) < least:
+            raise InputError(f"--{flag} must be {least} or more, got {getattr(args, flag)}")
+    if args.reference and args.model == "none":
+        raise InputError("--reference full trains a model; it does not go with --model none")
     settings = Settings(
         **{
             k: getattr(args, k)
@@ -150,13 +158,27 @@ def run(args) -> int:
         protocol = bench.protocol()
         out = args.out or Path("results/runs") / f"{name}-{store.digest(protocol)[:8]}"
         cells = grid.Grid(bench, strategies, oracles, args.seeds, out)
-        record = {"command": shlex.join(["alc-bench", *sys.argv[1:]]), **store.environment()}
+        record = {
+            "command": shlex.join(["alc-bench", *sys.argv[1:]]),
+            "data_root": str(Path(args.data_root).resolve()) if args.data_root else None,
+            **{"strategies": strategies, "oracles": oracles, "seeds": args.seeds},
+            **store.environment(),
+        }
         with store.claimed(out, protocol, record):
             bar.begin("reading labels", len(bench.names))
             bench.on_step = bar.step
             bench.confusion  # noqa: B018  makes the labels and reads the truth, once, before any process needs them
+            store.add_to_spec(out, pseudo_labels=str(bench.pseudo.folder.resolve()))
             bar.begin("cells", cells.n_steps())
-            failed = cells.run(_workers(args, bench, bar.step))
+            workers = _workers(args, bench, bar.step)
+            if args.reference:
+                cells.reference(workers)
+            failed = cells.run(workers)
+            for k in range(1, args.repeat + 1):
+                again = grid.Grid(bench, strategies, oracles, args.seeds, out / f"repeat{k}")
+                with store.claimed(again.out, protocol, record):
+                    bar.begin(f"cells again ({k} of {args.repeat})", again.n_steps())
+                    failed += again.run(workers)
     if (out / "rounds.csv").exists():
         report.write([out])
     for cell in failed:

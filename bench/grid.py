@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bench import loop, registry, store
+from bench import loop, metrics, registry, store
 from bench.acquisition import TRUTH_COLUMNS
 from bench.timing import Stopwatch
 from bench.types import Candidates, InputError
@@ -74,6 +74,7 @@ class Grid:
         raise InputError(f"a worker process died {ATTEMPTS} times (out of memory?); what is done stays: try --jobs 1")
 
     def _run(self, submit: Submit) -> list[CellName]:
+        self.collect()  # a run may have been stopped between its last cell and this
         left, failed, running = list(self.left()), set(), {}
         tasks = deque(dict.fromkeys(cell.seed for cell in left))
         while tasks or running:
@@ -96,6 +97,17 @@ class Grid:
                         tasks.extend(waiting)
         return [cell for cell in self.cells if cell in failed]
 
+    def reference(self, workers: Callable[[], AbstractContextManager[Submit]]) -> None:
+        """``reference.csv``: model mIoU on val of the preset trained on the whole truth, a row a seed."""
+        path = self.out / "reference.csv"
+        known = store.read_csv(path, ("seed", "model_miou")).to_dict("records") if path.exists() else []
+        todo = [seed for seed in self.seeds if seed not in [row["seed"] for row in known]]
+        if todo:
+            with workers() as submit:
+                found = [(seed, submit(supervised, self.out, seed)) for seed in todo]
+                rows = known + [{"seed": seed, "model_miou": future.result()} for seed, future in found]
+            store.write_csv(path, rows)
+
     def collect(self) -> None:
         """``rounds.csv`` of the whole folder: every cell's rows, in a fixed order."""
         frames = [
@@ -105,6 +117,11 @@ class Grid:
             rows = pd.concat([f.dropna(axis=1, how="all") for f in frames], ignore_index=True)
             order = ["dataset", "foundation", "oracle", "strategy", "seed", "round"]
             store.write_csv(self.out / "rounds.csv", rows.sort_values(order, kind="stable"), loop.ROUND_COLUMNS)
+
+
+def supervised(bench: Workbench, out: Path, seed: int) -> float:
+    """Model mIoU on val after training on the truth of the train split: what labels could give at best."""
+    return metrics.miou(bench.evaluate(bench.fit(bench.truth, seed, 0, out / "reference" / f"seed{seed}")))
 
 
 def begin(bench: Workbench, out: Path, seed: int, needs: tuple[str, ...]) -> str | None:

@@ -161,6 +161,11 @@ def claimed(out: Path, protocol: dict, record: dict) -> Iterator[None]:
         yield
 
 
+def add_to_spec(out: Path, **more) -> None:
+    """What is known of a claimed run only once it has begun."""
+    write_json(out / "spec.json", read_json(out / "spec.json") | more)
+
+
 def _short(value) -> str:
     text = json.dumps(value)
     return text if len(text) <= 60 else text[:57] + "..."
