@@ -74,7 +74,9 @@ def pairs(results: Results, cost: str) -> pd.DataFrame:
             comparison = Comparison(setting, block, metric, cost)
             if comparison.seeds:
                 found.append(judge.pairs(comparison).assign(**dict(zip(SETTING, setting, strict=True)), metric=metric))
-    table = pd.concat(found, ignore_index=True) if found else judge.pairs(comparison).assign(metric="")
+    if not found:  # no cell is done
+        found.append(judge.pairs(comparison).assign(**dict.fromkeys([*SETTING, "metric"], "")))
+    table = pd.concat(found, ignore_index=True)
     return table[[*SETTING, "metric", *table.columns.difference([*SETTING, "metric"], sort=False)]]
 
 
