@@ -1,7 +1,10 @@
 """Real data where it lies beside the project, and small trees in each dataset's own layout."""
 
+import io
 import os
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -21,6 +24,32 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data: {folder} is not a folder; set ALC_BENCH_DATA")
     return folder
+
+
+class Done(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture(scope="session")
+def alc(tmp_path_factory):
+    """``alc("run", "--seeds", 1, ...)`` is the command line in this process; ``report_too=False``: no report."""
+    from bench import cli, report
+
+    def main(*arguments, report_too: bool = True) -> Done:
+        with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err, patch.context() as here:
+            if not report_too:
+                here.setattr(report, "write", lambda *_, **__: None)
+            try:
+                code = cli.main([str(a) for a in arguments])
+            except SystemExit as end:  # --help and --version
+                code = end.code
+        return Done(code, out.getvalue(), err.getvalue())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ALC_BENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield main
 
 
 @pytest.fixture

@@ -1,0 +1,122 @@
+"""The command line: what it lists, where it writes, how it ends."""
+
+import json
+import signal
+
+import pytest
+
+from bench import __version__, cli, registry
+from bench.training import Trainer
+
+LABELS = ("--model", "none", "--dataset", "shapes[train=3,val=2,size=32]", "--seeds", 1, "--rounds", 1, "--budget", 2)
+
+
+def test_list_is_for_people(alc):
+    done = alc("list")
+    assert done.code == 0 and done.err == ""
+    for kind in registry.FOLDERS:
+        assert kind in done.out
+        for entry in registry.describe(kind):
+            assert f"  {entry['name']}" in done.out and entry["caption"] in done.out
+    assert "[gate=pixel,answer=representative,void=keep]" in done.out  # brackets are no markup
+    assert "reads the truth: a reference line, never ranked" in done.out
+    assert "leaky: reads more truth than its price covers" in done.out
+
+
+def test_list_is_for_programs(alc):
+    found = json.loads(alc("list", "--json").out)
+    assert set(found) == set(registry.FOLDERS)
+    for entries in found.values():
+        assert entries and all({"name", "caption", "parameters"} <= set(e) for e in entries)
+    assert {"random", "area", "entropy", "margin", "cil_pixel", "cil", "cil_area", "sim"} <= {
+        e["name"] for e in found["strategies"]
+    }
+
+
+def test_version_and_help(alc):
+    assert alc("--version").out == f"alc-bench {__version__}\n"
+    for command in ((), ("run",), ("report",), ("list",)):
+        done = alc(*command, "--help")
+        assert done.code == 0 and "usage: alc-bench" in done.out
+
+
+def test_a_run_leaves_its_files_and_says_where_the_curves_are(alc, tmp_path):
+    out = tmp_path / "a b" / "out"
+    done = alc("run", *LABELS, "--strategy", "random", "--strategy", "area", "--out", out)
+    assert done.code == 0, done.err
+    assert "random" in done.out and str(out / "curves.png") in done.out
+    for name in ("spec.json", "rounds.csv", "summary.csv", "curves.png", "curves.pdf"):
+        assert (out / name).stat().st_size > 0
+    spec = json.loads((out / "spec.json").read_text())
+    assert {"protocol", "protocol_hash", "command", "versions", "python"} <= set(spec)
+    folder = out / "cells" / "random__perfect__seed0"
+    assert {p.name for p in folder.iterdir()} >= {
+        "spec.json",
+        "rounds.csv",
+        "queries.csv",
+        "classes.csv",
+        "timings.csv",
+    }
+
+
+def test_the_default_folder_is_found_again_by_the_same_command(alc, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    command = ("run", *LABELS, "--strategy", "random")
+    assert alc(*command, report_too=False).code == 0
+    (out,) = (tmp_path / "results" / "runs").iterdir()
+    assert out.name.startswith("shapes-") and len(out.name) == len("shapes-") + 8
+    before = (out / "rounds.csv").read_bytes()
+    assert alc(*command, report_too=False).code == 0
+    assert alc("run", *LABELS[:-1], 3, "--strategy", "random", report_too=False).code == 0
+    assert len(list(out.parent.iterdir())) == 2
+    assert (out / "rounds.csv").read_bytes() == before
+
+
+def test_report_of_a_run_into_another_folder(alc, tmp_path):
+    assert alc("run", *LABELS, "--strategy", "area", "--out", tmp_path / "run", report_too=False).code == 0
+    done = alc("report", tmp_path / "run", "--out", tmp_path / "report", "--no-html")
+    assert done.code == 0 and (tmp_path / "report" / "summary.csv").exists()
+    assert not (tmp_path / "run" / "curves.png").exists()
+
+
+def test_being_stopped_is_one_line_and_130(alc, tmp_path, monkeypatch):
+    def stopped(*_, **__):
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(Trainer, "fit", stopped)
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        small = ("--dataset", "shapes[train=3,val=2,size=32]", "--seeds", 1, "--rounds", 1)
+        done = alc("run", *small, "--preset", "smoke", "--jobs", 1, "--out", tmp_path / "out")
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+    assert done.code == 130
+    assert done.err.splitlines()[-1] == "alc-bench: stopped; the same command goes on from here"
+    assert "Traceback" not in done.err
+
+
+def test_a_failing_round_0_is_recorded_in_its_cells(alc, tmp_path, monkeypatch):
+    def breaks(*_, **__):
+        raise RuntimeError("the GPU fell off")
+
+    monkeypatch.setattr(Trainer, "fit", breaks)
+    small = ("--dataset", "shapes[train=3,val=2,size=32]", "--seeds", 1, "--rounds", 1)
+    done = alc("run", *small, "--preset", "smoke", "--jobs", 1, "--out", tmp_path / "out", report_too=False)
+    assert done.code == 1 and "Traceback" not in done.err
+    (spec, *_) = (json.loads(p.read_text()) for p in (tmp_path / "out").glob("cells/*/spec.json"))
+    assert spec["status"] == "failed" and "the GPU fell off" in spec["error"]
+
+
+def test_a_run_of_which_no_cell_is_done_still_ends_with_1(alc, tmp_path, monkeypatch):
+    from baselines.uninformed import Random
+
+    monkeypatch.setattr(Random, "acquire", lambda *_: 1 / 0, raising=False)
+    monkeypatch.setattr(Random, "score", lambda *_: 1 / 0, raising=False)
+    done = alc("run", *LABELS, "--strategy", "random", "--out", tmp_path / "out")
+    assert done.code == 1 and "Traceback" not in done.err
+
+
+@pytest.mark.parametrize("pairs", [[], ["a=1", "b.c=x y", "d=[1,2]", "e=null", "f=", "g=a=b"]])
+def test_options_are_json_or_text(pairs):
+    expected = {"a": 1, "b.c": "x y", "d": [1, 2], "e": None, "f": "", "g": "a=b"}
+    assert cli._options(pairs) == (expected if pairs else {})
