@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from scipy.spatial import cKDTree
@@ -28,7 +29,7 @@ CHECKED = ("sim", "cil_vector", "cil_sum", "entropy_sum", "top1_sum", "probabili
 TOLERANCE = 1e-5
 CROP_PX = 96  # the plain loop sees this much of each side
 SAMPLE_PX = 3000  # pixels that the per-pixel method is timed on
-COPY, SOFTMAX, PER_PIXEL = "copy", "interpolate+softmax", "scipy, extrapolated"
+COPY, SOFTMAX, PER_PIXEL = "copy", "upsample + softmax", "scipy, extrapolated"
 COLUMNS = ["size", "n_classes", "height", "width", "n_superpixels", "source", "implementation", "device", "threads",
            "median_ms", "iqr_ms", "ratio_to_copy", "ratio_to_softmax", "ratio_to_scipy", "max_rel_error",
            "n_other_pixels", "peak_extra_mib"]  # fmt: skip
@@ -197,7 +198,8 @@ def show(rows, name, console) -> None:
     rows = [row for row in rows if row["size"] == name]
     first = rows[0]
     title = f"{name}: {first['n_classes']} × {first['height']} × {first['width']}, {first['n_superpixels']} superpixels"
-    table = Table(title=f"{title}, {first['device']}, {first['threads']} threads", title_justify="left")
+    title += f", {first['device']}, threads: {first['threads']}"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
     table.add_column("", no_wrap=True)
     for heading in ("ms", "iqr", "/ copy", "/ softmax", "scipy /", "error", "MiB"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -207,10 +209,10 @@ def show(rows, name, console) -> None:
         if row["median_ms"] is None:
             table.add_row(name, "differs", *[""] * 4, error, "", style="red")
             continue
-        ratios = (f"{row['ratio_to_' + to]:,.2f}" for to in ("copy", "softmax"))
+        numbers = [row[key] for key in ("median_ms", "iqr_ms", "ratio_to_copy", "ratio_to_softmax")]
+        numbers.append(1 / row["ratio_to_scipy"])
         extra = "" if row["peak_extra_mib"] is None else f"{row['peak_extra_mib']:.1f}"
-        times = f"{row['median_ms']:,.2f}", f"{row['iqr_ms']:,.2f}"
-        table.add_row(name, *times, *ratios, f"{1 / row['ratio_to_scipy']:,.0f}", error, extra)
+        table.add_row(name, *(f"{x:,.0f}" if x >= 100 else f"{x:.3g}" for x in numbers), error, extra)
     console.print(table)
 
 
@@ -218,7 +220,7 @@ def draw(rows, path: Path) -> None:
     """Roofline-style: probabilities dealt with per second against the size of their array; the roof is the copy."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    figure = Figure(figsize=(8.5, 4.5), layout="constrained")
     axes = figure.subplots()
     for key in dict.fromkeys((row["implementation"], row["source"]) for row in rows):
         chosen = [r for r in rows if (r["implementation"], r["source"]) == key and r["median_ms"]]
@@ -226,15 +228,18 @@ def draw(rows, path: Path) -> None:
         order = np.argsort(mib)
         rate = (mib / 1024 / np.array([r["median_ms"] / 1e3 for r in chosen]))[order]
         yardstick = key[0] in (COPY, SOFTMAX, PER_PIXEL)
-        style = {"color": "black" if key[0] == COPY else "grey", "linestyle": "--"} if yardstick else {}
+        dashes = {COPY: "-", SOFTMAX: "--", PER_PIXEL: ":"}
+        style = {"color": "black", "linestyle": dashes[key[0]]} if yardstick else {}
         label = key[0] if yardstick else f"{key[0]}, from {key[1]}"
         axes.loglog(mib[order], rate, marker="o", markersize=4, label=label, **style)
     sizes = {r["size"]: r["n_classes"] * r["height"] * r["width"] * 4 / 2**20 for r in rows}
     axes.set_xticks(list(sizes.values()), [f"{name}\n{mib:.3g} MiB" for name, mib in sizes.items()])
     axes.minorticks_off()
     axes.set_ylabel("probabilities dealt with, GiB/s of the full-size array")
-    axes.set_title(f"SIM of {N_SUPERPIXELS} superpixels: {rows[0]['device']}, {rows[0]['threads']} threads", loc="left")
+    axes.set_title(
+        f"SIM of {N_SUPERPIXELS} superpixels: {rows[0]['device']}, threads: {rows[0]['threads']}", loc="left"
+    )
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8, frameon=False)
+    figure.legend(fontsize=8, frameon=False, loc="outside right center")
     with store.replacing(path) as temporary:
         figure.savefig(temporary, dpi=150)

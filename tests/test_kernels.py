@@ -162,8 +162,9 @@ def test_large_superpixels_are_gathered_again(from_logits):
 
 @pytest.mark.parametrize("from_logits", [False, True])
 def test_the_number_of_threads_changes_no_byte(from_logits):
-    scores, labels, superpixels = scene(5, 6, 90, 110, 40, zoom=4 if from_logits else 1)
-    superpixels[40:] = 77
+    """On an image that is large enough for three threads, most of it one superpixel."""
+    scores, labels, superpixels = scene(5, 6, 400, 410, 40, zoom=4 if from_logits else 1)
+    superpixels[140:] = 77
     scores = scores if from_logits else scores.softmax(0)
     tables = [
         superpixel_statistics(scores, labels, superpixels, ALL, logits=from_logits, threads=k) for k in (1, 2, 3, 16)

@@ -122,9 +122,9 @@ def _checked(scores, labels, superpixels, logits):
     if not logits and scores.shape[1:] != labels.shape:
         shapes = f"{tuple(scores.shape[1:])}, expected the labels' {tuple(labels.shape)}"
         raise InputError(f"probabilities have size {shapes}; pass logits=True for logits of another size")
-    beyond = (labels >= len(scores)) & (labels != VOID) if len(scores) <= VOID else labels[:0]
-    if beyond.any():
-        raise InputError(f"label {labels[beyond].max().item()} is neither a class (0 to {len(scores) - 1}) nor {VOID}")
+    highest = int((labels + 1).max()) - 1  # VOID wraps round to 0
+    if highest >= len(scores):
+        raise InputError(f"label {highest} is neither a class (0 to {len(scores) - 1}) nor {VOID}")
     if superpixels.min() < 0:
         raise InputError(f"superpixel ids must be 0 (outside) or more, got {superpixels.min().item()}")
     return scores, labels, superpixels

@@ -32,7 +32,8 @@ from bench.kernels.strips import (
 from bench.types import VOID
 
 AHEAD, LINE = 2, 16  # runs to prefetch ahead, and float32 values in a line of the cache
-SCRATCH_SHARE = 40  # the buffers of all threads hold at most 1/40 of the image's pixels, or 8 strips each
+WORTH_A_THREAD_PX = 2**16
+SCRATCH_SHARE = 64  # the buffers of all threads hold at most 1/64 of the image's pixels, or 8 strips each
 TOGETHER = (  # columns that cost one computation: whoever needs one gets all
     {"entropy_sum", "excess_entropy_sum", "entropy_ratio_sum"},
     {"softmin_numerator", "softmin_denominator"},
@@ -57,6 +58,7 @@ def statistics(scores, labels, superpixels, needs, logits, align_corners, thread
     table = empty_table(len(ids), len(array), needs)
     n_slots = max(8, height * width // (SCRATCH_SHARE * threads * STRIP))
     n_slots = min(n_slots, -(-int(runs.size.max(initial=1)) // STRIP))
+    threads = min(threads, 1 + int(runs.size.sum()) // WORTH_A_THREAD_PX)
     n_parts = 4 * threads if threads > 1 else 1
     cuts = np.searchsorted(np.cumsum(runs.size), np.linspace(0, runs.size.sum(), n_parts + 1)[1:-1])
     parts = [part for part in np.split(np.arange(len(ids)), cuts) if len(part)]
