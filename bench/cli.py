@@ -19,6 +19,7 @@ from bench.types import InputError
 
 # The modules of the other commands: each has add_arguments(parser) and main(args) -> exit code.
 COMMANDS = {
+    "prepare": ("bench.prepare", "pseudo labels and superpixels in files, from foundation models; or a fit of simulated"),
     "quality": ("bench.quality", "what labels and superpixels are worth against the truth, and their ceiling"),
     "report": ("bench.report.command", "tables, curves and a page from the folders of runs"),
     "export": ("bench.export", "the corrected dataset, in its own layout"),
@@ -53,7 +54,9 @@ def _parser(argv: list[str]) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"alc-bench {__version__}")
     commands = parser.add_subparsers(required=True, metavar="command")
     _list_arguments(commands.add_parser("list", help="strategies, oracles, datasets and foundations"))
-    _run_arguments(commands.add_parser("run", help="a grid of strategies, oracles and seeds"))
+    _run_arguments(commands.add_parser("run", help="a grid of strategies, oracles and seeds"), run)
+    what = "what run would do: cells, what is there already, time, memory and disk"
+    _run_arguments(commands.add_parser("plan", help=what), plan)
     for name, (module, what) in COMMANDS.items():
         command = commands.add_parser(name, help=what, description=what)
         if name in argv[:1]:  # the others are not even imported
@@ -100,7 +103,7 @@ def _notes(entry: dict) -> str:
     return "; ".join(note for note in notes if note)
 
 
-def _run_arguments(parser):
+def _run_arguments(parser, main):
     parser.add_argument("--dataset", default="shapes")
     parser.add_argument("--data-root", help="the dataset's folder")
     parser.add_argument("--foundation", help="where labels and superpixels come from (shapes: simulated)")
@@ -124,11 +127,58 @@ def _run_arguments(parser):
         "--repeat", type=int, default=0, metavar="N", help="run all cells N more times: equal runs differ by?"
     )
     parser.add_argument("--out", type=Path, help="default: results/runs/<dataset>-<protocol>")
-    parser.set_defaults(main=run)
+    parser.set_defaults(main=main)
 
 
 def run(args) -> int:
     from bench import grid, progress, report, store
+
+    with progress.bar() as bar:
+        cells = _grid(args)
+        bench, out, protocol = cells.bench, cells.out, cells.bench.protocol()
+        strategies, oracles = cells.strategies, cells.oracles
+        record = {
+            "command": shlex.join(["alc-bench", *sys.argv[1:]]),
+            "data_root": str(Path(args.data_root).resolve()) if args.data_root else None,
+            **{"strategies": strategies, "oracles": oracles, "seeds": args.seeds},
+            **store.environment(),
+        }
+        with store.claimed(out, protocol, record):
+            bar.begin("making labels", len(bench.names))
+            bench.on_step = bar.step
+            bench.pseudo  # noqa: B018  made once, before any process needs them
+            bar.begin("reading labels", len(bench.names))
+            bench.confusion  # noqa: B018  likewise
+            store.add_to_spec(out, pseudo_labels=str(bench.pseudo.folder.resolve()))
+            bar.begin("cells", cells.n_steps())
+            workers = _workers(args, bench, bar.step)
+            if args.reference:
+                cells.reference(workers)
+            failed = cells.run(workers)
+            for k in range(1, args.repeat + 1):
+                again = grid.Grid(bench, strategies, oracles, args.seeds, out / f"repeat{k}")
+                with store.claimed(again.out, protocol, record):
+                    bar.begin(f"cells again ({k} of {args.repeat})", again.n_steps())
+                    failed += again.run(workers)
+    if (out / "rounds.csv").exists():
+        report.write([out])
+    for cell in failed:
+        print(f"failed: {cell}; the traceback is in {cell.folder(out) / 'spec.json'}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def plan(args) -> int:
+    from bench import plan, workers
+
+    cells = _grid(args, check=False)
+    for heading, text in plan.plan(cells, args.jobs or workers.default_jobs(cells.bench)).items():
+        print(f"{heading:8}{text}")
+    return 0
+
+
+def _grid(args, check: bool = True):
+    """The grid that the arguments ask for; ``check``: read all of the data first."""
+    from bench import grid, store
     from bench.workbench import Settings, Workbench
 
     name = registry.parse(args.dataset)[0]
@@ -152,38 +202,10 @@ def run(args) -> int:
         cfg_options=_options(args.cfg_options),
         cache=os.environ.get("ALC_BENCH_CACHE", str(Path.home() / ".cache" / "alc-bench")),
     )
-    with progress.bar() as bar:
-        bench = Workbench(settings)
-        strategies, oracles = args.strategy or ["random", "entropy", "cil_pixel", "sim"], args.oracle or ["perfect"]
-        protocol = bench.protocol()
-        out = args.out or Path("results/runs") / f"{name}-{store.digest(protocol)[:8]}"
-        cells = grid.Grid(bench, strategies, oracles, args.seeds, out)
-        record = {
-            "command": shlex.join(["alc-bench", *sys.argv[1:]]),
-            "data_root": str(Path(args.data_root).resolve()) if args.data_root else None,
-            **{"strategies": strategies, "oracles": oracles, "seeds": args.seeds},
-            **store.environment(),
-        }
-        with store.claimed(out, protocol, record):
-            bar.begin("reading labels", len(bench.names))
-            bench.on_step = bar.step
-            bench.confusion  # noqa: B018  makes the labels and reads the truth, once, before any process needs them
-            store.add_to_spec(out, pseudo_labels=str(bench.pseudo.folder.resolve()))
-            bar.begin("cells", cells.n_steps())
-            workers = _workers(args, bench, bar.step)
-            if args.reference:
-                cells.reference(workers)
-            failed = cells.run(workers)
-            for k in range(1, args.repeat + 1):
-                again = grid.Grid(bench, strategies, oracles, args.seeds, out / f"repeat{k}")
-                with store.claimed(again.out, protocol, record):
-                    bar.begin(f"cells again ({k} of {args.repeat})", again.n_steps())
-                    failed += again.run(workers)
-    if (out / "rounds.csv").exists():
-        report.write([out])
-    for cell in failed:
-        print(f"failed: {cell}; the traceback is in {cell.folder(out) / 'spec.json'}", file=sys.stderr)
-    return 1 if failed else 0
+    bench = Workbench(settings, check)
+    out = args.out or Path("results/runs") / f"{name}-{store.digest(bench.protocol())[:8]}"
+    strategies, oracles = args.strategy or ["random", "entropy", "cil_pixel", "sim"], args.oracle or ["perfect"]
+    return grid.Grid(bench, strategies, oracles, args.seeds, out)
 
 
 def _workers(args, bench, on_step):

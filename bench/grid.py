@@ -38,11 +38,10 @@ class Grid:
         if n_seeds < 1:
             raise InputError(f"--seeds must be 1 or more, got {n_seeds}")
         self.bench, self.out = bench, out
-        self.seeds = range(n_seeds)
-        self.cells = [CellName(s, o, seed) for seed in self.seeds for o in _once(oracles) for s in _once(strategies)]
-        self.needs = tuple(
-            sorted({need for s in _once(strategies) for need in loop.needs(s) if need not in TRUTH_COLUMNS})
-        )
+        self.strategies, self.oracles, self.seeds = _once(strategies), _once(oracles), range(n_seeds)
+        self.cells = [CellName(s, o, seed) for seed in self.seeds for o in self.oracles for s in self.strategies]
+        needs = {need for s in self.strategies for need in loop.needs(s) if need not in TRUTH_COLUMNS}
+        self.needs = tuple(sorted(needs))
         for name in dict.fromkeys((c.strategy, c.oracle) for c in self.cells):
             loop.check(*name, bench)
 
@@ -51,10 +50,14 @@ class Grid:
         rounds = {cell: self.bench.settings.rounds - n_done(cell.folder(self.out)) for cell in self.cells}
         return {cell: n for cell, n in rounds.items() if n > 0 or not is_done(cell.folder(self.out))}
 
+    def starts_left(self) -> set[int]:
+        """The seeds whose round 0 is needed and not there."""
+        if self.bench.trainer is None:
+            return set()
+        return {cell.seed for cell in self.left() if not (start_folder(self.out, cell.seed) / "spec.json").exists()}
+
     def fits_left(self) -> int:
-        left = self.left()
-        begun = {cell.seed for cell in left if (start_folder(self.out, cell.seed) / "spec.json").exists()}
-        return sum(left.values()) + len({cell.seed for cell in left} - begun)
+        return len(self.starts_left()) + sum(self.left().values())
 
     def n_steps(self) -> int:
         """Training iterations (without a model: rounds) that are left to do."""

@@ -13,7 +13,7 @@ import torch
 
 from bench import candidates, costs, kernels, metrics, registry, seeds, store
 from bench.datasets import Dataset
-from bench.foundation import PseudoLabels, pseudo_labels
+from bench.foundation import PseudoLabels, cache_folder, pseudo_labels
 from bench.kernels import maps
 from bench.memory import Memory
 from bench.timing import Stopwatch
@@ -102,11 +102,21 @@ class Workbench:
 
     @cached_property
     def pseudo(self) -> PseudoLabels:
-        trained_by = store.digest(self.trainer.config.to_dict()) if self.trainer else ""
-        cache = Path(self.settings.cache)
+        cache, trained_by = Path(self.settings.cache), self._trained_by
+        step = lambda: self.on_step("label", 1)  # noqa: E731
         return pseudo_labels(
-            self.foundation, self.dataset, cache, self.train_and_predict, trained_by, memory_bytes=MEMORY_BYTES
+            self.foundation, self.dataset, cache, self.train_and_predict, trained_by, MEMORY_BYTES, step
         )
+
+    @property
+    def pseudo_folder(self) -> Path:
+        """Where the pseudo labels lie, or will lie once they are made."""
+        where = self.foundation, self.dataset, Path(self.settings.cache), self._trained_by
+        return self.foundation.folder or cache_folder(*where)
+
+    @property
+    def _trained_by(self) -> str:
+        return store.digest(self.trainer.config.to_dict()) if self.trainer else ""
 
     def truth(self, index: int) -> np.ndarray:
         """(H, W) uint8: the truth of a train image. For oracles and metrics only."""

@@ -1,0 +1,143 @@
+"""``alc-bench plan``: what ``run`` would do with the same arguments: cells, what is there, time, memory and disk.
+
+Times come from rounds that were run before, on a machine of as many cores, with the same dataset, preset and options,
+in the run's own folder or in ``results/runs``; else from a few training iterations and predictions now.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from bench import kernels, store
+from bench.grid import Grid, n_done
+from bench.timing import Stopwatch
+from bench.training import Trainer
+from bench.workbench import MEMORY_BYTES, Workbench
+
+ITERATIONS = 4  # measured ones, after one that warms up
+UNKNOWN = "no run like this before; without a model a round is taken to last a second"
+PIXEL_BYTES = 0.1  # of a label map and its superpixels, as PNG: about
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Seconds of a round's fit and of the rest of it, the memory of a process in GiB, and where this is known from."""
+
+    fit_s: float
+    other_s: float
+    memory_gib: float
+    source: str
+
+
+def estimate(grid: Grid, jobs: int, measured: Costs) -> dict[str, str]:
+    """What the plan says, by the heading of its line."""
+    bench, left, starts = grid.bench, grid.left(), grid.starts_left()
+    n_rounds = len(grid.cells) * grid.bench.settings.rounds
+    n_cells, n_seeds = len(grid.cells), len(grid.seeds)
+    there = {cell: n_done(cell.folder(grid.out)) for cell in grid.cells}
+    round_s = measured.fit_s + measured.other_s
+    jobs_used = min(jobs, max(len(left), 1))
+    n_fits = grid.fits_left() if bench.trainer else 0
+    known = bench.pseudo_folder.is_dir()
+    n_begun = sum(n > 0 and cell in left for cell, n in there.items())
+    done = f"{n_cells - len(left)} done, {n_begun} begun, {len(left) - n_begun} to do"
+    cached = f"pseudo labels: {'' if known else 'not yet '}in {bench.pseudo_folder}; round 0 of"
+    seconds = span_s([round_s] * len(starts), jobs) + span_s([round_s * n for n in left.values()], jobs)
+    pool_px = len(bench.names) * float(np.prod(bench.dataset.size("train", bench.names[0])))
+    memory = measured.memory_gib + min(4 * pool_px, 3 * MEMORY_BYTES) / 2**30
+    model = sum(t.nbytes for t in bench.trainer.build().state_dict().values()) if bench.trainer else 0
+    disk = model * (len(starts) + 2 * jobs_used) + pool_px * PIXEL_BYTES * (not known)
+    return {
+        "cells": f"{n_cells}: {done}; rounds of questions: {sum(there.values())} of {n_rounds} done",
+        "cached": f"{cached} {n_seeds - len(starts)} of {n_seeds} seeds",
+        "time": f"about {duration(seconds)} on {jobs_used} at a time: {n_fits} fits of {duration(measured.fit_s)}, "
+        f"{duration(measured.other_s)} a round beside",
+        "memory": f"about {memory:.1f} GiB a process, {memory * jobs_used:.1f} GiB together",
+        "disk": f"about {disk / 2**20:.0f} MiB more, at most {model * 2 * jobs_used / 2**20:.0f} MiB of it for a time",
+        "from": measured.source,
+    }
+
+
+def span_s(tasks_s: list[float], jobs: int) -> float:
+    """How long ``jobs`` workers need at least for tasks of these seconds."""
+    return max(sum(tasks_s) / jobs, max(tasks_s)) if tasks_s else 0.0
+
+
+def duration(seconds: float) -> str:
+    if seconds < 10:
+        return f"{seconds:.2g} s"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes / 60:.1f} h"
+
+
+def earlier(bench: Workbench, folders: list[Path]) -> Costs | None:
+    """The median round of earlier runs of the same dataset, preset and options on as many cores."""
+    protocol, rounds, memory = bench.protocol(), [], []
+    alike = [k for k in ("dataset", "names", "config", "model") if k in protocol]
+    for folder in folders:
+        if not (folder / "spec.json").exists():
+            continue
+        spec = store.read_json(folder / "spec.json")
+        found = spec.get("protocol", {})
+        if spec.get("cores") != os.cpu_count() or any(found.get(k) != protocol[k] for k in alike):
+            continue
+        for path in folder.glob("cells/*/timings.csv"):
+            timings = store.read_csv(path, ("round", "fit_s"))
+            rounds.append(timings[timings["round"] > 1])  # the first has its predictions from round 0
+            memory.append(store.read_json(path.with_name("spec.json")).get("peak_memory_gib", 0.0))
+    table = pd.concat(rounds).dropna() if rounds else []
+    if not len(table):
+        return None
+    other_s = table.drop(columns=["round", "fit_s"]).sum(axis=1).median()
+    return Costs(table.fit_s.median(), other_s, max(memory), f"{len(table)} rounds that were run before")
+
+
+def measure(bench: Workbench, needs: tuple[str, ...]) -> Costs:
+    """Train for a few iterations and predict a batch, now. Needs a model, and images of the train split."""
+    options = bench.settings.cfg_options | {"max_iters": ITERATIONS + 1}
+    known = bench.settings.preset, bench.dataset_name, bench.n_classes, bench.settings.device
+    trainer = Trainer(*known, options)
+    images = [bench.dataset.image("train", name) for name in bench.names[: trainer.config.batch_size]]
+    samples = [(image, np.zeros(image.shape[:2], np.uint8)) for image in images]
+    fit, steady, predict = (Stopwatch(trainer.device) for _ in range(3))
+    count = 0
+
+    def step(n):
+        nonlocal count
+        count += n
+        if count == 1:  # the first iteration warms up
+            steady.__enter__()
+        elif count == ITERATIONS + 1:
+            steady.__exit__()
+
+    with fit:
+        model = trainer.fit(samples * trainer.config.batch_size, 0, Path(bench.settings.cache) / "logs", None, step)
+    of_logits = [need for need in needs if need in kernels.COLUMNS]
+    for watch in (Stopwatch(trainer.device), predict):  # the first time compiles
+        with watch:
+            for prediction, (_, labels) in zip(trainer.predict(model, images), samples, strict=True):
+                kernels.superpixel_statistics(prediction.logits, labels, _squares(labels), of_logits, logits=True)
+    fit_s = fit.total_s - steady.total_s + bench.trainer.n_steps * steady.total_s / ITERATIONS
+    other_s = predict.total_s / len(images) * (len(bench.names) + len(bench.val_names))
+    source = f"{ITERATIONS} training iterations and {len(images)} predictions, measured now on one process"
+    return Costs(fit_s, other_s, bench.peak_memory_gib(), source)
+
+
+def _squares(labels: np.ndarray) -> np.ndarray:
+    """A hundred superpixels."""
+    rows, columns = np.indices(labels.shape) * 10 // np.array(labels.shape)[:, None, None]
+    return (1 + 10 * rows + columns).astype(np.int32)
+
+
+def plan(grid: Grid, jobs: int) -> dict[str, str]:
+    """`estimate` from what is known best."""
+    folders = sorted({path.resolve() for path in (grid.out, *Path("results/runs").glob("*"))})
+    costs = earlier(grid.bench, folders)
+    if costs is None and grid.bench.trainer is not None:
+        costs = measure(grid.bench, grid.needs)
+    return estimate(grid, jobs, costs or Costs(0.0, 1.0, grid.bench.peak_memory_gib(), UNKNOWN))
