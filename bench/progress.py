@@ -20,10 +20,10 @@ class Bar:
         self.counts = {}
 
     def step(self, what: str, n: int) -> None:
-        """``what``: "fit" and "read" are steps of the bar; "cell" and "round" are only counted."""
+        """``what``: "fit", "label" and "read" are steps of the bar; "cell" and "round" are only counted."""
         self.counts[what] = self.counts.get(what, 0) + n
         shown = " ".join(f"{k} {v}" for k, v in self.counts.items() if k in ("cell", "round"))
-        self.progress.update(self.task, advance=n if what in ("fit", "read") else 0, counts=shown)
+        self.progress.update(self.task, advance=n if what in ("fit", "label", "read") else 0, counts=shown)
 
 
 @contextmanager

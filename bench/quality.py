@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +11,10 @@ from rich.table import Table
 
 from bench import metrics, progress, registry
 from bench.datasets import Dataset
-from bench.foundation import PseudoLabels
 from bench.types import InputError
 from bench.workbench import Settings, Workbench
 
+Maps = Iterable[tuple[str, np.ndarray, np.ndarray]]
 # name: (how it is shown, what it is)
 ROWS = {
     "n_images": ("{}", "images"),
@@ -37,9 +37,10 @@ ROWS = {
 }
 
 
-def measure(dataset: Dataset, pseudo: PseudoLabels, step: Callable[[], object] = lambda: None) -> dict[str, float]:
-    """What `ROWS` lists, over the train split; mIoU and shares in [0, 1]. ``step`` is called after every image.
+def measure(dataset: Dataset, maps: Maps, step: Callable[[], object] = lambda: None) -> dict[str, float]:
+    """What `ROWS` lists, over ``maps`` of the train split; mIoU and shares in [0, 1]. ``step``: called after every one.
 
+    ``maps``: name, labels (H, W) uint8 and superpixels (H, W) of each image, as `PseudoLabels` gives them.
     The ceiling: every superpixel gets the class that most of its known pixels have (of equal ones the lowest), if it
     has any; pixels outside every superpixel keep their label. Raises InputError for maps that do not fit.
     """
@@ -47,13 +48,13 @@ def measure(dataset: Dataset, pseudo: PseudoLabels, step: Callable[[], object] =
     now = np.zeros((n_classes, n_classes + 1), np.int64)
     best = np.zeros_like(now)
     sizes, hits, mixed, per_image, n_px = [], [], 0, [], 0
-    for i, name in enumerate(pseudo.names):
-        truth, labels = dataset.truth("train", name), pseudo.labels(i)
+    for name, labels, superpixels in maps:
+        truth = dataset.truth("train", name)
         try:
             now += metrics.confusion(truth, labels, n_classes)
         except InputError as error:
             raise InputError(f"train image {name!r}: {error}") from error
-        superpixels = pseudo.superpixels(i).ravel()
+        superpixels = superpixels.ravel()
         ids = np.flatnonzero(np.bincount(superpixels))
         place = np.searchsorted(ids, superpixels)
         seen, held = (
@@ -74,7 +75,7 @@ def measure(dataset: Dataset, pseudo: PseudoLabels, step: Callable[[], object] =
     some = np.append(size, [] if len(size) else [0])  # a pool without superpixels has sizes of 0
     n = max(len(size), 1)
     return {
-        "n_images": len(pseudo),
+        "n_images": len(per_image),
         "data_miou": metrics.miou(now),
         "data_miou_labelled": metrics.miou(now, void_counts=False),
         "data_accuracy": metrics.accuracy(now),

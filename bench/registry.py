@@ -24,6 +24,7 @@ FOLDERS = {
     "oracles": ("oracles", "answer"),
     "datasets": ("bench.datasets", "truth"),
     "foundations": ("bench.foundation", "generate"),
+    "superpixels": ("bench.foundation.superpixels", "segment"),
 }
 # What a class says of itself, beside its caption.
 DECLARED = {
@@ -32,6 +33,7 @@ DECLARED = {
     "oracles": ("kinds", "leaky"),
     "datasets": (),
     "foundations": ("leaky", "trains"),
+    "superpixels": ("leaky",),
 }
 
 
@@ -46,7 +48,7 @@ class Catalogue:
 
 @cache
 def catalogue(kind: str) -> Catalogue:
-    """All plug-ins of a kind: ``strategies``, ``refiners``, ``oracles``, ``datasets`` or ``foundations``.
+    """All plug-ins of a kind, one of `FOLDERS`.
 
     Raises InputError for an unknown kind and when two plug-ins share a name.
     """
@@ -137,7 +139,7 @@ def parse(spec: str) -> tuple[str, dict]:
 
 
 def singular(kind: str) -> str:
-    return {"strategies": "strategy"}.get(kind, kind[:-1])
+    return {"strategies": "strategy", "superpixels": "superpixel maker"}.get(kind, kind[:-1])
 
 
 def describe(kind: str) -> list[dict]:

@@ -12,8 +12,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from bench import store
 from bench.datasets import Dataset, class_ids, read_png
+from bench.foundation import painting
+from bench.foundation.superpixels import Maker
 from bench.types import InputError
+
+KINDS = ("mask_jpg", "obj_jpg")  # label maps and superpixels, as the papers' releases name their folders
 
 # (images (H, W, 3) uint8 RGB, truths (H, W) uint8, dataset) -> a label map (H, W) uint8 for every train image, in the
 # order of ``dataset.names("train")``.
@@ -24,12 +29,15 @@ class Foundation(ABC):
     """Base of a foundation. A subclass writes ``generate`` and keeps its parameters as attributes.
 
     ``leaky``: true when the labels or superpixels are made from more truth than a user of the method would have;
-    ``trains``: true when ``generate`` calls ``train_and_predict``; ``folder``: where the results lie already, in the
-    layout of `PseudoLabels`, or None: then they are written to the cache.
+    ``trains``: true when ``generate`` calls ``train_and_predict``; ``resumes``: true when ``generate`` also takes
+    ``done`` (names that need no maps any more) and ``on_failure`` (called with a name and an error instead of raising
+    it); ``folder``: where the results lie already, in the layout of `PseudoLabels`, or None: then they are written to
+    the cache. Attributes that begin with an underscore are no parameters.
     """
 
     leaky = False
     trains = False
+    resumes = False
     folder: Path | None = None
 
     @abstractmethod
@@ -55,6 +63,10 @@ class PseudoLabels:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def __iter__(self) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+        """For each image in order: name, labels (H, W) uint8, superpixels (H, W) int32."""
+        return ((name, self.labels(i), self.superpixels(i)) for i, name in enumerate(self.names))
 
     def labels(self, i: int) -> np.ndarray:
         """(H, W) uint8 pseudo labels of train image ``i``; read-only."""
@@ -85,38 +97,91 @@ def pseudo_labels(
     train_and_predict: TrainAndPredict | None = None,
     trained_by: str = "",
     memory_bytes: int = 2**30,
+    step: Callable[[], object] = lambda: None,
 ) -> PseudoLabels:
     """The foundation's result for ``dataset``: from ``cache_dir`` if it is there, else generated into it.
 
     ``trained_by`` names what ``train_and_predict`` does (preset and its options), for foundations that train. Results
-    that lie in a folder already are checked and read in place. A cache entry is whole or absent. Raises InputError.
+    that lie in a folder already are checked and read in place. A cache entry is whole or absent; what a foundation that
+    resumes has made is kept when it is stopped. ``step`` is called after every image. Raises InputError.
     """
     names = dataset.names("train")
     if foundation.folder is not None:
         for _ in foundation.generate(dataset, train_and_predict):
-            pass
+            step()
         return PseudoLabels(foundation.folder, names, memory_bytes)
-    name = type(foundation).__name__.lower()
-    final = Path(cache_dir) / f"{name}-{cache_key(foundation, dataset, trained_by)}"
+    final = cache_folder(foundation, dataset, cache_dir, trained_by)
     if not final.is_dir():
-        work = final.with_name(f".{final.name}-{os.getpid()}")
+        work = final.with_name(f".{final.name}" if foundation.resumes else f".{final.name}-{os.getpid()}")
         try:
-            _write(work, foundation.generate(dataset, train_and_predict))
+            write(work, foundation, dataset, train_and_predict, step)
             os.replace(work, final)
         except OSError:
             if not final.is_dir():  # else another process was faster
                 raise
         finally:
-            shutil.rmtree(work, ignore_errors=True)
+            if final.is_dir() or not foundation.resumes:
+                shutil.rmtree(work, ignore_errors=True)
     return PseudoLabels(final, names, memory_bytes)
+
+
+def cache_folder(foundation: Foundation, dataset: Dataset, cache_dir: Path, trained_by: str = "") -> Path:
+    """Where `pseudo_labels` keeps what it generates, whether that is there or not."""
+    name = type(foundation).__name__.lower()
+    return Path(cache_dir) / f"{name}-{cache_key(foundation, dataset, trained_by)}"
+
+
+def write(
+    folder: Path,
+    foundation: Foundation,
+    dataset: Dataset,
+    train_and_predict: TrainAndPredict | None = None,
+    step: Callable[[], object] = lambda: None,
+    on_failure: Callable[[str, Exception], object] | None = None,
+) -> None:
+    """Write the foundation's maps of the train split to ``folder``, each file whole or not at all.
+
+    A foundation that resumes is not asked for the images that are there already, and one of its images that fails goes
+    to ``on_failure``, if that is given. ``step`` is called once for every image. Raises InputError.
+    """
+    names, options = dataset.names("train"), {}
+    if foundation.resumes:
+        done = {n for n in names if all((folder / kind / f"{n}.png").is_file() for kind in KINDS)}
+        for _ in done:
+            step()
+        options = {"done": done, "on_failure": on_failure}
+    for name, labels, superpixels in foundation.generate(dataset, train_and_predict, **options):
+        if superpixels.max() > 65535:
+            raise InputError(
+                f"{name}: superpixel id {superpixels.max()} does not fit a 16-bit PNG; use fewer superpixels"
+            )
+        ids = superpixels.astype(np.uint8 if superpixels.max() < 256 else np.uint16)
+        for kind, values in zip(KINDS, (labels, ids), strict=True):
+            with store.replacing(folder / kind / f"{name}.png") as path:
+                Image.fromarray(values).save(path)
+        step()
 
 
 def cache_key(foundation: Foundation, dataset: Dataset, trained_by: str = "") -> str:
     """16 hexadecimal digits that change with the foundation's parameters, the dataset's content and both's code."""
-    parameters = tuple(sorted(vars(foundation).items()))
-    code = tuple(Path(inspect.getfile(type(x))).read_bytes() for x in (foundation, dataset))
-    key = (parameters, dataset.identity(), code, trained_by if foundation.trains else "")
+    code = Path(inspect.getfile(type(dataset))).read_bytes(), Path(inspect.getfile(painting)).read_bytes()
+    key = (_content(foundation), dataset.identity(), code, trained_by if foundation.trains else "")
     return hashlib.blake2b(repr(key).encode(), digest_size=8).hexdigest()
+
+
+def parameters(plugin: Foundation | Maker) -> dict:
+    """A foundation's or maker's parameters by name; those that are such plug-ins themselves as nested dictionaries."""
+    return {
+        name: {"name": type(value).__name__, **parameters(value)} if isinstance(value, (Foundation, Maker)) else value
+        for name, value in sorted(vars(plugin).items())
+        if name[0] != "_"
+    }
+
+
+def _content(plugin):
+    parts = [value for _, value in sorted(vars(plugin).items()) if isinstance(value, (Foundation, Maker))]
+    code = Path(inspect.getfile(type(plugin))).read_bytes()
+    return type(plugin).__name__, parameters(plugin), code, [_content(part) for part in parts]
 
 
 def check_maps(labels: np.ndarray, superpixels: np.ndarray, dataset: Dataset, name: str, where: Path | str) -> None:
@@ -129,16 +194,3 @@ def check_maps(labels: np.ndarray, superpixels: np.ndarray, dataset: Dataset, na
                 f"{where}: the {what} of {name} has {sizes[0]} px, its truth {sizes[1]} px; they must be equal"
             )
     class_ids(labels, len(dataset.classes), where)
-
-
-def _write(folder, maps):
-    for kind in ("mask_jpg", "obj_jpg"):
-        (folder / kind).mkdir(parents=True, exist_ok=True)
-    for name, labels, superpixels in maps:
-        if superpixels.max() > 65535:
-            raise InputError(
-                f"{name}: superpixel id {superpixels.max()} does not fit a 16-bit PNG; use fewer superpixels"
-            )
-        Image.fromarray(labels).save(folder / "mask_jpg" / f"{name}.png")
-        ids = superpixels.astype(np.uint8 if superpixels.max() < 256 else np.uint16)
-        Image.fromarray(ids).save(folder / "obj_jpg" / f"{name}.png")
