@@ -1,5 +1,7 @@
 """Training and prediction behind one door: the seed decides every bit, and nothing else does."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from bench.training import Trainer, preset_file
 from bench.types import VOID, InputError
 
 N_CLASSES = 3
+TINY = Path(__file__).parent / "tiny_preset.py"
 
 
 def pictures(n, size=(32, 48)):
@@ -25,8 +28,8 @@ def pictures(n, size=(32, 48)):
 
 
 def trainer(**options):
-    options = dict(input_size=[32, 48], max_iters=2, batch_size=4) | options
-    return Trainer("smoke", "shapes", N_CLASSES, "cpu", options)
+    options = dict(input_size=[32, 48], max_iters=2) | options
+    return Trainer(str(TINY), "shapes", N_CLASSES, "cpu", options)
 
 
 @pytest.fixture(scope="module")
@@ -205,8 +208,8 @@ def test_a_preset_may_be_a_file(tmp_path):
     ],
 )
 def test_options_that_cannot_be_built_are_said_at_once(key, value):
-    with pytest.raises(InputError, match=rf"smoke.py with --cfg-options {key} cannot be built: ") as caught:
-        Trainer("smoke", "shapes", N_CLASSES, "cpu", {key: value})
+    with pytest.raises(InputError, match=rf"tiny_preset\.py with --cfg-options {key} cannot be built: ") as caught:
+        Trainer(str(TINY), "shapes", N_CLASSES, "cpu", {key: value})
     assert "\n" not in str(caught.value)
 
 
