@@ -10,6 +10,7 @@ import ast
 import difflib
 import importlib
 import inspect
+import math
 import pkgutil
 import re
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ FOLDERS = {
     "foundations": ("bench.foundation", "generate"),
     "superpixels": ("bench.foundation.superpixels", "segment"),
 }
+# What a parameter that is annotated with one of these takes; the others check what they get themselves.
+VALUES = {int: "a whole number", float: "a finite number", bool: "true or false", str: "text"}
 # What a class says of itself, beside its caption.
 DECLARED = {
     "strategies": ("question", "needs", "source", "reads_truth"),
@@ -105,6 +108,10 @@ def load(kind: str, spec: str, **defaults):
             raise InputError(
                 f"{singular(kind)} {name!r} needs the parameter {parameter.name!r}: {name}[{parameter.name}=...]"
             )
+    for key, value in arguments.items():
+        of = accepted[key].annotation if key in accepted else None
+        if of in VALUES and not _is(of, value):
+            raise InputError(f"{singular(kind)} {name!r}: {key} must be {VALUES[of]}, got {value!r}")
     try:
         return cls(**arguments)
     except InputError:
@@ -190,6 +197,12 @@ def _value(text: str):
         except ValueError:
             pass
     return text
+
+
+def _is(of: type, value) -> bool:
+    if of is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, of) and isinstance(value, bool) == (of is bool)
 
 
 def _known(name: str, known, what: str) -> str:

@@ -5,13 +5,14 @@ pixel)`` is a number that depends on its key alone, so that two strategies that 
 """
 
 import hashlib
+import operator
 
 import numpy as np
 
 
 def integer(seed: int, *axes) -> int:
     """A 64-bit unsigned integer that depends on ``seed`` and ``axes`` (anything with a stable ``repr``) alone."""
-    digest = hashlib.blake2b(repr((int(seed), *axes)).encode(), digest_size=8).digest()
+    digest = hashlib.blake2b(repr((operator.index(seed), *axes)).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little")
 
 
