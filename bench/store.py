@@ -75,13 +75,16 @@ def write_csv(path: Path, rows: list[dict] | pd.DataFrame, columns: list[str] | 
 
 
 def read_json(path: Path):
-    """Raises InputError for a missing or broken file."""
+    """An object from a JSON file. Raises InputError for a missing or broken file."""
     try:
-        return json.loads(path.read_text())
+        found = json.loads(path.read_text())
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file; is this the folder of a run?") from error
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise InputError(f"{path}: not readable as JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise InputError(f"{path}: expected a JSON object, got {_short(found)}")
+    return found
 
 
 def read_csv(path: Path, columns: tuple[str, ...], **options) -> pd.DataFrame:
@@ -147,8 +150,10 @@ def claimed(out: Path, protocol: dict, record: dict) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise InputError(f"{out} is in use by another run; wait for it or choose another --out") from error
-        if spec.exists():
-            found = read_json(spec).get("protocol", {})
+        begun = spec.exists()
+        if begun:
+            found = read_json(spec).get("protocol")
+            found = found if isinstance(found, dict) else {}
             differing = [k for k in sorted(found.keys() | protocol) if found.get(k) != protocol.get(k)]
             if differing:
                 changes = "; ".join(
@@ -158,7 +163,12 @@ def claimed(out: Path, protocol: dict, record: dict) -> Iterator[None]:
         for leftover in out.rglob(f"{PARTIAL}*"):  # of a run that was killed
             leftover.unlink(missing_ok=True)
         write_json(spec, {"protocol": protocol, "protocol_hash": digest(protocol), **record})
-        yield
+        try:
+            yield
+        except InputError:
+            if not begun and {p.name for p in out.iterdir()} <= {".lock", spec.name}:
+                spec.unlink()  # nothing came of it
+            raise
 
 
 def add_to_spec(out: Path, **more) -> None:
