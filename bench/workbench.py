@@ -132,6 +132,8 @@ class Workbench:
                 total += metrics.confusion(self.truth(i), self.pseudo.labels(i), self.n_classes)
             except InputError as error:
                 raise InputError(f"train image {name!r}: {error}") from error
+        if not any(self.pseudo.superpixels(i).any() for i in range(len(self.names))):
+            raise InputError(f"{self.settings.foundation}: no superpixel to ask about: every superpixel map is empty")
         return total
 
     @cached_property

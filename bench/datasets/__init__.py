@@ -111,12 +111,20 @@ def read_list(path: Path) -> tuple[str, ...]:
     """The names in a text file, one a line, sorted. InputError for an absent or empty file and for a repeated name."""
     if not path.is_file():
         raise InputError(f"{path}: no such file; it must list the images of the split, a name a line")
-    names = path.read_text().split()
+    names = read_text(path).split()
     if not names or len(set(names)) != len(names):
         raise InputError(
             f"{path}: expected image names, each once; got {len(names)}, {len(set(names))} of them different"
         )
     return tuple(sorted(names))
+
+
+def read_text(path: Path) -> str:
+    """A UTF-8 text file. InputError names a file that is none."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not readable as UTF-8 text: {error}") from error
 
 
 def class_ids(values: np.ndarray, n_classes: int, path: Path | str) -> np.ndarray:

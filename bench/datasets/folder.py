@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.datasets import Tree
+from bench.datasets import Tree, read_text
 from bench.types import VOID, InputError
 
 
@@ -20,7 +20,7 @@ class Folder(Tree):
         path = self.root / "classes.txt"
         if not path.is_file():
             raise InputError(f"{path}: no such file; it must name the classes, one a line, maybe followed by r g b")
-        rows = [_class(line, n, path) for n, line in enumerate(path.read_text().splitlines(), 1) if line.strip()]
+        rows = [_class(line, n, path) for n, line in enumerate(read_text(path).splitlines(), 1) if line.strip()]
         if not 2 <= len(rows) <= VOID or len({name for name, _ in rows}) != len(rows):
             raise InputError(f"{path}: expected 2 to {VOID} classes, each once; got {len(rows)} lines")
         self.classes = tuple(name for name, _ in rows)
