@@ -81,7 +81,7 @@ def test_a_table_without_rows_keeps_its_columns(tmp_path):
     assert list(store.read_csv(tmp_path / "x.csv", ("a", "b")).columns) == ["a", "b"]
 
 
-@pytest.mark.parametrize("content", [None, b"", b"{", b"\xff\xfe{}", b"nonsense"])
+@pytest.mark.parametrize("content", [None, b"", b"{", b"\xff\xfe{}", b"nonsense", b"[]", b"null", b"3"])
 def test_json_that_cannot_be_read_is_one_line(tmp_path, content):
     path = tmp_path / "spec.json"
     if content is not None:
@@ -144,6 +144,17 @@ def test_a_folder_is_claimed_again_by_the_same_protocol_only(tmp_path):
     ):
         raise AssertionError("not reached")
     assert (out / "spec.json").read_bytes() == before
+
+
+def test_a_claim_of_which_nothing_came_is_given_up(tmp_path):
+    out = tmp_path / "run"
+    with pytest.raises(InputError, match="no labels"), store.claimed(out, {"rounds": 4}, {}):
+        raise InputError("no labels")
+    with store.claimed(out, {"rounds": 5}, {}):
+        (out / "rounds.csv").write_text("a\n")
+    with pytest.raises(InputError, match="no disk"), store.claimed(out, {"rounds": 5}, {}):
+        raise InputError("no disk")
+    assert store.read_json(out / "spec.json")["protocol"] == {"rounds": 5}
 
 
 def test_a_folder_of_other_things_is_left_alone(tmp_path):
