@@ -19,7 +19,7 @@ from bench.types import InputError
 
 # The modules of the other commands: each has add_arguments(parser) and main(args) -> exit code.
 COMMANDS = {
-    "prepare": ("bench.prepare", "pseudo labels and superpixels in files, from foundation models; or a fit of simulated"),
+    "prepare": ("bench.prepare", "pseudo labels and superpixels of foundation models in files; a fit of simulated"),
     "quality": ("bench.quality", "what labels and superpixels are worth against the truth, and their ceiling"),
     "report": ("bench.report.command", "tables, curves and a page from the folders of runs"),
     "export": ("bench.export", "the corrected dataset, in its own layout"),
@@ -122,6 +122,9 @@ def _run_arguments(parser, main):
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
     parser.add_argument("--cfg-options", nargs="+", default=[], metavar="KEY=VALUE", help="changes to the preset")
     parser.add_argument("--jobs", type=int, help="cells at a time; default: one for each GPU or core")
+    parser.add_argument(
+        "--ray", metavar="ADDRESS", help="run on a Ray cluster: auto, HOST:PORT, or local to start one here"
+    )
     parser.add_argument("--reference", choices=["full"], help="full: also train once a seed on the whole truth")
     parser.add_argument(
         "--repeat", type=int, default=0, metavar="N", help="run all cells N more times: equal runs differ by?"
@@ -209,9 +212,11 @@ def _grid(args, check: bool = True):
 
 
 def _workers(args, bench, on_step):
-    """Opens what runs the tasks: see `bench.workers`."""
-    from bench import workers
+    """Opens what runs the tasks: see `bench.workers` and `bench.cluster`."""
+    from bench import cluster, workers
 
+    if args.ray:
+        return lambda: cluster.nodes(bench, args.ray, on_step)
     jobs = args.jobs or workers.default_jobs(bench)
     if jobs == 1:
         return lambda: workers.here(bench, on_step)
