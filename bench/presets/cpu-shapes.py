@@ -30,5 +30,8 @@ model = dict(
     ),
 )
 train_pipeline = [dict(type="RandomFlip", prob=0.5), dict(type="PackSegInputs")]
-optim_wrapper = dict(type="OptimWrapper", optimizer=dict(type="AdamW", lr=1e-2, weight_decay=1e-4, fused=True))
-param_scheduler = [dict(type="PolyLR", power=0.9, eta_min=1e-5, begin=0, by_epoch=False)]
+optim_wrapper = dict(type="OptimWrapper", optimizer=dict(type="SGD", lr=0.1, momentum=0.9, weight_decay=1e-4))
+param_scheduler = [
+    dict(type="LinearLR", start_factor=0.1, begin=0, end=20, by_epoch=False),
+    dict(type="PolyLR", power=0.9, eta_min=1e-4, begin=20, by_epoch=False),
+]

@@ -3,3 +3,4 @@
 _base_ = "cpu-shapes.py"
 input_size = (96, 96)
 max_iters = 10
+param_scheduler = [dict(type="PolyLR", power=0.9, eta_min=1e-4, begin=0, by_epoch=False)]
