@@ -1,15 +1,16 @@
 """Pseudo labels as a detector with a mask model makes them, simulated from the truth."""
 
+import inspect
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
-from scipy.ndimage import distance_transform_edt
 
-from bench import seeds
+from bench import seeds, store
 from bench.datasets import Dataset
 from bench.foundation import Foundation, TrainAndPredict
-from bench.foundation.painting import paint
-from bench.types import InputError
+from bench.foundation.painting import depth, paint
+from bench.types import VOID, InputError
 
 
 class Simulated(Foundation):
@@ -23,7 +24,15 @@ class Simulated(Foundation):
 
     ``extra`` false masks an image (mean; geometric) lie anywhere, inside one object or the background; their area is
     log-normal: median ``extra_area`` (share of the image), standard deviation of the logarithm ``extra_spread``. Their
-    classes are uniform over the foreground.
+    classes are drawn from the background's row of ``confusion``, by default uniformly over the foreground; one inside
+    an object has the object's class with probability ``part``.
+
+    An object of ``small`` times the image's area is missed half of the time beside ``miss``, smaller ones more often:
+    one of area a is found with probability (1 - miss) a / (a + small).
+
+    ``like`` takes all of these from a fit to real label maps (`bench.foundation.fit`): ``pascal``, the released files
+    of Kim et al., ICML 2024, or the path of a fit's JSON file. Where the dataset has other classes than the fit, the
+    confusion is the mean rate of wrong classes, as ``flip``.
 
     Smaller masks are painted over larger ones; a superpixel's id is its mask's index + 1, so covered masks leave gaps.
     The rest of the image is background. Defaults resemble the PASCAL files of Kim et al., ICML 2024, in superpixels
@@ -43,27 +52,41 @@ class Simulated(Foundation):
         extra: float = 4.6,
         extra_area: float = 0.006,
         extra_spread: float = 2.2,
+        part: float = 0.0,
+        small: float = 0.0,
         confusion=None,
+        like: str | None = None,
         seed: int = 0,
     ):
-        for name, rate in (("miss", miss), ("flip", flip), ("merge", merge), ("duplicate", duplicate)):
+        for name, rate in (("miss", miss), ("flip", flip), ("merge", merge), ("duplicate", duplicate), ("part", part)):
             if not 0 <= rate <= 1:
                 raise InputError(f"simulated: {name} is a probability, expected 0 to 1, got {rate}")
-        for name, amount in (("jitter", jitter), ("extra", extra), ("extra_spread", extra_spread)):
+        for name, amount in (("jitter", jitter), ("extra", extra), ("extra_spread", extra_spread), ("small", small)):
             if not amount >= 0:
                 raise InputError(f"simulated: {name} must be 0 or more, got {amount}")
         if not 0 < extra_area <= 1:
             raise InputError(f"simulated: extra_area is a share of the image, expected above 0 to 1, got {extra_area}")
         self.miss, self.flip, self.merge, self.duplicate = miss, flip, merge, duplicate
-        self.jitter, self.erode, self.seed = jitter, erode, seed
-        self.extra, self.extra_area, self.extra_spread = extra, extra_area, extra_spread
-        self.confusion = None if confusion is None else tuple(map(tuple, confusion))
+        self.jitter, self.erode, self.part, self.seed = jitter, erode, part, seed
+        self.extra, self.extra_area, self.extra_spread, self.small = extra, extra_area, extra_spread, small
+        self.confusion, self.classes = None if confusion is None else tuple(map(tuple, confusion)), None
+        if like is not None:
+            defaults = inspect.signature(Simulated).parameters
+            mine = {k: v for k, v in vars(self).items() if k in defaults and k != "seed"}
+            if given := [k for k, v in mine.items() if v != defaults[k].default]:
+                raise InputError(f"simulated: like={like} sets {', '.join(given)} too; leave out one of them")
+            fit = _read_fit(like)
+            vars(self).update(vars(Simulated(**fit["parameters"], seed=seed)), classes=tuple(fit["classes"]))
 
     def generate(
         self, dataset: Dataset, train_and_predict: TrainAndPredict | None = None
     ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
         confusion = self._confusion(dataset)
         foreground = [c for c in range(len(dataset.classes)) if c != dataset.background]
+        false = None  # uniform
+        if self.confusion is not None and dataset.background != VOID:
+            row = confusion[dataset.background, foreground]
+            false = row / row.sum() if row.any() else None
         for name in dataset.names("train"):
             rng = seeds.generator(self.seed, "simulated", name)
             truth, objects = dataset.truth("train", name), dataset.objects("train", name)
@@ -73,12 +96,14 @@ class Simulated(Foundation):
                 labels.append(rng.choice(len(confusion), p=confusion[true_class]))
             for _ in range(rng.geometric(1 / (1 + self.extra)) - 1):
                 masks.append(self._false(objects, rng))
-                labels.append(rng.choice(foreground))
+                true_class, label = truth[masks[-1]][0], rng.choice(foreground, p=false)
+                part = self.part > 0 and true_class in foreground and rng.random() < self.part
+                labels.append(true_class if part else label)
             yield name, *paint(masks, labels, truth.shape, dataset.background)
 
     def _confusion(self, dataset):
         n = len(dataset.classes)
-        if self.confusion is not None:
+        if self.confusion is not None and self.classes in (None, dataset.classes):
             matrix = np.array(self.confusion, float)
             if matrix.shape != (n, n) or (matrix < 0).any() or not np.allclose(matrix.sum(1), 1):
                 raise InputError(f"simulated: confusion must be {n} × {n} probabilities with rows that sum to 1")
@@ -100,9 +125,10 @@ class Simulated(Foundation):
         ids, first, areas = np.unique(objects, return_index=True, return_counts=True)
         rows, columns = np.unravel_index(first, objects.shape)
         for k in np.flatnonzero(ids):
-            if rng.random() < self.miss:
+            area = areas[k]
+            if rng.random() < 1 - (1 - self.miss) * area / (area + self.small * objects.size):
                 continue
-            mask, area = objects == ids[k], areas[k]
+            mask = objects == ids[k]
             distance = np.where((ids == 0) | (ids == ids[k]), np.inf, np.hypot(rows - rows[k], columns - columns[k]))
             if rng.random() < self.merge and np.isfinite(distance.min()):
                 mask |= objects == ids[distance.argmin()]
@@ -114,14 +140,13 @@ class Simulated(Foundation):
         margin = int(3 * self.jitter * length + abs(self.erode) * length) + 2
         window = tuple(slice(max(0, found.min() - margin), found.max() + margin + 1) for found in np.nonzero(mask))
         inside = mask[window]
-        depth = np.where(inside, distance_transform_edt(inside) - 0.5, 0.5 - distance_transform_edt(~inside))
         row, column = np.ogrid[: inside.shape[0], : inside.shape[1]]
         noise = 0
         for angle_row, angle_column, phase in rng.uniform(0, 2 * np.pi, (4, 3)):
             waves = 2 * (np.sin(angle_row) * row + np.cos(angle_column) * column) / length * np.pi
             noise = noise + np.sqrt(0.5) * np.cos(waves + phase)
         out = np.zeros_like(mask)
-        out[window] = depth > length * (self.erode + self.jitter * noise)
+        out[window] = depth(inside) > length * (self.erode + self.jitter * noise)
         return out
 
     def _false(self, objects, rng):
@@ -141,3 +166,16 @@ class Simulated(Foundation):
         mask[window] = (np.hypot(v, u) <= rough) & (objects[window] == objects[row, column])
         mask[row, column] = True
         return mask
+
+
+def _read_fit(like: str) -> dict:
+    """A fit's parameters and classes, by its name in this folder or by its path."""
+    here = Path(__file__).parent
+    path = here / f"simulated-{like}.json"
+    if not path.is_file() and not Path(like).is_file():
+        known = ", ".join(sorted(p.stem.removeprefix("simulated-") for p in here.glob("simulated-*.json")))
+        raise InputError(f"simulated: like={like} is no fit; there are: {known}, or the path of a fit's JSON file")
+    fit = store.read_json(path if path.is_file() else Path(like))
+    if not isinstance(fit, dict) or not {"parameters", "classes"} <= fit.keys():
+        raise InputError(f"simulated: {like} is no fit: it needs parameters and classes")
+    return fit

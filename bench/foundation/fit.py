@@ -1,0 +1,149 @@
+"""The parameters of `simulated` from real label maps and superpixels, measured against the truth."""
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy.ndimage import binary_erosion
+from scipy.optimize import minimize
+
+from bench import metrics
+from bench.datasets import Dataset
+from bench.foundation import PseudoLabels
+from bench.foundation.painting import depth
+from bench.foundation.simulated import Simulated
+from bench.types import VOID, InputError
+
+
+def estimate(dataset: Dataset, pseudo: PseudoLabels, step: Callable[[], object] = lambda: None) -> dict:
+    """What `Simulated` takes, as ``{name: value}``, from the train split. ``step`` is called after every image.
+
+    A superpixel and an object belong together if each is where most of the other lies, void truth left out, and if
+    superpixels cover more than half of the object: this object was found. It shows whether its superpixel holds most of
+    the nearest object too, and how far the superpixel's outline lies from the object's. Every other superpixel is a
+    false mask. Labels are confused as often as the pixels of found objects, and of the background in superpixels, have
+    them; the area of false masks is raised until the simulation covers as much background. Raises InputError where no
+    object is found.
+    """
+    n_classes = len(dataset.classes)
+    pixels = np.zeros((n_classes, n_classes + 1), np.int64)  # in superpixels: true class, label
+    n_parts = n_right = 0
+    shares, found, merged, outlines, n_false, false_shares = [], [], [], [], [], []
+    for i, name in enumerate(pseudo.names):
+        truth, labels = dataset.truth("train", name), pseudo.labels(i)
+        masks, objects = _Areas(pseudo.superpixels(i)), _Areas(dataset.objects("train", name))
+        known = truth != VOID
+        both = np.bincount((masks.map * objects.n + objects.map)[known], minlength=masks.n * objects.n)
+        both = both.reshape(masks.n, objects.n)
+        mask = 1 + both[1:].argmax(0) if masks.n > 1 else np.zeros(objects.n, int)  # of each object
+        there = (both.argmax(1)[mask] == np.arange(objects.n)) & (both[1:].sum(0) > both[0])
+        there[0] = False
+        false = np.setdiff1d(np.arange(1, masks.n), mask[there])
+        own = np.isin(masks.map, mask[there]) | (truth == dataset.background) & (masks.map > 0)
+        pixels += metrics.confusion(truth[own], labels[own], n_classes)
+        thing = both[false].argmax(1)
+        n_parts += np.count_nonzero(thing)
+        n_right += (truth.ravel()[objects.first[thing]] == labels.ravel()[masks.first[false]])[thing > 0].sum()
+        shares.append(objects.sizes[1:] / truth.size)
+        found.append(there[1:])
+        n_false.append(len(false))
+        false_shares.append(masks.sizes[false] / truth.size)
+        for t in np.flatnonzero(there):
+            if (near := objects.nearest(t)) is not None:
+                merged.append(both[mask[t], near] > objects.sizes[near] / 2)
+            offsets = _outline(masks.map == mask[t], objects.map == t) / np.sqrt(objects.sizes[t])
+            middle = np.median(offsets)
+            outlines.append((middle, 1.4826 * np.median(np.abs(offsets - middle))))
+        step()
+    if not outlines:
+        raise InputError("no superpixel fits an object of the truth: there is nothing to fit")
+    miss, small = _detection(np.concatenate(shares), np.concatenate(found))
+    sizes = np.log(np.concatenate(false_shares)) if sum(n_false) else np.zeros(1)
+    erode, jitter = np.median(outlines, axis=0)
+    pixels = pixels[:, :n_classes]
+    confusion = (pixels + 1e-9 * np.eye(n_classes)) / (pixels.sum(1, keepdims=True) + 1e-9)
+    objects = np.arange(n_classes) != dataset.background
+    parameters = {
+        "miss": miss,
+        "small": small,
+        "flip": float(1 - np.diag(pixels)[objects].sum() / max(pixels[objects].sum(), 1)),
+        "merge": float(np.mean(merged)) if merged else 0.0,
+        "duplicate": 0.0,
+        "erode": float(erode),
+        "jitter": float(jitter),
+        "part": float(n_right / max(n_parts, 1)),
+        "extra": float(np.mean(n_false)),
+        "extra_area": float(np.exp(np.median(sizes))),
+        "extra_spread": float(sizes.std()),
+        "confusion": confusion.tolist(),
+    }
+    if dataset.background != VOID:
+        _widen(parameters, dataset, pseudo)
+    return parameters
+
+
+def _widen(parameters: dict, dataset: Dataset, pseudo: PseudoLabels, n_images: int = 300, rounds: int = 6) -> None:
+    """Raise ``extra_area`` until the simulation covers as much background: a mask is drawn larger than it is seen."""
+    chosen = range(0, len(pseudo), max(1, len(pseudo) // n_images))
+    some = _Some(dataset, tuple(pseudo.names[i] for i in chosen))
+
+    def covered(superpixels):
+        ground = [dataset.truth("train", name) == dataset.background for name in some.chosen]
+        return sum(int((s[g] > 0).sum()) for s, g in zip(superpixels, ground, strict=True))
+
+    wanted = covered(pseudo.superpixels(i) for i in chosen)
+    for _ in range(rounds):
+        made = covered(superpixels for _, _, superpixels in Simulated(**parameters).generate(some))
+        if wanted and made:
+            parameters["extra_area"] = float(np.clip(parameters["extra_area"] * (wanted / made) ** 2, 1e-6, 1))
+
+
+class _Some:
+    """A dataset with only the train images ``chosen``."""
+
+    def __init__(self, dataset: Dataset, chosen: tuple[str, ...]):
+        self.dataset, self.chosen = dataset, chosen
+
+    def names(self, split: str) -> tuple[str, ...]:
+        return self.chosen
+
+    def __getattr__(self, name):
+        return getattr(self.dataset, name)
+
+
+class _Areas:
+    """An id map with its ids made dense, 0 first: ``map``, ``n``, ``sizes`` and ``first`` pixels, each (n,)."""
+
+    def __init__(self, ids: np.ndarray):
+        dense = np.union1d(0, ids)
+        self.map = np.searchsorted(dense, ids)
+        self.n = len(dense)
+        self.sizes = np.bincount(self.map.ravel(), minlength=self.n)
+        self.first = np.zeros(self.n, np.intp)
+        there, first = np.unique(self.map, return_index=True)
+        self.first[there] = first
+        self.row, self.column = np.divmod(self.first, ids.shape[1])
+
+    def nearest(self, k: int) -> int | None:
+        """The area whose first pixel is nearest to that of area ``k``, as `Simulated` merges."""
+        distance = np.hypot(self.row - self.row[k], self.column - self.column[k])
+        distance[[0, k]] = np.inf
+        return int(distance.argmin()) if np.isfinite(distance).any() else None
+
+
+def _outline(mask: np.ndarray, thing: np.ndarray) -> np.ndarray:
+    """Depth in ``thing``, in pixels, along the outline of ``mask``; negative outside."""
+    window = tuple(slice(max(0, at.min() - 1), at.max() + 2) for at in np.nonzero(mask | thing))
+    mask, thing = mask[window], thing[window]
+    edge = mask & ~binary_erosion(mask, border_value=1)
+    return depth(thing)[edge] - 0.5 if edge.any() else np.zeros(1)
+
+
+def _detection(share: np.ndarray, found: np.ndarray) -> tuple[float, float]:
+    """(miss, small) of the likeliest P(found) = (1 - miss) share / (share + small)."""
+
+    def surprise(at):
+        chance = np.clip((1 - at[0]) * share / (share + np.exp(at[1])), 1e-12, 1 - 1e-12)
+        return -np.where(found, np.log(chance), np.log1p(-chance)).sum()
+
+    miss, log_small = minimize(surprise, (0.05, np.log(1e-3)), bounds=((0, 1), (-30, 0))).x
+    return float(miss), float(np.exp(log_small))
