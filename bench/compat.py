@@ -26,6 +26,17 @@ def install() -> None:
         _LIBRARIES.append(library)  # an operator lives as long as its library
 
 
+def install_nms() -> None:
+    """Make non-maximum suppression work where torchvision's compiled part does not load. Needed by SAM's everything."""
+    install()
+    if _LIBRARIES:
+        from torchvision.ops import boxes
+
+        if boxes._assert_has_ops is not _has_nms:
+            _LIBRARIES[0].impl("nms", _nms, "CompositeExplicitAutograd")
+            boxes._assert_has_ops = _has_nms
+
+
 _LIBRARIES: list = []
 
 
@@ -44,6 +55,25 @@ class _AbsentOperators(types.ModuleType):
             raise RuntimeError(f"the operator {operator!r} needs full mmcv; this is mmcv-lite")
 
         return absent
+
+
+def _has_nms() -> None:
+    """Takes the place of torchvision's check for its compiled part."""
+
+
+def _nms(dets: torch.Tensor, scores: torch.Tensor, iou_threshold: float) -> torch.Tensor:
+    """Indices of the boxes (left, top, right, bottom) that overlap no better one by more than the threshold."""
+    order = scores.argsort(descending=True, stable=True)
+    boxes = dets[order]
+    area = (boxes[:, 2:] - boxes[:, :2]).clamp(min=0).prod(1)
+    kept, alive = [], torch.ones(len(boxes), dtype=torch.bool, device=boxes.device)
+    for k in range(len(boxes)):
+        if alive[k]:
+            kept.append(k)
+            inner = torch.minimum(boxes[k, 2:], boxes[:, 2:]) - torch.maximum(boxes[k, :2], boxes[:, :2])
+            both = inner.clamp(min=0).prod(1)
+            alive &= both <= iou_threshold * (area[k] + area - both)
+    return order[kept]
 
 
 def _torchvision_loads() -> bool:
