@@ -368,3 +368,15 @@ def test_any_foundation_can_be_written_to_files(tmp_path, capsys):
         assert (labels == maps[0]).all() and (areas == maps[1]).all()
     command[4] = f"files[root={tmp_path / 'made'}]"
     assert cli.main([*command, "--out", str(tmp_path / "again")]) == 2
+
+
+def test_half_precision_where_a_gpu_would_use_it_changes_little(tiny, kvasir, monkeypatch):
+    from bench.foundation import models
+
+    dataset = Kvasir(kvasir)
+    maker = f"everything[sam={tiny[1]},sam_type=tiny,points=4,quality=0,stability=0]"
+    full = next(grounded(tiny).generate(dataset))
+    monkeypatch.setattr(models, "_autocast", lambda device: torch.autocast("cpu", torch.bfloat16))
+    half = next(grounded(tiny).generate(dataset))
+    assert half[1].dtype == np.uint8 and (full[1] != half[1]).mean() < 0.5
+    assert registry.load("superpixels", maker).segment(dataset, full[0]).min() >= 1

@@ -83,12 +83,18 @@ class Sam:
         except (OSError, RuntimeError, EOFError, AttributeError, TypeError, UnpicklingError) as error:
             raise InputError(f"sam {checkpoint}: not a checkpoint of {kind}: {_line(error)}") from error
         self.predictor, self.device = SamPredictor(self.model.to(device).eval()), device
+        encode = self.model.image_encoder.forward
+
+        def forward(image):  # nearly all of the work; the decoder's outlines want full precision
+            with _autocast(device):
+                return encode(image).float()
+
+        self.model.image_encoder.forward = forward
 
     def embed(self, image: np.ndarray) -> None:
         """Take an image (H, W, 3) uint8 RGB; `masks` are of the last one."""
-        with torch.inference_mode(), _autocast(self.device):
+        with torch.inference_mode():
             self.predictor.set_image(image)
-        self.predictor.features = self.predictor.features.float()
 
     @torch.inference_mode()
     def masks(self, boxes: np.ndarray) -> np.ndarray:
@@ -107,7 +113,7 @@ class Sam:
         compat.install_nms()
         from segment_anything import SamAutomaticMaskGenerator
 
-        with torch.inference_mode(), _autocast(self.device):
+        with torch.inference_mode():
             return [m["segmentation"] for m in SamAutomaticMaskGenerator(self.model, **options).generate(image)]
 
 
