@@ -14,13 +14,31 @@ WHOLE = ("superpixel", "row", "column")  # columns of a scores file that hold wh
 
 
 def gather(tables: Iterable[dict[str, np.ndarray]]) -> Candidates:
-    """The tables of images 0, 1, ... as one; ``image`` is added."""
-    tables = list(tables)
-    lengths = [len(t["superpixel"]) for t in tables]
-    if not sum(lengths):
+    """The tables of images 0, 1, ... as one; ``image`` is added.
+
+    Rows go into few large arrays as they come: thousands of small ones, kept while images come and go beside them,
+    would leave holes in memory of many times their size.
+    """
+    columns, n_rows = {}, 0
+    for i, table in enumerate(tables):
+        n = len(table["superpixel"])
+        for name, values in ({"image": np.full(n, i, np.int32)} | table).items():
+            columns[name] = _appended(columns.get(name, values[:0]), n_rows, values)
+        n_rows += n
+    if not n_rows:
         raise InputError("the pool has no superpixel to ask about: every superpixel map is empty")
-    columns = {name: np.concatenate([t[name] for t in tables]) for name in tables[0]}
-    return Candidates({"image": np.repeat(np.arange(len(tables), dtype=np.int32), lengths), **columns})
+    return Candidates({name: column[:n_rows] for name, column in columns.items()})
+
+
+def _appended(column: np.ndarray, n_rows: int, values: np.ndarray) -> np.ndarray:
+    """``values`` after the first ``n_rows`` of a column, in place or, where it is full, in a larger one."""
+    n = n_rows + len(values)
+    if n > len(column):
+        grown = np.empty((n + n // 2, *values.shape[1:]), values.dtype)
+        grown[:n_rows] = column[:n_rows]
+        column = grown
+    column[n_rows:n] = values
+    return column
 
 
 def geometry(labels: np.ndarray, superpixels: np.ndarray) -> dict[str, np.ndarray]:
