@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bench import loop, metrics, registry, store
+from bench import history, loop, metrics, registry, store
 from bench.acquisition import TRUTH_COLUMNS
 from bench.timing import Stopwatch
 from bench.types import Candidates, InputError
@@ -113,9 +113,7 @@ class Grid:
 
     def collect(self) -> None:
         """``rounds.csv`` of the whole folder: every cell's rows, in a fixed order."""
-        frames = [
-            pd.read_csv(path, float_precision="round_trip") for path in sorted(self.out.glob("cells/*/rounds.csv"))
-        ]
+        frames = [history.read_rounds(path) for path in sorted(self.out.glob("cells/*/rounds.csv"))]
         if frames:
             rows = pd.concat([f.dropna(axis=1, how="all") for f in frames], ignore_index=True)
             order = ["dataset", "foundation", "oracle", "strategy", "seed", "round"]
@@ -200,7 +198,7 @@ def note(bench: Workbench, out: Path, cell: CellName, status: str, **more) -> No
 def n_done(folder: Path) -> int:
     """Rounds of questions that a cell's folder holds whole."""
     path = folder / "rounds.csv"
-    return len(store.read_csv(path, ("round",))) - 1 if path.exists() else 0
+    return len(history.read_rounds(path)) - 1 if path.exists() else 0
 
 
 def is_done(folder: Path) -> bool:

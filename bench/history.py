@@ -12,14 +12,15 @@ import numpy as np
 import pandas as pd
 
 from bench import costs, metrics, store
-from bench.types import VOID, Answer
+from bench.types import VOID, Answer, InputError
 
 COUNTS = ("n_queries", "n_confirmed", "n_corrected", "n_void")
 COSTS = ("cost_clicks", "cost_bits", "cost_s")
 HARM = ("corrected_px", "harmed_px", "rewronged_px")
 REFINED = ("refined_px", "refined_harmed_px")
 MEASURES = ("data_miou", "data_miou_labelled", "data_accuracy", "model_miou")
-KEYS = ("dataset", "foundation", "strategy", "oracle", "seed", "round")
+TEXTS = ("dataset", "foundation", "strategy", "oracle")
+KEYS = (*TEXTS, "seed", "round")
 ROUND_COLUMNS = [*KEYS, *COUNTS, *COSTS, *MEASURES, *HARM, *REFINED, *store.TIMINGS]
 PLACE = ("round", "number", "image", "superpixel", "row", "column", "size")
 QUERY_COLUMNS = [*PLACE, "kind", "label_before", "answer", "actions", *HARM]
@@ -46,14 +47,14 @@ class History:
         """What is whole. Raises InputError for a file that is missing or broken."""
         if not (self.folder / "rounds.csv").exists():
             return
-        self.rounds = store.read_csv(self.folder / "rounds.csv", tuple(ROUND_COLUMNS)).to_dict("records")
+        self.rounds = read_rounds(self.folder / "rounds.csv").to_dict("records")
         n_rounds = len(self.rounds)
         self.timings = self._rows("timings.csv", TIMING_COLUMNS, n_rounds)
         last = len(self.timings) - 1
         texts = {"image": str, "answer": str, "actions": str}
         self.queries = self._rows("queries.csv", QUERY_COLUMNS, last, dtype=texts, keep_default_na=False)
         if (self.folder / "refined.csv").exists():
-            self.refined = self._rows("refined.csv", REFINED_COLUMNS, last, dtype={"image": str})
+            self.refined = self._rows("refined.csv", REFINED_COLUMNS, last, dtype={"image": str}, keep_default_na=False)
         empty = {"data_iou": "", "model_iou": ""}
         self.classes = self._rows("classes.csv", CLASS_COLUMNS, n_rounds - 1, keep_default_na=False, na_values=empty)
 
@@ -97,6 +98,19 @@ class History:
     def _rows(self, name: str, columns: list[str], last: int, **options) -> list[dict]:
         frame = store.read_csv(self.folder / name, tuple(columns), **options)
         return frame[frame["round"] <= last].to_dict("records")
+
+
+def read_rounds(path: Path) -> pd.DataFrame:
+    """A cell's rounds.csv. Raises InputError unless it counts the rounds of one seed."""
+    options = dict(dtype=dict.fromkeys(TEXTS, str), keep_default_na=False, na_values={"model_miou": ""})
+    frame = store.read_csv(path, tuple(ROUND_COLUMNS), **options)
+    numbers = frame[ROUND_COLUMNS[len(TEXTS) :]].dtypes
+    counted = frame["round"].tolist() == list(range(len(frame))) and frame["seed"].dtype.kind in "iu"
+    if not counted or any(kind.kind not in "iuf" for kind in numbers):
+        raise InputError(
+            f"{path}: expected numbers, for the rounds 0, 1, ... of a seed; remove {path.parent} to run the cell anew"
+        )
+    return frame
 
 
 def answer_of(row: dict) -> Answer:

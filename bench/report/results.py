@@ -95,7 +95,9 @@ def read_csv(path: Path) -> pd.DataFrame:
 
 def to_numbers(table: pd.DataFrame, columns, path: Path, optional=()) -> pd.DataFrame:
     """``table`` with these columns as float64; InputError names the first value that is no finite number, unless it is
-    empty and its column ``optional``."""
+    empty and its column ``optional``, or the columns that are not there."""
+    if missing := [name for name in columns if name not in table]:
+        raise InputError(f"{path}: no column {', '.join(missing)}; there are: {', '.join(table)}")
     for name in columns:
         values = pd.to_numeric(table[name], errors="coerce").astype(np.float64)
         bad = ~np.isfinite(values) & ~(table[name].eq("") & (name in optional))
