@@ -117,10 +117,15 @@ class GroundedSam(Foundation):
         for name in window:
             with _reporting([name], on_failure), watches["read"]:
                 images[name] = dataset.image("train", name)
-        for names in _batches(images, self.batch):
-            with _reporting(names, on_failure), watches["detect"]:
-                found |= zip(names, detector([images[name] for name in names]), strict=True)
-        for name in (name for name in window if name in found and name not in done):
+        batches = {name: names for names in _batches(images, self.batch) for name in names}
+        for name in (name for name in images if name not in done):
+            if name not in found:
+                names = batches[name]
+                found |= dict.fromkeys(names)
+                with _reporting([name for name in names if name not in done], on_failure), watches["detect"]:
+                    found |= zip(names, detector([images[name] for name in names]), strict=True)
+            if found[name] is None:
+                continue
             boxes, classes = found[name]
             maps = None
             with _reporting([name], on_failure):
