@@ -7,6 +7,7 @@ A preset is an mmengine config file in ``bench/presets``: ``model``, ``optim_wra
 
 import importlib.resources
 import logging
+import os
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,6 +21,7 @@ import torch
 from bench import compat, seeds
 from bench.types import InputError
 
+WEIGHTS_KEY = "model.backbone.init_cfg.checkpoint"  # where a preset names the file of its first weights
 PRESETS = Path(str(importlib.resources.files("bench"))) / "presets"
 
 
@@ -46,6 +48,8 @@ class Trainer:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             from mmengine.config import Config
+            from mmengine.logging import MMLogger
+        MMLogger.get_instance("alc-bench", log_level="ERROR")  # for what mmengine says outside a fit
         self.device = _device(device)
         file = preset_file(preset, dataset)
         try:
@@ -75,7 +79,11 @@ class Trainer:
         size = self.config.get("input_size")
         if size is not None and not (len(size) == 2 and all(isinstance(n, int) and n > 0 for n in size)):
             raise ValueError(f"input_size must be None or height and width in pixels, got {size!r}")
-        build_optim_wrapper(self.build(), self.config.optim_wrapper)
+        model = self.build()
+        if self.weights is not None:
+            self.config.model.backbone.init_cfg.checkpoint = str(self.weights)
+            _check_weights(self.weights, model.backbone)
+        build_optim_wrapper(model, self.config.optim_wrapper)
         Compose(self.config.train_pipeline)
 
     def fit(
@@ -145,7 +153,10 @@ class Trainer:
         model = MODELS.build(self.config.model)
         if self.config.get("pretrained"):
             WEIGHTS[self.config.pretrained](model)
-        return model.to(self.device, memory_format=torch.channels_last)  # half the time of a fit on a CPU
+        model = model.to(self.device)
+        if self.config.get("channels_last", True):  # half the time of a fit on a CPU
+            model = model.to(memory_format=torch.channels_last)
+        return model
 
     @torch.no_grad()
     def predict(
@@ -182,6 +193,13 @@ class Trainer:
             x = torch.nn.functional.interpolate(x, scale_factor=scale, mode="bilinear", align_corners=False)
         logits = model.decode_head.forward(model.extract_feat(x)).float()
         return logits.flip(-1) if mirrored else logits
+
+    @property
+    def weights(self) -> Path | None:
+        """The file that the backbone's first weights come from, where the preset names one ($NAME: a variable)."""
+        init = self.config.model.backbone.get("init_cfg")
+        found = init.get("checkpoint") if isinstance(init, dict) else None
+        return None if found is None else Path(os.path.expandvars(found))
 
     @property
     def align_corners(self) -> bool:
@@ -235,6 +253,26 @@ def _efficientnet_lite0(model: torch.nn.Module) -> None:
 WEIGHTS = {"efficientnet_lite0": _efficientnet_lite0}
 
 
+def _check_weights(file: Path, backbone: torch.nn.Module) -> None:
+    """Raise InputError unless ``file`` has all the backbone's weights: mmengine would log what it lacks, and go on."""
+    if not file.is_file():
+        raise InputError(
+            f"the preset starts from weights in a file, and there is none at {str(file)!r}: set the variable that the "
+            f"preset names (ALC_BENCH_RESNET101), or --cfg-options {WEIGHTS_KEY}=FILE"
+        )
+    try:
+        found = torch.load(file, map_location="cpu", weights_only=True)
+        found = found.get("state_dict", found)
+    except Exception as error:  # whatever else is in the file
+        raise InputError(f"{file}: not a file of weights: {error!r:.80}".splitlines()[0]) from error
+    wanted = {k: v.shape for k, v in backbone.state_dict().items() if not k.endswith("num_batches_tracked")}
+    missing = [k for k, shape in wanted.items() if k not in found or found[k].shape != shape]
+    if missing:
+        raise InputError(
+            f"{file}: {len(missing)} of the backbone's {len(wanted)} weights are not there: {missing[0]}..."
+        )
+
+
 class _Samples(torch.utils.data.Dataset):
     """Pairs of image and labels as mmseg's transforms want them."""
 
@@ -261,9 +299,10 @@ def preset_file(preset: str, dataset: str) -> Path:
     for path in (PRESETS / f"{preset}-{dataset}.py", PRESETS / f"{preset}.py", Path(preset)):
         if path.is_file() and path.suffix == ".py":
             return path
-    known = sorted({p.stem.partition("-")[0] for p in PRESETS.glob("[a-z]*.py")})
+    known = sorted(p.stem for p in PRESETS.glob("[a-z]*.py"))
     raise InputError(
-        f"unknown preset {preset!r}; there are: {', '.join(known)}, or the path of an mmengine config file"
+        f"unknown preset {preset!r} for the dataset {dataset!r}; there are: {', '.join(known)}, or the path of an "
+        "mmengine config file"
     )
 
 

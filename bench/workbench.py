@@ -17,7 +17,7 @@ from bench.foundation import PseudoLabels, cache_folder, pseudo_labels
 from bench.kernels import maps
 from bench.memory import Memory
 from bench.timing import Stopwatch
-from bench.training import Trainer
+from bench.training import WEIGHTS_KEY, Trainer
 from bench.types import Candidates, InputError
 
 MEMORY_BYTES = 2**29  # of each kind of map that a process keeps: truth, pseudo labels and superpixels, changed labels
@@ -94,7 +94,8 @@ class Workbench:
             "names": store.digest(self.names),
             "classes": list(self.classes),
             "preset": self.settings.preset if trained else None,
-            "config": store.digest(self.trainer.config.to_dict()) if trained else None,
+            "config": self._recipe if trained else None,
+            "cfg_options": {k: v for k, v in self.settings.cfg_options.items() if k != WEIGHTS_KEY},
             "seconds": self.seconds,
             "scores": store.file_digest(Path(self.settings.scores)) if self.settings.scores else None,
             "format": 1,
@@ -116,7 +117,15 @@ class Workbench:
 
     @property
     def _trained_by(self) -> str:
-        return store.digest(self.trainer.config.to_dict()) if self.trainer else ""
+        return self._recipe if self.trainer else ""
+
+    @cached_property
+    def _recipe(self) -> str:
+        """A digest of the preset with its options; of first weights the content counts, not where they lie."""
+        config = self.trainer.config.to_dict()
+        if self.trainer.weights is not None:
+            config["model"]["backbone"]["init_cfg"]["checkpoint"] = store.file_digest(self.trainer.weights)
+        return store.digest(config)
 
     def truth(self, index: int) -> np.ndarray:
         """(H, W) uint8: the truth of a train image. For oracles and metrics only."""
@@ -182,8 +191,9 @@ class Workbench:
     ) -> tuple[Candidates, dict[str, float]]:
         """The pool with the statistics ``needs``, one image at a time, and the seconds it took: predict_s, acquire_s.
 
-        Statistics that compare with a threshold over the pool take a second trip over the predictions.
+        The compiled kernels are loaded before, once in a process, as the model's code is: neither counts that. Statistics that compare with a threshold over the pool take a second trip over the predictions.
         """
+        kernels.load(str(self.trainer.device), self.n_classes)
         watches = Stopwatch(self.trainer.device), Stopwatch(self.trainer.device)
         second = [n for n in needs if maps.is_map(n) and "thresholds" in maps.inputs([n])]
         first = [n for n in needs if n not in second]
