@@ -153,7 +153,8 @@ def run(args) -> int:
             bar.begin("reading labels", len(bench.names))
             bench.confusion  # noqa: B018  likewise
             store.add_to_spec(out, pseudo_labels=str(bench.pseudo.folder.resolve()))
-            bar.begin("cells", cells.n_steps())
+            by = ("fit",) if bench.trainer else ("round",)
+            bar.begin("cells", cells.n_steps(), by)
             workers = _workers(args, bench, bar.step)
             if args.reference:
                 cells.reference(workers)
@@ -161,7 +162,7 @@ def run(args) -> int:
             for k in range(1, args.repeat + 1):
                 again = grid.Grid(bench, strategies, oracles, args.seeds, out / f"repeat{k}")
                 with store.claimed(again.out, protocol, record):
-                    bar.begin(f"cells again ({k} of {args.repeat})", again.n_steps())
+                    bar.begin(f"cells again ({k} of {args.repeat})", again.n_steps(), by)
                     failed += again.run(workers)
     if (out / "rounds.csv").exists():
         report.write([out])

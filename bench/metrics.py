@@ -47,7 +47,7 @@ def accuracy(matrix: np.ndarray) -> float:
 
 
 def harm(truth: np.ndarray, before: np.ndarray, after: np.ndarray) -> tuple[int, int, int]:
-    """Pixels corrected (wrong to right), harmed (right to wrong), rewronged (wrong to other wrong), void truth apart."""
+    """Pixels corrected (wrong to right), harmed (right to wrong), rewronged (to another wrong), void truth apart."""
     known = truth != VOID
     was, now = before == truth, after == truth
     changed = known & (before != after)

@@ -12,18 +12,18 @@ class Bar:
 
     def __init__(self, progress: Progress):
         self.progress = progress
-        self.task = progress.add_task("checking data", total=None, counts="")
-        self.counts: dict[str, int] = {}
+        self.task = progress.add_task("", total=None, counts="")
+        self.begin("checking data", None)
 
-    def begin(self, what: str, total: int) -> None:
+    def begin(self, what: str, total: int | None, by: tuple[str, ...] = ("fit", "label", "read")) -> None:
         self.progress.reset(self.task, description=what, total=total, counts="")
-        self.counts = {}
+        self.counts, self.by = {}, by
 
     def step(self, what: str, n: int) -> None:
-        """``what``: "fit", "label" and "read" are steps of the bar; "cell" and "round" are only counted."""
+        """``n`` of ``what`` are done: steps if the bar goes ``by`` them; cells and rounds are counted."""
         self.counts[what] = self.counts.get(what, 0) + n
         shown = " ".join(f"{k} {v}" for k, v in self.counts.items() if k in ("cell", "round"))
-        self.progress.update(self.task, advance=n if what in ("fit", "label", "read") else 0, counts=shown)
+        self.progress.update(self.task, advance=n if what in self.by else 0, counts=shown)
 
 
 @contextmanager

@@ -21,6 +21,8 @@ import pandas as pd
 
 from bench.types import InputError
 
+# pandas 3 reads floats back as they were written; earlier ones have to be asked to
+EXACT = {"float_precision": "round_trip"} if int(pd.__version__.split(".")[0]) < 3 else {}
 TIMINGS = ["fit_s", "predict_s", "acquire_s", "answer_s", "correct_s"]
 PARTIAL = ".partial-"  # how the names of files begin that are being written
 # What a disk says that will not take a file, as against a mistake of ours.
@@ -90,7 +92,7 @@ def read_json(path: Path):
 def read_csv(path: Path, columns: tuple[str, ...], **options) -> pd.DataFrame:
     """Raises InputError for a missing or broken file and for a missing one of ``columns``."""
     try:
-        frame = pd.read_csv(path, float_precision="round_trip", **options)
+        frame = pd.read_csv(path, **EXACT, **options)
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
     except (OSError, UnicodeDecodeError, ValueError) as error:
