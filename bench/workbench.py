@@ -191,7 +191,8 @@ class Workbench:
     ) -> tuple[Candidates, dict[str, float]]:
         """The pool with the statistics ``needs``, one image at a time, and the seconds it took: predict_s, acquire_s.
 
-        The compiled kernels are loaded before, once in a process, as the model's code is: neither counts that. Statistics that compare with a threshold over the pool take a second trip over the predictions.
+        Compiled kernels are loaded before, once in a process; neither counts that.
+        Statistics that compare with a threshold over the pool take a second trip over the predictions.
         """
         kernels.load(str(self.trainer.device), self.n_classes)
         watches = Stopwatch(self.trainer.device), Stopwatch(self.trainer.device)

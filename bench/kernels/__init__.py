@@ -7,6 +7,8 @@ specification), `torch` (vectorised, any device), `cpu` (numba, fused from logit
 
 import difflib
 import importlib
+import warnings
+from functools import cache, lru_cache
 from importlib.util import find_spec
 
 import numpy as np
@@ -59,10 +61,13 @@ def superpixel_statistics(
     needs = tuple(needs)
     for need in needs:
         _known(need, (*COLUMNS, *BASE), "statistic")
-    scores, labels, superpixels = _checked(scores, labels, superpixels, logits)
+    scores = _tensor(scores)
+    name = implementation or fastest(scores.device.type)
+    maps = _array if name in ("cpu", "reference") else _tensor
+    labels, superpixels = maps(labels), maps(superpixels)
+    _check(scores, labels, superpixels, logits)
     if threads is not None and threads < 1:
         raise InputError(f"threads must be 1 or more, got {threads}")
-    name = implementation or fastest(scores.device.type)
     module = importlib.import_module(IMPLEMENTATIONS[_known(name, IMPLEMENTATIONS, "implementation")])
     table = module.statistics(scores, labels, superpixels, set(needs), logits, align_corners, threads)
     shapes = {"": (), "C": (len(scores),), "C+1": (len(scores) + 1,)}
@@ -72,12 +77,20 @@ def superpixel_statistics(
     }
 
 
+@cache
 def fastest(device: str) -> str:
     """The implementation that serves a device best, among those whose packages are installed."""
     choices = [("cuda", "gpu", "triton"), ("cpu", "cpu", "numba")]
     return next(
         (i for d, i, package in choices if d == device and i in IMPLEMENTATIONS and find_spec(package)), "torch"
     )
+
+
+@cache
+def load(device: str, n_classes: int) -> None:
+    """Load, or where need be compile, what `superpixel_statistics` runs for logits: a second, once in a process."""
+    scores = torch.zeros((n_classes, 1, 1), device=device)
+    superpixel_statistics(scores, np.zeros((1, 1), np.uint8), np.ones((1, 1), np.int32), logits=True)
 
 
 def refuse(scores: torch.Tensor, logits: bool) -> None:
@@ -91,6 +104,7 @@ def refuse(scores: torch.Tensor, logits: bool) -> None:
     raise InputError(f"the scores must be {kind}; they range from {low:.3g} to {high:.3g}")
 
 
+@lru_cache(64)
 def axis_weights(n_in: int, n_out: int, align_corners: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Bilinear upsampling of one axis: ``low`` and ``high`` (n_out,) int64 source indices, float32 weight of ``high``.
 
@@ -107,17 +121,30 @@ def axis_weights(n_in: int, n_out: int, align_corners: bool) -> tuple[np.ndarray
     return low, np.minimum(low + 1, n_in - 1), np.clip(position - low.astype(np.float32), 0, 1).astype(np.float32)
 
 
-def _checked(scores, labels, superpixels, logits):
-    """Tensors or arrays as given, to tensors of known type and fitting shape, each on the device it came on."""
-    scores, labels, superpixels = (torch.as_tensor(a) for a in (scores, labels, superpixels))
+def _array(a):
+    return a.cpu().numpy() if torch.is_tensor(a) else np.asarray(a)
+
+
+def _tensor(a):
+    """On the device it is on, without a copy."""
+    if torch.is_tensor(a):
+        return a
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")  # nothing here writes to it
+        return torch.as_tensor(a)
+
+
+def _check(scores, labels, superpixels, logits):
+    """Raise InputError unless types, shapes and values fit. The maps are both arrays or both tensors."""
     if scores.ndim != 3 or not scores.is_floating_point() or not 1 <= len(scores) <= 256:
         raise InputError(
             f"scores must be floating (C, H, W) with C from 1 to 256, got {scores.dtype} {tuple(scores.shape)}"
         )
-    if labels.ndim != 2 or labels.dtype != torch.uint8 or 0 in labels.shape or 0 in scores.shape:
-        raise InputError(f"labels must be (H, W) uint8 and not empty, got {labels.dtype} {tuple(labels.shape)}")
-    if superpixels.shape != labels.shape or superpixels.dtype not in (torch.int32, torch.int64):
-        got = f"{superpixels.dtype} {tuple(superpixels.shape)}"
+    types = [str(a.dtype).removeprefix("torch.") for a in (labels, superpixels)]
+    if labels.ndim != 2 or types[0] != "uint8" or 0 in labels.shape or 0 in scores.shape:
+        raise InputError(f"labels must be (H, W) uint8 and not empty, got {types[0]} {tuple(labels.shape)}")
+    if superpixels.shape != labels.shape or types[1] not in ("int32", "int64"):
+        got = f"{types[1]} {tuple(superpixels.shape)}"
         raise InputError(f"superpixels must be int32 or int64 of the labels' shape {tuple(labels.shape)}, got {got}")
     if not logits and scores.shape[1:] != labels.shape:
         shapes = f"{tuple(scores.shape[1:])}, expected the labels' {tuple(labels.shape)}"
@@ -127,7 +154,6 @@ def _checked(scores, labels, superpixels, logits):
         raise InputError(f"label {highest} is neither a class (0 to {len(scores) - 1}) nor {VOID}")
     if superpixels.min() < 0:
         raise InputError(f"superpixel ids must be 0 (outside) or more, got {superpixels.min().item()}")
-    return scores, labels, superpixels
 
 
 def _known(name, known, what):

@@ -33,7 +33,7 @@ from bench.types import VOID
 
 AHEAD, LINE = 2, 16  # runs to prefetch ahead, and float32 values in a line of the cache
 WORTH_A_THREAD_PX = 2**16
-SCRATCH_SHARE = 64  # the buffers of all threads hold at most 1/64 of the image's pixels, or 8 strips each
+SCRATCH_SHARE = 64  # the buffers of all threads hold at most 1/64 of the image's pixels, or 16 strips each
 TOGETHER = (  # columns that cost one computation: whoever needs one gets all
     {"entropy_sum", "excess_entropy_sum", "entropy_ratio_sum"},
     {"softmin_numerator", "softmin_denominator"},
@@ -50,27 +50,23 @@ def statistics(scores, labels, superpixels, needs, logits, align_corners, thread
     """See `bench.kernels.superpixel_statistics`."""
     threads = threads or torch.get_num_threads()
     array = np.ascontiguousarray(scores.detach().float().cpu().numpy())
-    labels = np.ascontiguousarray(labels.cpu().numpy())
+    labels, superpixels = _read_only(labels), _read_only(superpixels)
     height, width = labels.shape
     axes = (*axis_weights(array.shape[1], height, align_corners), *axis_weights(array.shape[2], width, align_corners))
     image = Image(array, logits, labels, *axes)
-    ids, runs = runs_of(superpixels.cpu().numpy())
+    ids, runs = runs_of(superpixels)
     table = empty_table(len(ids), len(array), needs)
-    n_slots = max(8, height * width // (SCRATCH_SHARE * threads * STRIP))
+    n_covered = int(runs.size.sum())
+    n_slots = max(16, height * width // (SCRATCH_SHARE * threads * STRIP))
     n_slots = min(n_slots, -(-int(runs.size.max(initial=1)) // STRIP))
-    threads = min(threads, 1 + int(runs.size.sum()) // WORTH_A_THREAD_PX)
-    n_parts = 4 * threads if threads > 1 else 1
-    cuts = np.searchsorted(np.cumsum(runs.size), np.linspace(0, runs.size.sum(), n_parts + 1)[1:-1])
-    parts = [part for part in np.split(np.arange(len(ids)), cuts) if len(part)]
-
-    def work(part):
-        return reduce_superpixels(image, runs, part[0], part[-1] + 1, n_slots, table)
-
+    threads = min(threads, 1 + n_covered // WORTH_A_THREAD_PX)
     if threads == 1:
-        fine = all([work(part) for part in parts])
+        fine = reduce_superpixels(image, runs, 0, len(ids), n_slots, table)
     else:
+        cuts = np.searchsorted(np.cumsum(runs.size), np.linspace(0, n_covered, 4 * threads + 1)[1:-1])
         with ThreadPoolExecutor(threads) as pool:
-            fine = all(pool.map(work, parts))
+            begins, ends = (0, *cuts.tolist()), (*cuts.tolist(), len(ids))
+            fine = all(pool.map(lambda i, j: reduce_superpixels(image, runs, i, j, n_slots, table), begins, ends))
     if not fine:
         refuse(scores, logits)
     row, column = np.divmod(table.pixel, width)
@@ -78,28 +74,55 @@ def statistics(scores, labels, superpixels, needs, logits, align_corners, thread
     return {"superpixel": ids, "size": runs.size} | at | table._asdict()
 
 
+def _read_only(a):
+    """Contiguous, and read-only whatever came: numba compiles for each of the two."""
+    a = np.ascontiguousarray(a).view()
+    a.flags.writeable = False
+    return a
+
+
 def runs_of(superpixels):
     """Ids (N,) > 0, ascending, and their runs: maximal stretches of one id within a row, in row-major order.
 
     ``start``, ``length`` (n_runs,) int64 in flat pixels; ``first`` (N + 1,): where each id's runs begin; ``size`` (N,).
     """
-    change = np.ones(superpixels.shape, bool)
-    np.not_equal(superpixels[:, 1:], superpixels[:, :-1], out=change[:, 1:])
-    start = np.flatnonzero(change)
-    length = np.diff(start, append=superpixels.size)
-    of = superpixels.ravel()[start]
-    order = np.argsort(of, kind="stable")
-    order = order[np.searchsorted(of, 1, sorter=order) :]
-    ids, first = np.unique(of[order], return_index=True)
-    size = np.add.reduceat(length[order], first) if len(ids) else first
-    return ids, Runs(start[order], length[order], np.append(first, len(order)), size)
+    start, length, of = stretches(superpixels)
+    order = of.argsort(kind="stable")
+    start, length, of = start[order], length[order], of[order]
+    first = np.flatnonzero(np.concatenate(([True], of[1:] != of[:-1]))) if len(of) else order
+    size = np.add.reduceat(length, first) if len(of) else first
+    return of[first], Runs(start, length, np.append(first, len(of)), size)
+
+
+@jit
+def stretches(superpixels):
+    """Start and length in flat pixels, and id, of every stretch of one id > 0 within a row, in row-major order."""
+    height, width = superpixels.shape
+    n = 0
+    for row in range(height):
+        line = superpixels[row]
+        n += line[0] > 0
+        for column in range(1, width):
+            n += (line[column] != line[column - 1]) & (line[column] > 0)
+    start, length, of = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, superpixels.dtype)
+    i = 0
+    for row in range(height):
+        line, begin = superpixels[row], 0
+        for column in range(1, width + 1):
+            if column == width or line[column] != line[begin]:
+                if line[begin] > 0:
+                    start[i], length[i], of[i] = row * width + begin, column - begin, line[begin]
+                    i += 1
+                begin = column
+    return start, length, of
 
 
 def empty_table(n, n_classes, needs):
     """A table of zeros, whose columns have no rows where nobody needs them."""
     needs = needs.union(ALWAYS, *(group for group in TOGETHER if needs & group))
     shapes = {"": (), "C": (n_classes,), "C+1": (n_classes + 1,)}
-    columns = {name: np.zeros((n * (name in needs), *shapes[width])) for name, (width, _) in COLUMNS.items()}
+    none = {width: np.zeros((0, *shape)) for width, shape in shapes.items()}
+    columns = {k: np.zeros((n, *shapes[width])) if k in needs else none[width] for k, (width, _) in COLUMNS.items()}
     return Table(pixel=np.zeros(n, np.int64), **columns)
 
 

@@ -14,7 +14,6 @@ FLOOR = 1e-12
 def statistics(scores, labels, superpixels, needs, logits, align_corners, threads):
     """See `bench.kernels.superpixel_statistics`; computes all columns, on one thread, whatever is asked."""
     array = scores.float().cpu().numpy().astype(np.float64)
-    labels, superpixels = labels.cpu().numpy(), superpixels.cpu().numpy()
     if logits:
         rows = axis_weights(array.shape[1], labels.shape[0], align_corners)
         columns = axis_weights(array.shape[2], labels.shape[1], align_corners)
