@@ -53,7 +53,7 @@ class Felzenszwalb(_Numbered):
 
 
 class Watershed(_Numbered):
-    """About n basins flooded from a grid of seeds, compact: as quick as SEEDS (Neubert and Protzel, 2014)."""
+    """About n basins flooded from a grid of seeds, compact (Neubert and Protzel, 2014); in the place of SEEDS."""
 
     def __init__(self, n: int = 100, compactness: float = 0.001):
         super().__init__(n)
