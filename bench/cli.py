@@ -125,6 +125,7 @@ def _run_arguments(parser, main):
     parser.add_argument(
         "--ray", metavar="ADDRESS", help="run on a Ray cluster: auto, HOST:PORT, or local to start one here"
     )
+    parser.add_argument("--launcher", choices=["pytorch"], help="train each cell on all processes of a torchrun")
     parser.add_argument("--reference", choices=["full"], help="full: also train once a seed on the whole truth")
     parser.add_argument(
         "--repeat", type=int, default=0, metavar="N", help="run all cells N more times: equal runs differ by?"
@@ -134,10 +135,13 @@ def _run_arguments(parser, main):
 
 
 def run(args) -> int:
-    from bench import grid, progress, report, store
+    from bench import grid, progress, ranks, report, store
 
+    if args.launcher:
+        args.device, args.jobs = ranks.join(args.device), 1
     with progress.bar() as bar:
         cells = _grid(args)
+        cells.out = ranks.place(cells.out)
         bench, out, protocol = cells.bench, cells.out, cells.bench.protocol()
         strategies, oracles = cells.strategies, cells.oracles
         record = {
@@ -164,7 +168,7 @@ def run(args) -> int:
                 with store.claimed(again.out, protocol, record):
                     bar.begin(f"cells again ({k} of {args.repeat})", again.n_steps(), by)
                     failed += again.run(workers)
-    if (out / "rounds.csv").exists():
+    if (out / "rounds.csv").exists() and ranks.is_first():
         report.write([out])
     for cell in failed:
         print(f"failed: {cell}; the traceback is in {cell.folder(out) / 'spec.json'}", file=sys.stderr)
@@ -194,6 +198,8 @@ def _grid(args, check: bool = True):
     for flag, least in (("jobs", 1), ("repeat", 0)):
         if getattr(args, flag) is not None and getattr(args, flag) < least:
             raise InputError(f"--{flag} must be {least} or more, got {getattr(args, flag)}")
+    if args.launcher and (args.ray or args.model == "none"):
+        raise InputError("--launcher trains one cell on many GPUs; it goes with neither --ray nor --model none")
     if args.reference and args.model == "none":
         raise InputError("--reference full trains a model; it does not go with --model none")
     settings = Settings(

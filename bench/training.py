@@ -17,6 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+import torch.distributed as dist
 
 from bench import compat, seeds
 from bench.types import InputError
@@ -112,7 +113,8 @@ class Trainer:
             model.load_state_dict(start.state_dict())
             model._is_init = True  # the runner initialises what is not
         runner = Runner(
-            model=model,
+            model=self._shared(model),
+            launcher="pytorch" if dist.is_initialized() else "none",
             work_dir=str(log_dir),
             train_dataloader=self._loader(samples, seed),
             train_cfg=dict(type="IterBasedTrainLoop", max_iters=self.n_steps, val_interval=self.n_steps + 1),
@@ -138,7 +140,19 @@ class Trainer:
             for handler in list(runner.logger.handlers):
                 runner.logger.removeHandler(handler)
                 handler.close()
+        if dist.is_initialized():  # each process has means and variances of its own batches
+            for tensor in model.state_dict().values():
+                dist.broadcast(tensor, 0)
         return model.eval()
+
+    def _shared(self, model: torch.nn.Module) -> torch.nn.Module:
+        """The model as mmengine trains it: as it is, or on all processes of a `torch.distributed` group."""
+        if not dist.is_initialized():
+            return model
+        from mmengine.model import MMDistributedDataParallel
+
+        gpus = [self.device] if self.device.type == "cuda" else None
+        return MMDistributedDataParallel(model, device_ids=gpus, broadcast_buffers=False)
 
     def build(self) -> torch.nn.Module:
         """The preset's network on the device; its weights are not the initial ones before `fit` or `load`."""
@@ -225,6 +239,14 @@ class Trainer:
             image = cv2.resize(image, tuple(size)[::-1], interpolation=cv2.INTER_LINEAR)
         return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
 
+    def _share_of_batch(self) -> int:
+        n = n_processes()
+        if self.config.batch_size % n:
+            raise InputError(
+                f"a batch of {self.config.batch_size} cannot be shared by {n} processes: choose batch_size"
+            )
+        return self.config.batch_size // n
+
     def _loader(self, samples, seed):
         from mmcv.transforms import Compose
         from mmengine.dataset import InfiniteSampler, pseudo_collate
@@ -233,7 +255,7 @@ class Trainer:
         dataset = _Samples(samples, Compose(self.config.train_pipeline), self.config.get("input_size"))
         return torch.utils.data.DataLoader(
             dataset,
-            batch_size=self.config.batch_size,
+            batch_size=self._share_of_batch(),
             sampler=InfiniteSampler(dataset, shuffle=True, seed=seeds.integer(seed, "order") % 2**31),
             num_workers=self.config.get("num_workers", 0),
             collate_fn=pseudo_collate,
@@ -292,6 +314,11 @@ class _Samples(torch.utils.data.Dataset):
         return self.pipeline(
             dict(img=image, gt_seg_map=labels, seg_fields=["gt_seg_map"], img_shape=shape, ori_shape=shape, img_path="")
         )
+
+
+def n_processes() -> int:
+    """How many train each network together."""
+    return dist.get_world_size() if dist.is_initialized() else 1
 
 
 def preset_file(preset: str, dataset: str) -> Path:

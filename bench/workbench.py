@@ -17,7 +17,7 @@ from bench.foundation import PseudoLabels, cache_folder, pseudo_labels
 from bench.kernels import maps
 from bench.memory import Memory
 from bench.timing import Stopwatch
-from bench.training import WEIGHTS_KEY, Trainer
+from bench.training import WEIGHTS_KEY, Trainer, n_processes
 from bench.types import Candidates, InputError
 
 MEMORY_BYTES = 2**29  # of each kind of map that a process keeps: truth, pseudo labels and superpixels, changed labels
@@ -90,16 +90,20 @@ class Workbench:
         """All that decides a cell's numbers, but its strategy, oracle and seed."""
         kept = {k: v for k, v in asdict(self.settings).items() if k not in _NOT_IN_PROTOCOL}
         trained = self.trainer is not None
-        return kept | {
-            "names": store.digest(self.names),
-            "classes": list(self.classes),
-            "preset": self.settings.preset if trained else None,
-            "config": self._recipe if trained else None,
-            "cfg_options": {k: v for k, v in self.settings.cfg_options.items() if k != WEIGHTS_KEY},
-            "seconds": self.seconds,
-            "scores": store.file_digest(Path(self.settings.scores)) if self.settings.scores else None,
-            "format": 1,
-        }
+        return (
+            kept
+            | {
+                "names": store.digest(self.names),
+                "classes": list(self.classes),
+                "preset": self.settings.preset if trained else None,
+                "config": self._recipe if trained else None,
+                "cfg_options": {k: v for k, v in self.settings.cfg_options.items() if k != WEIGHTS_KEY},
+                "seconds": self.seconds,
+                "scores": store.file_digest(Path(self.settings.scores)) if self.settings.scores else None,
+                "format": 1,
+            }
+            | ({"processes": n} if (n := n_processes()) > 1 else {})
+        )
 
     @cached_property
     def pseudo(self) -> PseudoLabels:
