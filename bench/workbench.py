@@ -90,20 +90,19 @@ class Workbench:
         """All that decides a cell's numbers, but its strategy, oracle and seed."""
         kept = {k: v for k, v in asdict(self.settings).items() if k not in _NOT_IN_PROTOCOL}
         trained = self.trainer is not None
-        return (
-            kept
-            | {
-                "names": store.digest(self.names),
-                "classes": list(self.classes),
-                "preset": self.settings.preset if trained else None,
-                "config": self._recipe if trained else None,
-                "cfg_options": {k: v for k, v in self.settings.cfg_options.items() if k != WEIGHTS_KEY},
-                "seconds": self.seconds,
-                "scores": store.file_digest(Path(self.settings.scores)) if self.settings.scores else None,
-                "format": 1,
-            }
-            | ({"processes": n} if (n := n_processes()) > 1 else {})
-        )
+        kept |= {
+            "names": store.digest(self.names),
+            "classes": list(self.classes),
+            "preset": self.settings.preset if trained else None,
+            "config": self._recipe if trained else None,
+            "cfg_options": {k: v for k, v in self.settings.cfg_options.items() if k != WEIGHTS_KEY},
+            "seconds": self.seconds,
+            "scores": store.file_digest(Path(self.settings.scores)) if self.settings.scores else None,
+            "format": 1,
+        }
+        if (n := n_processes()) > 1:
+            kept["processes"] = n
+        return kept
 
     @cached_property
     def pseudo(self) -> PseudoLabels:
