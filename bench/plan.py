@@ -99,7 +99,7 @@ def earlier(bench: Workbench, folders: list[Path]) -> Costs | None:
 
 def measure(bench: Workbench, needs: tuple[str, ...]) -> Costs:
     """Train for a few iterations and predict a batch, now. Needs a model, and images of the train split."""
-    options = bench.settings.cfg_options | {"max_iters": ITERATIONS + 1}
+    options = bench.settings.cfg_options | {"max_iters": ITERATIONS + 1, "param_scheduler": []}
     known = bench.settings.preset, bench.dataset_name, bench.n_classes, bench.settings.device
     trainer = Trainer(*known, options)
     images = [bench.dataset.image("train", name) for name in bench.names[: trainer.config.batch_size]]

@@ -29,7 +29,7 @@ class Pool(Workbench):
 
     def __init__(self, n_images: int):
         rng = seeds.generator(0, "pool")
-        self.names = tuple(f"{i:04d}" for i in range(n_images))
+        self.names, self.n_classes = tuple(f"{i:04d}" for i in range(n_images)), N_CLASSES
         coarse = torch.from_numpy(rng.normal(0, 3, (1, N_CLASSES, 16, 32)).astype(np.float32))
         smooth = torch.nn.functional.interpolate(coarse, (HEIGHT // 4, WIDTH // 4), mode="bilinear")[0]
         self.logits = smooth + torch.from_numpy(rng.normal(0, 0.5, smooth.shape).astype(np.float32))
