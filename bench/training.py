@@ -77,6 +77,9 @@ class Trainer:
         for name in ("max_iters", "batch_size"):
             if not isinstance(self.config[name], int) or self.config[name] < 1:
                 raise ValueError(f"{name} must be a whole number of at least 1, got {self.config[name]!r}")
+        late = [s["begin"] for s in self.config.param_scheduler if s.get("begin", 0) >= s.get("end", self.n_steps)]
+        if late:
+            raise ValueError(f"max_iters={self.n_steps} is too few: a param_scheduler begins at iteration {late[0]}")
         size = self.config.get("input_size")
         if size is not None and not (len(size) == 2 and all(isinstance(n, int) and n > 0 for n in size)):
             raise ValueError(f"input_size must be None or height and width in pixels, got {size!r}")

@@ -105,6 +105,7 @@ WORDS = [
     ([*TRAIN, "--preset", __file__], "cannot be built"),
     ([*TRAIN, "--cfg-options", "nonsense=1"], "the preset has no 'nonsense'"),
     ([*TRAIN, "--cfg-options", "max_iters"], "expected KEY=VALUE"),
+    (["run", "--cfg-options", "max_iters=15"], "max_iters=15 is too few"),
     ([*TRAIN, "--cfg-options", "max_iters=-1"], "max_iters must be a whole number of at least 1"),
     ([*TRAIN, "--cfg-options", "batch_size=big"], "batch_size must be a whole number"),
     ([*TRAIN, "--cfg-options", "optim_wrapper.optimizer.lr=fast"], "cannot be built"),
