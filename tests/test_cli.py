@@ -2,10 +2,12 @@
 
 import json
 import signal
+from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from bench import __version__, cli, registry
+from bench import __version__, cli, registry, store
 from bench.training import Trainer
 
 LABELS = ("--model", "none", "--dataset", "shapes[train=3,val=2,size=32]", "--seeds", 1, "--rounds", 1, "--budget", 2)
@@ -120,3 +122,20 @@ def test_a_run_of_which_no_cell_is_done_still_ends_with_1(alc, tmp_path, monkeyp
 def test_options_are_json_or_text(pairs):
     expected = {"a": 1, "b.c": "x y", "d": [1, 2], "e": None, "f": "", "g": "a=b"}
     assert cli._options(pairs) == (expected if pairs else {})
+
+
+def test_reference_and_repeat(alc, tmp_path):
+    """The truth's own model, once a seed, and the same cells once more: equal to the first, and found by the report."""
+    preset = Path(__file__).parent / "tiny_preset.py"
+    arguments = ("run", "--preset", preset, "--dataset", "shapes[train=8,val=4,size=32]", "--strategy", "area")
+    arguments += ("--seeds", 1, "--rounds", 1, "--jobs", 1, "--out", tmp_path / "out")
+    done = alc(*arguments, "--reference", "full", "--repeat", 1)
+    assert done.code == 0 and "identical runs spread by 0.00 points of data mIoU" in done.out
+    reference = pd.read_csv(tmp_path / "out" / "reference.csv")
+    assert reference.seed.tolist() == [0] and reference.model_miou.between(0, 1).all()
+    runs = [pd.read_csv(tmp_path / "out" / where / "rounds.csv") for where in (".", "repeat1")]
+    same = [run.drop(columns=store.TIMINGS) for run in runs]
+    pd.testing.assert_frame_equal(*same)
+    (tmp_path / "out" / "reference.csv").write_text("seed,model_miou\n0,0.5\n")  # done is done: it is not trained again
+    assert alc(*arguments, "--reference", "full", report_too=False).code == 0
+    assert pd.read_csv(tmp_path / "out" / "reference.csv").model_miou.tolist() == [0.5]
