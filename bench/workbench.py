@@ -98,6 +98,7 @@ class Workbench:
             "cfg_options": {k: v for k, v in self.settings.cfg_options.items() if k != WEIGHTS_KEY},
             "seconds": self.seconds,
             "scores": store.file_digest(Path(self.settings.scores)) if self.settings.scores else None,
+            "files": self._files if self.foundation.folder else None,
             "format": 1,
         }
         if (n := n_processes()) > 1:
@@ -117,6 +118,13 @@ class Workbench:
         """Where the pseudo labels lie, or will lie once they are made."""
         where = self.foundation, self.dataset, Path(self.settings.cache), self._trained_by
         return self.foundation.folder or cache_folder(*where)
+
+    @cached_property
+    def _files(self) -> str:
+        """A digest of the foundation's own files; a missing one is said where it is read."""
+        folder, kinds = self.foundation.folder, ("mask_jpg", "obj_jpg")
+        paths = [folder / kind / f"{name}.png" for kind in kinds for name in self.names]
+        return store.digest([store.file_digest(path) if path.is_file() else None for path in paths])
 
     @property
     def _trained_by(self) -> str:

@@ -4,8 +4,10 @@ import json
 import signal
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from bench import __version__, cli, registry, store
 from bench.training import Trainer
@@ -139,3 +141,15 @@ def test_reference_and_repeat(alc, tmp_path):
     (tmp_path / "out" / "reference.csv").write_text("seed,model_miou\n0,0.5\n")  # done is done: it is not trained again
     assert alc(*arguments, "--reference", "full", report_too=False).code == 0
     assert pd.read_csv(tmp_path / "out" / "reference.csv").model_miou.tolist() == [0.5]
+
+
+def test_changed_files_of_a_foundation_are_another_protocol(alc, tmp_path):
+    for kind in ("mask_jpg", "obj_jpg"):
+        (tmp_path / kind).mkdir()
+        for i in range(3):
+            Image.fromarray(np.ones((32, 32), np.uint8)).save(tmp_path / kind / f"{i:05d}.png")
+    run = ("run", *LABELS, "--foundation", f"files[root={tmp_path}]", "--strategy", "area", "--out", tmp_path / "out")
+    assert alc(*run).code == alc(*run).code == 0
+    Image.fromarray(np.full((32, 32), 2, np.uint8)).save(tmp_path / "mask_jpg" / "00001.png")
+    again = alc(*run)
+    assert again.code == 2 and "another protocol (files: " in again.err
