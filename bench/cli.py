@@ -25,6 +25,7 @@ COMMANDS = {
     "export": ("bench.export", "the corrected dataset, in its own layout"),
     "time": ("bench.time", "the acquisition kernels, checked for equality and then timed"),
 }
+SETTINGS = ("dataset", "data_root", "rounds", "budget", "seconds", "preset", "model", "scores", "start", "device")
 FOUNDATIONS = {"shapes": "simulated"}  # by dataset; the others have no default
 
 
@@ -162,16 +163,16 @@ def run(args) -> int:
             workers = _workers(args, bench, bar.step)
             if args.reference:
                 cells.reference(workers)
-            failed = cells.run(workers)
+            failed = [cell.folder(out) for cell in cells.run(workers)]
             for k in range(1, args.repeat + 1):
                 again = grid.Grid(bench, strategies, oracles, args.seeds, out / f"repeat{k}")
                 with store.claimed(again.out, protocol, record):
                     bar.begin(f"cells again ({k} of {args.repeat})", again.n_steps(), by)
-                    failed += again.run(workers)
+                    failed += [cell.folder(again.out) for cell in again.run(workers)]
     if (out / "rounds.csv").exists() and ranks.is_first():
         report.write([out])
-    for cell in failed:
-        print(f"failed: {cell}; the traceback is in {cell.folder(out) / 'spec.json'}", file=sys.stderr)
+    for folder in failed:
+        print(f"failed: {folder.name}; the traceback is in {folder / 'spec.json'}", file=sys.stderr)
     return 1 if failed else 0
 
 
@@ -190,7 +191,6 @@ def _grid(args, check: bool = True):
     from bench.workbench import Settings, Workbench
 
     name = registry.parse(args.dataset)[0]
-    registry.catalogue("datasets")
     foundation = args.foundation or FOUNDATIONS.get(name)
     if foundation is None:
         registry.load("datasets", args.dataset, root=args.data_root)  # a wrong dataset is said first
@@ -203,11 +203,7 @@ def _grid(args, check: bool = True):
     if args.reference and args.model == "none":
         raise InputError("--reference full trains a model; it does not go with --model none")
     settings = Settings(
-        **{
-            k: getattr(args, k)
-            for k in ("dataset", "data_root", "rounds", "budget", "seconds", "preset", "model", "scores")
-        },
-        **{k: getattr(args, k) for k in ("start", "device")},
+        **{k: getattr(args, k) for k in SETTINGS},
         foundation=foundation,
         cfg_options=_options(args.cfg_options),
         cache=os.environ.get("ALC_BENCH_CACHE", str(Path.home() / ".cache" / "alc-bench")),
