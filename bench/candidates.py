@@ -14,7 +14,7 @@ WHOLE = ("superpixel", "row", "column")  # columns of a scores file that hold wh
 
 
 def gather(tables: Iterable[dict[str, np.ndarray]]) -> Candidates:
-    """The tables of images 0, 1, ... as one; ``image`` is added.
+    """The tables of images 0, 1, ... as one; ``image`` is added to those that lack it.
 
     Rows go into few large arrays as they come: thousands of small ones, kept while images come and go beside them,
     would leave holes in memory of many times their size.

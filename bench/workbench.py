@@ -6,6 +6,7 @@ import resource
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -200,7 +201,7 @@ class Workbench:
     def acquire_table(
         self, model: torch.nn.Module, labels: Callable[[int], np.ndarray], needs: tuple[str, ...]
     ) -> tuple[Candidates, dict[str, float]]:
-        """The pool with the statistics ``needs``, one image at a time, and the seconds it took: predict_s, acquire_s.
+        """The pool with the statistics ``needs``, batch by batch, and the seconds it took: predict_s, acquire_s.
 
         Compiled kernels are loaded before, once in a process; neither counts that.
         Statistics that compare with a threshold over the pool take a second trip over the predictions.
@@ -226,24 +227,31 @@ class Workbench:
         passes = maps.PASSES if "passes" in inputs else ()
         predictions = self.trainer.predict(model, images, "features" in inputs, passes)
         corners = self.trainer.align_corners
-        for i, name in enumerate(self.names):
+        one_pass = [n for n in needs if n not in of_maps]
+
+        n = self.trainer.config.batch_size
+        for begin in range(0, len(self.names), n):  # what a call costs, a batch costs once
             with predict:
-                prediction = next(predictions)
+                batch = list(islice(predictions, n))
             with acquire:
-                given = prediction.logits, labels(i), self.pseudo.superpixels(i)
-                one_pass = [n for n in needs if n not in of_maps]
+                here = range(begin, begin + len(batch))
+                given = [p.logits for p in batch], [labels(i) for i in here], [self.pseudo.superpixels(i) for i in here]
                 table = kernels.superpixel_statistics(*given, one_pass, logits=True, align_corners=corners)
+                table["image"] += begin
                 if of_maps:
-                    image = self.dataset.image("train", name) if "image" in inputs else None
-                    table |= maps.map_statistics(
-                        of_maps,
-                        *given,
-                        image=image,
-                        features=prediction.features,
-                        passes=prediction.passes,
-                        thresholds=thresholds,
-                        align_corners=corners,
-                    )
+                    more = [
+                        maps.map_statistics(
+                            of_maps,
+                            *one,
+                            image=self.dataset.image("train", self.names[i]) if "image" in inputs else None,
+                            features=prediction.features,
+                            passes=prediction.passes,
+                            thresholds=thresholds,
+                            align_corners=corners,
+                        )
+                        for i, prediction, *one in zip(here, batch, *given, strict=True)
+                    ]
+                    table |= {name: np.concatenate([columns[name] for columns in more]) for name in of_maps}
             yield table
 
     def train_and_predict(

@@ -276,12 +276,32 @@ def test_bad_input_is_one_clear_line(change, message):
     assert "\n" not in str(error.value)
 
 
-def test_a_batch_of_images_of_any_size_in_any_order():
-    images = [scene(i, 5, 10 + 7 * i, 31 - 5 * i, 4 + i) for i in range(4)]
-    tables = [superpixel_statistics(*image, ALL, logits=True) for image in images]
-    for i in (2, 0, 3, 1):
-        for name, column in superpixel_statistics(*images[i], ALL, logits=True).items():
-            assert column.tobytes() == tables[i][name].tobytes()
+@pytest.mark.parametrize("implementation", [*FAST, "reference"])
+@pytest.mark.parametrize("from_logits", [False, True])
+def test_a_batch_of_images_of_any_size_in_any_order(implementation, from_logits):
+    options = {"logits": from_logits, "implementation": implementation}
+    sizes = [(10, 31), (17, 26), (17, 26), (24, 21), (17, 26)]
+    images = [scene(i, 5, *size, 4 + i) for i, size in enumerate(sizes)]
+    images = [(scores if from_logits else scores.softmax(0), *maps) for scores, *maps in images]
+    images.insert(2, (*images[1][:2], np.zeros(sizes[1], np.int32)))  # no superpixel
+    images[3] = (*images[3][:2], images[3][2].astype(np.int64) + 2**31)  # large ids beside small ones
+    alone = [superpixel_statistics(*image, ALL, **options) for image in images]
+    for order in ([0, 1, 2, 3, 4, 5], [5, 3, 4, 2, 0, 1], [2], [1, 3]):
+        batch = superpixel_statistics(*([images[i][k] for i in order] for k in range(3)), ALL, **options)
+        assert batch["image"].dtype == np.int32 and next(iter(batch)) == "image"
+        assert batch["image"].tolist() == [k for k, i in enumerate(order) for _ in alone[i]["size"]]
+        for name in alone[0]:
+            assert batch[name].tobytes() == b"".join(alone[i][name].tobytes() for i in order), name
+
+
+def test_a_batch_that_does_not_fit_together():
+    one, other = scene(0, 3, 8, 8, 4), scene(1, 4, 8, 8, 4)
+    with pytest.raises(InputError, match=r"as many scores, labels and superpixels, got \[2, 1, 1\]"):
+        superpixel_statistics([one[0]] * 2, [one[1]], [one[2]])
+    with pytest.raises(InputError, match="as many"):
+        superpixel_statistics([], [], [])
+    with pytest.raises(InputError, match="3 classes"):
+        superpixel_statistics(*map(list, zip(one, other, strict=True)), logits=True)
 
 
 @pytest.mark.parametrize("implementation", [*FAST, "reference"])

@@ -10,6 +10,7 @@ import importlib
 import warnings
 from functools import cache, lru_cache
 from importlib.util import find_spec
+from itertools import groupby
 
 import numpy as np
 import torch
@@ -24,9 +25,11 @@ IMPLEMENTATIONS = {
     "gpu": "bench.kernels.gpu",
 }
 BASE = ("superpixel", "size", "row", "column", "label")
-DTYPES = {"row": np.int32, "column": np.int32, "label": np.uint8} | dict.fromkeys(
+DTYPES = {"image": np.int32, "row": np.int32, "column": np.int32, "label": np.uint8} | dict.fromkeys(
     ("superpixel", "size", "agree_count", "dominant", "prediction_histogram", "label_histogram"), np.int64
 )
+LABELS = {np.dtype(np.uint8), torch.uint8}
+IDS = {np.dtype(np.int32), np.dtype(np.int64), torch.int32, torch.int64}
 LARGEST_NORM = 1.1  # ‖p‖² of a pixel: at most 1, and room for half precision
 
 
@@ -41,19 +44,21 @@ def superpixel_statistics(
     implementation: str | None = None,
     threads: int | None = None,
 ) -> dict[str, np.ndarray]:
-    """The statistics ``needs`` (names in `COLUMNS`) of every superpixel of one image.
+    """The statistics ``needs`` (names in `COLUMNS`) of every superpixel of one image, or of a batch of images.
 
     ``scores``: (C, H, W) probabilities, or with ``logits`` (C, h, w) raw logits, upsampled to the labels' size
     (bilinear, ``align_corners`` as in `torch.nn.functional.interpolate`) and softmaxed; a floating tensor on any
     device, or an array; computed in float32, whatever comes. C is at most 256. ``labels`` (H, W) uint8, 255 where there
-    is none. ``superpixels`` (H, W) int32 or int64 ids, 0 = outside every superpixel. ``threads`` (default: as many as
-    torch has) changes no byte of the result. ``implementation``: one of `IMPLEMENTATIONS`; by default the fastest of
-    those installed for the scores' device.
+    is none. ``superpixels`` (H, W) int32 or int64 ids, 0 = outside every superpixel. For a batch, each of the three is
+    a list with one of these an image: sizes may differ, C may not. ``threads`` (default: as many as torch has) and the
+    batch change no byte of the result. ``implementation``: one of `IMPLEMENTATIONS`; by default the fastest of those
+    installed for the scores' device.
 
-    Returns host arrays, a row for each id > 0 present, ascending: ``superpixel`` (N,) int64, ``size`` (N,) int64 in
-    pixels, ``row`` and ``column`` (N,) int32 of the representative pixel, ``label`` (N,) uint8 there, then each of
-    ``needs``, float64 or, for counts and class ids, int64. The representative is always there, because every question
-    is asked at it; finding it costs less than bringing the scores from memory.
+    Returns host arrays, a row for each id > 0 present, image by image and ascending: of a batch ``image`` (N,) int32,
+    the position in the list; ``superpixel`` (N,) int64, ``size`` (N,) int64 in pixels, ``row`` and ``column`` (N,)
+    int32 of the representative pixel, ``label`` (N,) uint8 there, then each of ``needs``, float64 or, for counts and
+    class ids, int64. The representative is always there, because every question is asked at it; finding it costs less
+    than bringing the scores from memory.
 
     Raises InputError for shapes that do not fit, a superpixel whose scores hold NaN or are no probabilities, a label
     that is neither a class nor 255, a negative id, and an unknown need or implementation.
@@ -61,20 +66,41 @@ def superpixel_statistics(
     needs = tuple(needs)
     for need in needs:
         _known(need, (*COLUMNS, *BASE), "statistic")
-    scores = _tensor(scores)
-    name = implementation or fastest(scores.device.type)
-    maps = _array if name in ("cpu", "reference") else _tensor
-    labels, superpixels = maps(labels), maps(superpixels)
-    _check(scores, labels, superpixels, logits)
     if threads is not None and threads < 1:
         raise InputError(f"threads must be 1 or more, got {threads}")
+    batch = [list(x) if isinstance(scores, (list, tuple)) else [x] for x in (scores, labels, superpixels)]
+    if len({len(x) for x in batch}) > 1 or not batch[0]:
+        raise InputError(f"a batch needs as many scores, labels and superpixels, got {[len(x) for x in batch]}")
+    batch[0] = [_tensor(x) for x in batch[0]]
+    name = implementation or fastest(batch[0][0].device.type)
     module = importlib.import_module(IMPLEMENTATIONS[_known(name, IMPLEMENTATIONS, "implementation")])
-    table = module.statistics(scores, labels, superpixels, set(needs), logits, align_corners, threads)
-    shapes = {"": (), "C": (len(scores),), "C+1": (len(scores) + 1,)}
-    return {
-        name: np.asarray(table[name], DTYPES.get(name, np.float64)).reshape(-1, *shapes[COLUMNS.get(name, ("",))[0]])
-        for name in dict.fromkeys(BASE + needs)
-    }
+    maps = _array if name in ("cpu", "reference") else _tensor
+    images = list(zip(batch[0], map(maps, batch[1]), map(maps, batch[2]), strict=True))
+    for image in images:
+        _check(*image, logits)
+    n_classes = len(batch[0][0])
+    if any(len(x) != n_classes for x in batch[0]):
+        raise InputError(f"all scores of a batch must have {n_classes} classes, as the first has")
+
+    def alike(i):  # what one call takes together
+        return (images[i][0].shape, images[i][1].shape) if name == "cpu" and logits else i
+
+    tables = []
+    for _, group in groupby(range(len(images)), alike):
+        begin, *others = group
+        several = zip(*(images[i] for i in (begin, *others)), strict=True)
+        table = module.statistics(*several, set(needs), logits, align_corners, threads)
+        table["image"] = table.get("image", np.zeros(len(table["size"]), np.int32)) + begin
+        tables.append(table)
+    names = dict.fromkeys((*(["image"] if isinstance(scores, (list, tuple)) else []), *BASE, *needs))
+    return {name: _column(name, [table[name] for table in tables], n_classes) for name in names}
+
+
+def _column(name, parts, n_classes):
+    """A column of the type and width that it is meant to have."""
+    width = {"": (), "C": (n_classes,), "C+1": (n_classes + 1,)}[COLUMNS.get(name, ("",))[0]]
+    parts = [np.asarray(part, DTYPES.get(name, np.float64)).reshape(-1, *width) for part in parts]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 @cache
@@ -140,11 +166,10 @@ def _check(scores, labels, superpixels, logits):
         raise InputError(
             f"scores must be floating (C, H, W) with C from 1 to 256, got {scores.dtype} {tuple(scores.shape)}"
         )
-    types = [str(a.dtype).removeprefix("torch.") for a in (labels, superpixels)]
-    if labels.ndim != 2 or types[0] != "uint8" or 0 in labels.shape or 0 in scores.shape:
-        raise InputError(f"labels must be (H, W) uint8 and not empty, got {types[0]} {tuple(labels.shape)}")
-    if superpixels.shape != labels.shape or types[1] not in ("int32", "int64"):
-        got = f"{types[1]} {tuple(superpixels.shape)}"
+    if labels.ndim != 2 or labels.dtype not in LABELS or 0 in labels.shape or 0 in scores.shape:
+        raise InputError(f"labels must be (H, W) uint8 and not empty, got {labels.dtype} {tuple(labels.shape)}")
+    if superpixels.shape != labels.shape or superpixels.dtype not in IDS:
+        got = f"{superpixels.dtype} {tuple(superpixels.shape)}"
         raise InputError(f"superpixels must be int32 or int64 of the labels' shape {tuple(labels.shape)}, got {got}")
     if not logits and scores.shape[1:] != labels.shape:
         shapes = f"{tuple(scores.shape[1:])}, expected the labels' {tuple(labels.shape)}"

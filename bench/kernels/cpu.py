@@ -1,13 +1,15 @@
 """The fast CPU implementation (numba): one superpixel at a time, on 1 to n threads, the same bytes for any number.
 
 A superpixel's pixels are gathered, strip by strip, from the runs of its id along the rows into a small buffer
-(C, STRIP); from logits, the gather upsamples and softmaxes as well, so that the full-size array never exists.
-Everything else is loops over contiguous strips. As long as a superpixel fits the buffer, the passes for the dominant
-mean and for the representative read it there; a larger one is gathered again.
+(C, STRIP); from logits, the gather upsamples and exponentiates as well, so that the full-size array never exists.
+Everything else is loops over contiguous strips, of weights e with p = share·e. As long as a superpixel fits the
+buffer, the passes for the dominant mean and for the representative read it there; a larger one is gathered again.
 """
 
 from collections import namedtuple
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -15,19 +17,26 @@ import torch
 from bench.kernels import LARGEST_NORM, axis_weights, refuse
 from bench.kernels.columns import COLUMNS
 from bench.kernels.strips import (
+    BLOCK,
     FLOOR,
+    PLANE,
     STRIP,
     add_dots,
     add_scalars,
+    blend,
     copy,
     f4,
+    i4,
+    inline,
     jit,
+    largest,
+    look,
     mix,
-    norms,
     prefetch,
     rank,
-    softmax,
-    upsample,
+    runner_up,
+    soften,
+    stretch,
 )
 from bench.types import VOID
 
@@ -41,80 +50,112 @@ TOGETHER = (  # columns that cost one computation: whoever needs one gets all
 )
 ALWAYS = {"prediction_histogram", "dominant", "dominant_probability_sum", "representative_probability", "cil"}
 Image = namedtuple("Image", "scores logits labels top bottom down left right across")
-Runs = namedtuple("Runs", "start length first size")
+Runs = namedtuple("Runs", "row column length first size")
 Table = namedtuple("Table", ("pixel", *COLUMNS))
-Buffer = namedtuple("Buffer", "p label predicted known q scale p1 p2 t line")
+Buffer = namedtuple("Buffer", "e label predicted known q share scale p1 p2 t candidate mean lines held")
 
 
 def statistics(scores, labels, superpixels, needs, logits, align_corners, threads):
-    """See `bench.kernels.superpixel_statistics`."""
+    """See `bench.kernels.superpixel_statistics`. Images of one size, one below the other, cost little more than one."""
     threads = threads or torch.get_num_threads()
-    array = np.ascontiguousarray(scores.detach().float().cpu().numpy())
-    labels, superpixels = _read_only(labels), _read_only(superpixels)
-    height, width = labels.shape
-    axes = (*axis_weights(array.shape[1], height, align_corners), *axis_weights(array.shape[2], width, align_corners))
-    image = Image(array, logits, labels, *axes)
-    ids, runs = runs_of(superpixels)
-    table = empty_table(len(ids), len(array), needs)
+    n_classes, *low = scores[0].shape
+    height, width = labels[0].shape
+    array = _joined([s.detach().float().cpu().numpy() for s in scores], axis=1)
+    image = Image(array, logits, _joined(labels), *axes(len(scores), *low, height, width, align_corners))
+    ids, n_ids, runs = runs_of(superpixels)
+    table = empty_table(len(ids), n_classes, needs)
     n_covered = int(runs.size.sum())
     n_slots = max(16, height * width // (SCRATCH_SHARE * threads * STRIP))
     n_slots = min(n_slots, -(-int(runs.size.max(initial=1)) // STRIP))
     threads = min(threads, 1 + n_covered // WORTH_A_THREAD_PX)
+
+    def reduce(begin, end):
+        return reduce_superpixels(image, runs, begin, end, empty_buffer(n_classes, width, n_slots), table)
+
     if threads == 1:
-        fine = reduce_superpixels(image, runs, 0, len(ids), n_slots, table)
+        fine = reduce(0, len(ids))
     else:
         cuts = np.searchsorted(np.cumsum(runs.size), np.linspace(0, n_covered, 4 * threads + 1)[1:-1])
         with ThreadPoolExecutor(threads) as pool:
-            begins, ends = (0, *cuts.tolist()), (*cuts.tolist(), len(ids))
-            fine = all(pool.map(lambda i, j: reduce_superpixels(image, runs, i, j, n_slots, table), begins, ends))
+            fine = all(pool.map(reduce, (0, *cuts.tolist()), (*cuts.tolist(), len(ids))))
     if not fine:
-        refuse(scores, logits)
+        refuse(torch.stack(list(scores)), logits)
+    label = image.labels.ravel()[table.pixel]
     row, column = np.divmod(table.pixel, width)
-    at = {"row": row, "column": column, "label": labels[row, column]}
+    at = {"image": np.repeat(np.arange(len(scores)), n_ids), "row": row % height, "column": column, "label": label}
     return {"superpixel": ids, "size": runs.size} | at | table._asdict()
 
 
-def _read_only(a):
-    """Contiguous, and read-only whatever came: numba compiles for each of the two."""
-    a = np.ascontiguousarray(a).view()
-    a.flags.writeable = False
-    return a
+@lru_cache(16)
+def axes(n_images, low_height, low_width, height, width, align_corners):
+    """Where the rows of ``n_images``, one below the other, and their columns come from (`axis_weights`)."""
+    top, bottom, down = axis_weights(low_height, height, align_corners)
+    left, right, across = axis_weights(low_width, width, align_corners)
+    top, bottom = (np.add.outer(np.arange(n_images) * low_height, rows).ravel() for rows in (top, bottom))
+    return top, bottom, np.tile(down, n_images), left.astype(np.uint32), right.astype(np.uint32), across
 
 
-def runs_of(superpixels):
-    """Ids (N,) > 0, ascending, and their runs: maximal stretches of one id within a row, in row-major order.
+def _joined(arrays, axis=0):
+    """One below the other, contiguous, and read-only whatever came: numba compiles for each of the two."""
+    joined = np.ascontiguousarray(arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis)).view()
+    joined.flags.writeable = False
+    return joined
 
-    ``start``, ``length`` (n_runs,) int64 in flat pixels; ``first`` (N + 1,): where each id's runs begin; ``size`` (N,).
+
+def runs_of(maps):
+    """Ids (N,) > 0 of the superpixel maps, image by image and ascending; how many an image; and their runs.
+
+    A run is a maximal stretch of one id within a row. ``row`` (counted on from image to image) and ``column`` of its
+    first pixel and its ``length`` are (n_runs,) int32, in row-major order within a superpixel; ``first`` (N + 1,):
+    where each superpixel's runs begin; ``size`` (N,) in pixels.
     """
-    start, length, of = stretches(superpixels)
-    order = of.argsort(kind="stable")
-    start, length, of = start[order], length[order], of[order]
-    first = np.flatnonzero(np.concatenate(([True], of[1:] != of[:-1]))) if len(of) else order
-    size = np.add.reduceat(length, first) if len(of) else first
-    return of[first], Runs(start, length, np.append(first, len(of)), size)
+    maps = [_joined([superpixels]) for superpixels in maps]
+    n_most = sum(count_stretches(superpixels) for superpixels in maps)
+    found = [np.empty(n_most, kind) for kind in (*[np.int32] * 3, np.result_type(*maps))]
+    ends = [0]
+    for i, superpixels in enumerate(maps):
+        ends.append(stretches(superpixels, i * len(superpixels), ends[-1], *found))
+    of = found[-1][: ends[-1]]
+    keys = of.astype(np.uint16) if of.max(initial=0) < 2**16 else of  # 16 bits: radix sort
+    order = np.concatenate([keys[i:j].argsort(kind="stable") + i for i, j in pairwise(ends)])
+    row, column, length, of = (a.take(order) for a in found)
+    new = np.ones(len(of) + 1, bool)
+    np.not_equal(of[1:], of[:-1], out=new[1:-1])
+    new[ends] = True
+    first = np.flatnonzero(new)
+    size = np.add.reduceat(length, first[:-1], dtype=np.int64) if len(of) else first[:-1]
+    n_ids = np.diff(first.searchsorted(ends))
+    return of.take(first[:-1]), n_ids, Runs(row, column, length, first, size)
 
 
 @jit
-def stretches(superpixels):
-    """Start and length in flat pixels, and id, of every stretch of one id > 0 within a row, in row-major order."""
+def count_stretches(superpixels):
+    """How many stretches of one id there are, 0 among them."""
     height, width = superpixels.shape
-    n = 0
+    n = height
     for row in range(height):
         line = superpixels[row]
-        n += line[0] > 0
         for column in range(1, width):
-            n += (line[column] != line[column - 1]) & (line[column] > 0)
-    start, length, of = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, superpixels.dtype)
-    i = 0
+            n += line[column] != line[column - 1]
+    return n
+
+
+@jit
+def stretches(superpixels, above, n, rows, columns, lengths, of):
+    """Fill in row, first column, length and id of every stretch of one id > 0 within a row, after the first ``n``.
+
+    ``above``: how many rows there are above. Returns how many stretches there are now.
+    """
+    height, width = superpixels.shape
     for row in range(height):
         line, begin = superpixels[row], 0
         for column in range(1, width + 1):
-            if column == width or line[column] != line[begin]:
+            if column == width or line[column] != line[column - 1]:
                 if line[begin] > 0:
-                    start[i], length[i], of[i] = row * width + begin, column - begin, line[begin]
-                    i += 1
+                    rows[n], columns[n], lengths[n], of[n] = above + row, begin, column - begin, line[begin]
+                    n += 1
                 begin = column
-    return start, length, of
+    return n
 
 
 def empty_table(n, n_classes, needs):
@@ -126,34 +167,36 @@ def empty_table(n, n_classes, needs):
     return Table(pixel=np.zeros(n, np.int64), **columns)
 
 
+def empty_buffer(n_classes, width, n_slots):
+    """What one thread needs besides the table."""
+    strips = {"e": ((n_classes, PLANE), f4), "label": ((PLANE,), np.uint8)}
+    strips |= {"predicted": ((STRIP,), i4), "known": ((STRIP,), i4)}
+    strips |= {name: ((STRIP,), f4) for name in ("q", "share", "scale")}
+    shapes = {name: ((n_slots, *shape), kind) for name, (shape, kind) in strips.items()}
+    shapes |= {name: ((STRIP,), f4) for name in ("p1", "p2", "t")}
+    shapes |= {"candidate": ((STRIP,), i4)}
+    shapes |= {"mean": ((n_classes,), f4), "lines": ((2, n_classes, width + BLOCK), f4), "held": ((2,), np.int64)}
+    return Buffer(**{name: np.empty(shape, kind) for name, (shape, kind) in shapes.items()})
+
+
 @jit
-def reduce_superpixels(image, runs, begin, end, n_slots, table):
+def reduce_superpixels(image, runs, begin, end, buffer, table):
     """Fill the rows ``begin`` to ``end`` of the table. False if the scores of some pixel are no probabilities."""
     n_classes = len(image.scores)
-    buffer = Buffer(
-        np.empty((n_slots, n_classes, STRIP), np.float32),
-        np.empty((n_slots, STRIP), np.uint8),
-        np.empty((n_slots, STRIP), np.int32),
-        np.empty((n_slots, STRIP), np.uint8),
-        np.empty((n_slots, STRIP), np.float32),
-        np.empty((n_slots, STRIP), np.float32),
-        np.empty(STRIP, np.float32),
-        np.empty(STRIP, np.float32),
-        np.empty(STRIP, np.float32),
-        np.empty((2, image.scores.shape[2]), np.float32),
-    )
-    p, predicted, known, q, scale, t = buffer.p, buffer.predicted, buffer.known, buffer.q, buffer.scale, buffer.t
-    candidate = buffer.p1
-    mean = np.empty(n_classes, np.float32)
+    e, predicted, known, q, t = buffer.e, buffer.predicted, buffer.known, buffer.q, buffer.t
+    share, scale, candidate = buffer.share, buffer.scale, buffer.candidate
+    mean = buffer.mean
     for s in range(begin, end):
         size = runs.size[s]
         n_strips = -(-size // STRIP)
-        kept = n_strips <= n_slots
+        kept = n_strips <= len(e)
+        buffer.held[:] = -1
+        stop = runs.first[s + 1]
 
         run, offset = runs.first[s], 0
         for k in range(n_strips):
             i, n = k if kept else 0, min(STRIP, size - k * STRIP)
-            run, offset, fine = load(image, runs, run, offset, n, buffer, i)
+            run, offset, fine = load(image, runs, run, stop, offset, n, buffer, i)
             if not fine:
                 return False
             first_pass(buffer, i, n, table, s)
@@ -164,97 +207,126 @@ def reduce_superpixels(image, runs, begin, end, n_slots, table):
         for k in range(n_strips):
             i, n = k if kept else 0, min(STRIP, size - k * STRIP)
             if not kept:
-                run, offset, fine = load(image, runs, run, offset, n, buffer, i)
+                run, offset, fine = load(image, runs, run, stop, offset, n, buffer, i)
             for j in range(n):
-                t[j] = f4(1) if predicted[i, j] == dominant else f4(0)
-            add_dots(p[i], n, t, table.dominant_probability_sum[s])
+                t[j] = share[i, j] if predicted[i, j] == dominant else f4(0)
+            add_dots(e[i], n, t, table.dominant_probability_sum[s])
 
-        norm = max(np.sqrt(np.sum(table.dominant_probability_sum[s] ** 2)), FLOOR)
+        norm = 0.0
         for c in range(n_classes):
-            mean[c] = table.dominant_probability_sum[s, c] / norm
-        best, at = f4(-1), 0
+            norm += table.dominant_probability_sum[s, c] ** 2
+        for c in range(n_classes):
+            mean[c] = table.dominant_probability_sum[s, c] / max(np.sqrt(norm), FLOOR)
+        best, at = i4(-1), 0
         run, offset = runs.first[s], 0
         for k in range(n_strips):
             i, n = k if kept else 0, min(STRIP, size - k * STRIP)
             if not kept:
-                run, offset, fine = load(image, runs, run, offset, n, buffer, i)
-            mix(p[i], n, mean, t)
+                run, offset, fine = load(image, runs, run, stop, offset, n, buffer, i)
+            mix(e[i], n, mean, t)
             for j in range(n):
                 t[j] *= scale[i, j]
-                candidate[j] = t[j] if predicted[i, j] == dominant else f4(-1)
-            found = -1
-            for j in range(n):  # apart, because a branch on the prediction is mispredicted as often as classes change
-                if candidate[j] > best:
-                    best, found = candidate[j], j
-            if found >= 0:
+                bits = max(f4(t[j]).view(i4), i4(0))  # ordered as the floats, none of which is below 0
+                candidate[j] = bits if predicted[i, j] == dominant else i4(-1)
+            top = largest(candidate, n)
+            if top > best:
+                best, found = top, 0
+                while candidate[found] != top:
+                    found += 1
                 at = k * STRIP + found
-                table.representative_probability[s] = p[i, :, found]
+                for c in range(n_classes):
+                    table.representative_probability[s, c] = e[i, c, found] * share[i, found]
                 table.cil[s] = f4(1) - q[i, found]
-                scale_at = scale[i, found]
+                scale_at = scale[i, found] / share[i, found]
             if len(table.cil_cosine_by_label):
                 for j in range(n):
                     table.cil_cosine_by_label[s, known[i, j]] += t[j] * (f4(1) - q[i, j])
         if len(table.sim):
-            table.sim[s] = np.sum(table.cil_vector[s] * table.representative_probability[s]) * scale_at
+            for c in range(n_classes):
+                table.sim[s] += table.cil_vector[s, c] * table.representative_probability[s, c] * scale_at
 
         run = runs.first[s]
         while at >= runs.length[run]:
             at -= runs.length[run]
             run += 1
-        table.pixel[s] = runs.start[run] + at
+        table.pixel[s] = runs.row[run] * image.labels.shape[1] + runs.column[run] + at
     return True
 
 
-@jit
-def load(image, runs, run, offset, n, buffer, i):
-    """Bring ``n`` pixels, from ``offset`` in ``run`` on, into slot ``i``. Returns where to go on and if all is well."""
-    p, label = buffer.p[i], buffer.label[i]
-    done = 0
+@inline
+def load(image, runs, run, stop, offset, n, buffer, i):
+    """Bring ``n`` pixels, from ``offset`` in ``run`` on, into slot ``i``. Returns where to go on and if all is well.
+
+    ``stop``: where the runs of this superpixel end.
+    """
+    e, label = buffer.e[i], buffer.label[i]
+    lines, held, n_classes, width, done = buffer.lines, buffer.held, len(e), image.labels.shape[1], 0
+    n_line = n_classes * lines.shape[2]
     while done < n:
-        start = runs.start[run] + offset
-        m = min(runs.length[run] - offset, n - done)
+        column, m = runs.column[run] + offset, min(runs.length[run] - offset, n - done)
+        start = runs.row[run] * width + column
+        ahead = min(run + AHEAD, len(runs.row) - 1)
+        next_start = runs.row[ahead] * width + runs.column[ahead]
+        prefetch(image.labels, next_start)
         if image.logits:
-            row, column = divmod(start, image.labels.shape[1])
-            upsample(image, row, column, m, p[:, done : done + m], buffer.line)
+            row = runs.row[run]
+            upper, lower, down = image.top[row], image.bottom[row], image.down[row]
+            if held[upper & 1] != upper:
+                stretch(image, runs, run, stop, upper, lines)
+                held[upper & 1] = upper
+            if held[lower & 1] != lower:
+                stretch(image, runs, run, stop, lower, lines)
+                held[lower & 1] = lower
+            above, below = (upper & 1) * n_line + column, (lower & 1) * n_line + column
+            for j in range(0, m, BLOCK):
+                for c in range(n_classes):
+                    to, along = c * PLANE + done + j, c * lines.shape[2] + j
+                    blend(e, to, lines, above + along, below + along, down)
         else:
-            ahead = min(run + AHEAD, len(runs.start) - 1)
-            for c in range(len(p)):
+            for c in range(n_classes):
                 for j in range(0, runs.length[ahead], LINE):
-                    prefetch(image.scores, c * image.labels.size + runs.start[ahead] + j)
-                copy(p, c * STRIP + done, image.scores, c * image.labels.size + start, m)
+                    prefetch(image.scores, c * image.labels.size + next_start + j)
+                copy(e, c * PLANE + done, image.scores, c * image.labels.size + start, m)
         copy(label, done, image.labels, start, m)
         done += m
         offset += m
         if offset == runs.length[run]:
             run, offset = run + 1, 0
-    if image.logits:
-        softmax(p, n, buffer.p1, buffer.p2)
-    predicted, known, q = buffer.predicted[i], buffer.known[i], buffer.q[i]
-    rank(p, n, buffer.p1, buffer.p2, predicted)
+    predicted, known = buffer.predicted[i], buffer.known[i]
+    q, share, scale = buffer.q[i], buffer.share[i], buffer.scale[i]
+    rank(e, n, buffer.p1, predicted)
     for j in range(n):
-        known[j] = predicted[j] if label[j] == VOID else label[j]
-        q[j] = p[known[j], j]
-    return run, offset, norms(p, n, f4(LARGEST_NORM), buffer.scale[i])
+        known[j] = predicted[j] if label[j] == VOID else i4(label[j])
+    if image.logits:
+        fine = soften(e, n, buffer.p1, known, q, share, scale)
+    else:
+        fine = look(e, n, known, q, share, scale, f4(LARGEST_NORM))
+    return run, offset, fine
 
 
-@jit
+@inline
 def first_pass(buffer, i, n, table, s):
     """Add all sums that need no dominant class."""
-    p, label, predicted, q, scale = buffer.p[i], buffer.label[i], buffer.predicted[i], buffer.q[i], buffer.scale[i]
-    known, p1, p2, t = buffer.known[i], buffer.p1, buffer.p2, buffer.t
-    for j in range(n):
-        table.prediction_histogram[s, predicted[j]] += 1
+    e, label, predicted, known = buffer.e[i], buffer.label[i], buffer.predicted[i], buffer.known[i]
+    q, share, scale = buffer.q[i], buffer.share[i], buffer.scale[i]
+    p1, p2, t = buffer.p1, buffer.p2, buffer.t
+    for c in range(len(e)):  # counting class by class is a vector loop; adding at predicted[j] waits for memory
+        count = 0
+        for j in range(n):
+            count += predicted[j] == i4(c)
+        table.prediction_histogram[s, c] += count
     if len(table.label_histogram):
         for j in range(n):
-            table.label_histogram[s, len(p) if label[j] == VOID else label[j]] += 1
+            table.label_histogram[s, len(e) if label[j] == VOID else label[j]] += 1
+    if len(table.ratio_by_class) or len(table.ratio_sum) or len(table.top2_sum) or len(table.label_margin_sum):
+        runner_up(e, n, share, predicted, p2)
     if len(table.ratio_by_class):
         for j in range(n):
             table.ratio_by_class[s, predicted[j]] += p2[j] / max(p1[j], FLOOR)
     if len(table.probability_sum):
-        t[:n] = 1
-        add_dots(p, n, t, table.probability_sum[s])
+        add_dots(e, n, share, table.probability_sum[s])
     if len(table.cil_vector):
         for j in range(n):
             t[j] = (f4(1) - q[j]) * scale[j]
-        add_dots(p, n, t, table.cil_vector[s])
-    add_scalars(p, n, p1, p2, q, label, known, predicted, t, table, s)
+        add_dots(e, n, t, table.cil_vector[s])
+    add_scalars(e, n, share, p1, p2, q, label, known, predicted, t, table, s)

@@ -20,8 +20,9 @@ INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 
 def statistics(scores, labels, superpixels, needs, logits, align_corners, threads):
     """See `bench.kernels.superpixel_statistics`."""
-    if scores.device.type != "cuda" and not INTERPRETED:
-        raise InputError(f"the gpu implementation needs scores on a GPU, got {scores.device}; leave implementation out")
+    device = scores[0].device
+    if device.type != "cuda" and not INTERPRETED:
+        raise InputError(f"the gpu implementation needs scores on a GPU, got {device}; leave implementation out")
     return vectorised.statistics(scores, labels, superpixels, needs, logits, align_corners, threads, source=Tiles)
 
 

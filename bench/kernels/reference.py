@@ -13,6 +13,7 @@ FLOOR = 1e-12
 
 def statistics(scores, labels, superpixels, needs, logits, align_corners, threads):
     """See `bench.kernels.superpixel_statistics`; computes all columns, on one thread, whatever is asked."""
+    (scores,), (labels,), (superpixels,) = scores, labels, superpixels
     array = scores.float().cpu().numpy().astype(np.float64)
     if logits:
         rows = axis_weights(array.shape[1], labels.shape[0], align_corners)

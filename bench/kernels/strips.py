@@ -7,15 +7,20 @@ reordered (`_sum`): elementwise results must not depend on where in a strip a pi
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
 f4, i4 = np.float32, np.int32
 FLOOR = f4(1e-12)
-STRIP = 1024
-jit = njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "nsz"})
-_exact = njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
-_sum = njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "nsz", "reassoc"})
+STRIP, BLOCK = 1024, 16
+PLANE = STRIP + BLOCK  # of one class in the buffer: a strip, and what the last block may write past it
+
+# Nothing compiled allocates an array, so that none needs numba's reference counts: they took a third of the time
+# (_nrt). Handing tuples of arrays to a function, once a strip, took a quarter of the rest (forceinline).
+_options = {"nogil": True, "cache": True, "_nrt": False, "error_model": "numpy"}
+jit = njit(**_options, fastmath={"contract", "nsz"})
+inline = njit(**_options, forceinline=True, fastmath={"contract", "nsz"})
+_exact = njit(**_options, fastmath={"contract"})
+_sum = njit(**_options, forceinline=True, fastmath={"contract", "nsz", "reassoc"})
 
 
 @_exact
@@ -56,52 +61,72 @@ def logarithm(x):
 
 
 @jit
-def softmax(p, n, top, total):
-    """Logits to probabilities, in place; ``top`` and ``total`` are scratch."""
-    top[:n] = p[0, :n]
-    total[:n] = 0
-    for c in range(1, len(p)):
-        plane = p[c]
-        for i in range(n):
-            top[i] = max(top[i], plane[i])
-    for c in range(len(p)):
-        plane = p[c]
-        for i in range(n):
-            e = exponential(plane[i] - top[i])
-            plane[i] = e
-            total[i] += e
+def rank(x, n, first, predicted):
+    """The largest of each column, and its class (tie: lowest)."""
     for i in range(n):
-        total[i] = f4(1) / total[i]
-    for c in range(len(p)):
-        plane = p[c]
+        first[i], predicted[i] = x[0, i], i4(0)
+    for c in range(1, len(x)):
+        plane = x[c]
         for i in range(n):
-            plane[i] *= total[i]
-
-
-@jit
-def rank(p, n, p1, p2, predicted):
-    """The two largest probabilities and the class of the largest (tie: lowest)."""
-    p1[:n] = p[0, :n]
-    p2[:n] = 0
-    predicted[:n] = 0
-    for c in range(1, len(p)):
-        plane = p[c]
-        for i in range(n):
-            v, best = plane[i], p1[i]
+            v, best = plane[i], first[i]
             higher = v > best
-            p2[i] = max(p2[i], min(v, best))
             predicted[i] = i4(c) if higher else predicted[i]
-            p1[i] = v if higher else best
+            first[i] = v if higher else best
 
 
 @jit
-def norms(p, n, largest, scale):
-    """``scale`` = 1 / ‖p‖. False where ‖p‖² is NaN or above ``largest``."""
+def runner_up(e, n, share, predicted, second):
+    """The largest p = share·e of a class that is not the predicted one; 0 where there is no other."""
+    second[:n] = 0
+    for c in range(len(e)):
+        plane = e[c]
+        for i in range(n):
+            v = plane[i]
+            second[i] = max(second[i], f4(0) if predicted[i] == i4(c) else v)
+    for i in range(n):
+        second[i] *= share[i]
+
+
+@jit
+def soften(x, n, first, known, q, share, scale):
+    """Logits ``x`` to e = exp(x - largest), in place; `rank` has gone before. ``share`` = 1/Σe, so that p = share·e.
+
+    ``first`` becomes the largest p; ``q`` = p[known]; ``scale`` = 1/‖e‖. False where a logit is not finite.
+    """
+    share[:n] = 0
+    scale[:n] = 0
+    for c in range(len(x)):
+        plane = x[c]
+        for i in range(n):
+            e = exponential(plane[i] - first[i])
+            plane[i] = e
+            share[i] += e
+            scale[i] += e * e
+            q[i] = e if known[i] == i4(c) else q[i]
+    for i in range(n):
+        share[i] = f4(1) / share[i]
+        q[i] *= share[i]
+        first[i] = share[i]
+    return invert(scale, n, f4(len(x) + 1))
+
+
+@jit
+def look(p, n, known, q, share, scale, largest):
+    """What `soften` gives, for probabilities. False where ‖p‖² is NaN or above ``largest``."""
+    share[:n] = 1
     scale[:n] = 0
     for c in range(len(p)):
         plane = p[c]
         for i in range(n):
-            scale[i] += plane[i] * plane[i]
+            v = plane[i]
+            scale[i] += v * v
+            q[i] = v if known[i] == i4(c) else q[i]
+    return invert(scale, n, largest)
+
+
+@jit
+def invert(scale, n, largest):
+    """Squares of norms to 1 / norm, in place. False where a square is NaN or above ``largest``."""
     bad = 0
     for i in range(n):
         bad += not scale[i] <= largest
@@ -110,13 +135,14 @@ def norms(p, n, largest, scale):
 
 
 @jit
-def entropies(p, n, out):
-    """Σ_c -p ln p, in nats."""
+def entropies(e, n, share, out):
+    """Σ_c -p ln p of p = share·e, in nats."""
     out[:n] = 0
-    for c in range(len(p)):
-        plane = p[c]
+    for c in range(len(e)):
+        plane = e[c]
         for i in range(n):
-            out[i] -= plane[i] * logarithm(max(plane[i], f4(1.2e-38)))
+            p = plane[i] * share[i]
+            out[i] -= p * logarithm(max(p, f4(1.2e-38)))
 
 
 @jit
@@ -127,6 +153,15 @@ def mix(p, n, weights, out):
         plane, weight = p[c], weights[c]
         for i in range(n):
             out[i] += weight * plane[i]
+
+
+@jit
+def largest(x, n):
+    """The largest of the first ``n`` whole numbers. (For floats NaN forbids a vector loop.)"""
+    best = x[0]
+    for i in range(1, n):
+        best = max(best, x[i])
+    return best
 
 
 @_sum
@@ -150,11 +185,11 @@ def total(x, n):
 
 
 @_sum
-def add_scalars(p, n, p1, p2, q, label, known, predicted, t, table, s):
+def add_scalars(e, n, share, p1, p2, q, label, known, predicted, t, table, s):
     """The sums of one number a pixel, those that the table has rows for. ``t`` is scratch."""
     y = z = x = 0.0
     if len(table.entropy_sum):
-        entropies(p, n, t)
+        entropies(e, n, share, t)
         for j in range(n):
             x += t[j]
             y += max(t[j] - f4(0.3), f4(0))
@@ -201,21 +236,42 @@ def add_scalars(p, n, p1, p2, q, label, known, predicted, t, table, s):
         table.agree_count[s] += x
 
 
-@intrinsic
-def copy(typing, target, to, source, start, n):
-    """memcpy: ``n`` elements of ``source`` from ``start`` on to ``target`` from ``to`` on, both counted flat.
+@jit
+def copy(target, to, source, start, n):
+    """``n`` elements of ``source`` from ``start`` on to ``target`` from ``to`` on, both counted flat.
 
-    A plain loop takes three times as long for the 20 to 100 pixels of a run: for all it knows, the arrays overlap.
+    In whole blocks where the source goes on long enough: then up to a block more of the target is overwritten.
+    """
+    if start + n + BLOCK > source.size:
+        target, source = target.reshape(-1), source.reshape(-1)
+        for i in range(n):
+            target[to + i] = source[start + i]
+    else:
+        for i in range(0, n, BLOCK):
+            copy_block(target, to + i, source, start + i)
+
+
+def _block(builder, context, kind, array, i):
+    """Pointer to the block of ``array`` from flat position ``i`` on."""
+    pointer = builder.gep(context.make_array(kind)(context, builder, array).data, [i])
+    return builder.bitcast(pointer, ir.VectorType(context.get_data_type(kind.dtype), BLOCK).as_pointer())
+
+
+@intrinsic
+def copy_block(typing, target, to, source, start):
+    """The block of ``source`` from ``start`` on to ``target`` from ``to`` on, both counted flat.
+
+    A loop takes three times as long for the 20 to 100 pixels of a run: for all the compiler knows, the arrays overlap.
     """
 
     def emit(context, builder, signature, arguments):
-        into, to, array, start, n = arguments
-        pointers = (context.make_array(t)(context, builder, a).data for t, a in ((target, into), (source, array)))
-        to, start = (builder.gep(p, [i]) for p, i in zip(pointers, (to, start), strict=True))
-        cgutils.memcpy(builder, to, start, n)
+        into, to, array, start = arguments
+        align = context.get_abi_alignment(context.get_data_type(source.dtype))
+        block = builder.load(_block(builder, context, source, array, start), align=align)
+        builder.store(block, _block(builder, context, target, into, to), align=align)
         return context.get_dummy_value()
 
-    return types.none(target, types.intp, source, types.intp, types.intp), emit
+    return types.none(target, types.intp, source, types.intp), emit
 
 
 @intrinsic
@@ -233,19 +289,39 @@ def prefetch(typing, source, at):
     return types.none(source, types.intp), emit
 
 
+@intrinsic
+def blend(typing, target, to, source, above, below, weight):
+    """A block of ``target`` from ``to`` on = a + weight·(b - a); a, b: blocks of ``source`` at ``above``, ``below``.
+
+    All counted flat. Vector instructions by name: for all the compiler knows, the arrays overlap.
+    """
+
+    def emit(context, builder, signature, arguments):
+        into, to, array, above, below, weight = arguments
+        a, b = (builder.load(_block(builder, context, source, array, i), align=4) for i in (above, below))
+        w = builder.insert_element(ir.Constant(a.type, ir.Undefined), weight, ir.IntType(32)(0))
+        w = builder.shuffle_vector(w, w, ir.Constant(ir.VectorType(ir.IntType(32), BLOCK), [0] * BLOCK))
+        step = builder.fmul(w, builder.fsub(b, a), ("contract",))
+        into = _block(builder, context, target, into, to)
+        builder.store(builder.fadd(a, step, ("contract",)), into, align=4)
+        return context.get_dummy_value()
+
+    return types.none(target, types.intp, source, types.intp, types.intp, types.float32), emit
+
+
 @jit
-def upsample(image, row, column, m, out, line):
-    """``out`` (C, m) = the logits of ``m`` pixels from ``column`` on in ``row``. ``line`` (2, w) is scratch."""
-    upper, lower, down = image.top[row], image.bottom[row], image.down[row]
-    first, last = image.left[column], image.right[column + m - 1]
-    for c in range(len(out)):
-        above, below, target = image.scores[c, upper], image.scores[c, lower], out[c]
-        value, step = line[0], line[1]
-        for k in range(last - first + 1):
-            value[k] = above[first + k] + down * (below[first + k] - above[first + k])
-        for k in range(last - first):
-            step[k] = value[k + 1] - value[k]
-        step[last - first] = 0
-        for j in range(m):
-            k = image.left[column + j] - first
-            target[j] = value[k] + image.across[column + j] * step[k]
+def stretch(image, runs, run, stop, source, lines):
+    """Upsample row ``source`` of the logits along itself, over the columns that the runs from ``run`` to ``stop`` need.
+
+    Rows of the image share rows of the logits: what is left to do for a pixel is to blend two of these lines.
+    """
+    begin, end = runs.column[run], 0
+    while run < stop and image.top[runs.row[run]] <= source:
+        begin = min(begin, runs.column[run])
+        end = max(end, runs.column[run] + runs.length[run])
+        run += 1
+    for c in range(len(image.scores)):
+        logits, line = image.scores[c, source], lines[source & 1, c]
+        for j in range(begin, end):
+            left = logits[image.left[j]]
+            line[j] = left + image.across[j] * (logits[image.right[j]] - left)

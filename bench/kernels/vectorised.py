@@ -45,6 +45,7 @@ class Planes:
 @torch.no_grad()
 def statistics(scores, labels, superpixels, needs, logits, align_corners, threads, source=Planes):
     """See `bench.kernels.superpixel_statistics`. Sums are in float64; ``Planes`` writes the full-size probabilities."""
+    (scores,), (labels,), (superpixels,) = scores, labels, superpixels
     before = torch.get_num_threads()
     torch.set_num_threads(threads or before)
     try:
