@@ -22,6 +22,7 @@ from bench.training import WEIGHTS_KEY, Trainer, n_processes
 from bench.types import Candidates, InputError
 
 MEMORY_BYTES = 2**29  # of each kind of map that a process keeps: truth, pseudo labels and superpixels, changed labels
+TOGETHER_PX = 2**20  # about as many pixels are predicted, and then scored, in one go; one image at least
 _NOT_IN_PROTOCOL = ("data_root", "device", "cache", "scores", "preset", "seconds")  # or there by content
 
 
@@ -201,7 +202,7 @@ class Workbench:
     def acquire_table(
         self, model: torch.nn.Module, labels: Callable[[int], np.ndarray], needs: tuple[str, ...]
     ) -> tuple[Candidates, dict[str, float]]:
-        """The pool with the statistics ``needs``, batch by batch, and the seconds it took: predict_s, acquire_s.
+        """The pool with the statistics ``needs``, few images at a time, and the seconds it took: predict_s, acquire_s.
 
         Compiled kernels are loaded before, once in a process; neither counts that.
         Statistics that compare with a threshold over the pool take a second trip over the predictions.
@@ -229,15 +230,18 @@ class Workbench:
         corners = self.trainer.align_corners
         one_pass = [n for n in needs if n not in of_maps]
 
-        n = self.trainer.config.batch_size
-        for begin in range(0, len(self.names), n):  # what a call costs, a batch costs once
-            with predict:
-                batch = list(islice(predictions, n))
+        portions = self._portions(labels)
+        while True:
             with acquire:
-                here = range(begin, begin + len(batch))
+                here = next(portions, None)
+            if here is None:
+                return
+            with predict:
+                batch = list(islice(predictions, len(here)))
+            with acquire:
                 given = [p.logits for p in batch], [labels(i) for i in here], [self.pseudo.superpixels(i) for i in here]
                 table = kernels.superpixel_statistics(*given, one_pass, logits=True, align_corners=corners)
-                table["image"] += begin
+                table["image"] += here.start
                 if of_maps:
                     more = [
                         maps.map_statistics(
@@ -253,6 +257,15 @@ class Workbench:
                     ]
                     table |= {name: np.concatenate([columns[name] for columns in more]) for name in of_maps}
             yield table
+
+    def _portions(self, labels) -> Iterator[range]:
+        """The train images, some at a time: what a call of the kernels costs, small images share."""
+        begin = n_px = 0
+        for i in range(len(self.names)):
+            n_px += labels(i).size
+            if n_px >= TOGETHER_PX or i + 1 == len(self.names):
+                yield range(begin, i + 1)
+                begin, n_px = i + 1, 0
 
     def train_and_predict(
         self, images: list[np.ndarray], truths: list[np.ndarray], dataset: Dataset

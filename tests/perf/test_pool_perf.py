@@ -24,7 +24,7 @@ NEEDS = ("sim", "entropy_sum", "cil_sum", "probability_sum", "prediction_histogr
 SHIFTS = 16  # different images: shifted copies of one
 
 
-class Pool(Workbench):
+class Generated(Workbench):
     """A workbench whose images, predictions and pseudo labels are made when they are asked for."""
 
     def __init__(self, n_images: int):
@@ -53,7 +53,7 @@ class Pool(Workbench):
 
 
 def measure(n_images: int) -> dict:
-    pool = Pool(n_images)
+    pool = Generated(n_images)
     with timing.Stopwatch() as whole:
         table, spent = pool.acquire_table(None, pool.pseudo.labels, NEEDS)
     assert len(table) == n_images * HEIGHT * WIDTH // CELL**2

@@ -1,0 +1,52 @@
+"""Every strategy in a real run, and the bounds above and below all the others."""
+
+import pandas as pd
+import pytest
+
+from bench import registry
+
+BOUNDS = ["clairvoyant_gain", "clairvoyant_worst"]
+WRAPPED = {"power": "power[of=sim,beta=2]", "softrank": "softrank[of=sim,beta=2]"}
+NAMES = [WRAPPED.get(name, name) for name in registry.catalogue("strategies").classes]
+LABEL_ONLY = ["random", "area", "cil_area", "cil_pixel", "power[of=area]", "softrank[of=cil_area]", "clairvoyant_miou"]
+
+
+def run(alc, out, strategies, *arguments):
+    """``rounds.csv`` of all strategies, one of them a row of the command line."""
+    chosen = [word for name in strategies for word in ("--strategy", name)]
+    done = alc("run", *chosen, *arguments, "--seeds", 1, "--out", out, report_too=False)
+    assert done.code == 0, done.err
+    return pd.read_csv(out / "rounds.csv")
+
+
+def assert_bounds_hold(rounds):
+    """By pixel accuracy of the labels, at every budget. What a refiner relabels costs no question: it has no bound."""
+    accuracy = rounds[~rounds.strategy.str.contains("+", regex=False)].pivot(
+        index="round", columns="strategy", values="data_accuracy"
+    )
+    others = accuracy.drop(columns=BOUNDS)
+    assert (accuracy.clairvoyant_gain >= others.max(axis=1)).all(), accuracy.T
+    assert (accuracy.clairvoyant_worst <= others.min(axis=1)).all(), accuracy.T
+
+
+def test_all_run_on_shapes_and_none_passes_the_bounds_with_one_model(alc, tmp_path):
+    names = [*NAMES, "sim+lcm"]
+    small = ("--preset", "smoke", "--dataset", "shapes[train=10,val=4,size=64]", "--rounds", 1, "--budget", 8)
+    rounds = run(alc, tmp_path / "run", names, *small, "--jobs", 1)
+    last = rounds[rounds["round"] == 1].set_index("strategy")
+    assert set(last.index) == set(names) and len(names) > 34
+    asked = last.n_queries.drop(["clairvoyant_gain", "clairvoyant_miou"])  # these leave out what does harm
+    assert (asked == 8).all()
+    assert_bounds_hold(rounds)
+
+
+@pytest.mark.parametrize("gate", ["pixel", "superpixel"])
+def test_none_passes_the_bounds_at_any_budget_on_the_released_pascal_files(alc, real_data, tmp_path, gate):
+    voc = real_data / "pascal-voc"
+    files = ("--foundation", f"files[root={voc / 'grounded-sam'}]", "--scores", voc / "grounded-sam" / "cil_pixel.csv")
+    labels = ("--dataset", "pascal", "--data-root", voc / "VOCdevkit", "--model", "none", *files)
+    rounds = run(
+        alc, tmp_path / "run", [*LABEL_ONLY, *BOUNDS], *labels, "--rounds", 3, "--oracle", f"perfect[gate={gate}]"
+    )
+    assert rounds["round"].max() == 3 and (rounds.n_queries[rounds["round"] == 3] > 0).all()
+    assert_bounds_hold(rounds)
