@@ -118,3 +118,7 @@ def test_rank_stability_by_hand():
     low, high = s.rank_stability(scores)
     assert (low.tolist(), high.tolist()) == ([1, 1, 3], [2, 2, 3])
     assert [r.tolist() for r in s.rank_stability(scores[:, :1])] == [[2, 1, 3]] * 2
+    # with any seed left out the last beats two others, on the whole none
+    scores = np.array([[0.0, 6.0, 6.0], [6.0, 0.0, 6.0], [6.0, 6.0, 0.0], [3.9, 3.9, 3.9]])
+    low, high = s.rank_stability(scores)
+    assert s.ranks(scores.mean(axis=1))[3] == high[3] == 4 and low[3] == 2

@@ -15,7 +15,7 @@ N_BUDGETS = 10
 
 
 def ranking(comparison: Comparison) -> pd.DataFrame:
-    """A row for each ranked strategy: ``rank`` by mean area, its range when a seed is left out (``rank_best``,
+    """A row for each ranked strategy: ``rank`` by mean area, its range with each seed left out in turn (``rank_best``,
     ``rank_worst``), the interquartile mean ``iqm`` of its areas and the 95 % interval of that."""
     areas = comparison.areas.loc[comparison.ranked].to_numpy()
     table = pd.DataFrame(index=comparison.ranked)

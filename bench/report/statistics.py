@@ -137,9 +137,8 @@ def ranks(means: np.ndarray, spread: float = 0.0) -> np.ndarray:
 
 
 def rank_stability(scores: np.ndarray, spread: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
-    """Best and worst rank (s,) of each strategy when one seed at a time is left out of ``scores`` (s, n_seeds)."""
+    """Best and worst rank (s,) of each strategy by ``scores`` (s, n_seeds), whole and with each seed left out once."""
     n = scores.shape[1]
-    if n < 2:
-        return ranks(scores.mean(axis=1), spread), ranks(scores.mean(axis=1), spread)
-    left = np.array([ranks(np.delete(scores, seed, axis=1).mean(axis=1), spread) for seed in range(n)])
-    return left.min(axis=0), left.max(axis=0)
+    chosen = [scores, *(np.delete(scores, seed, axis=1) for seed in range(n if n > 1 else 0))]
+    found = np.array([ranks(some.mean(axis=1), spread) for some in chosen])
+    return found.min(axis=0), found.max(axis=0)
