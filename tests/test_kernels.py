@@ -161,8 +161,9 @@ def test_large_superpixels_are_gathered_again(from_logits):
 
 
 @pytest.mark.parametrize("from_logits", [False, True])
-def test_the_number_of_threads_changes_no_byte(from_logits):
-    """On an image that is large enough for three threads, most of it one superpixel."""
+def test_the_number_of_threads_changes_no_byte(from_logits, monkeypatch):
+    """On an image that gives work to three threads and more, most of it one superpixel."""
+    monkeypatch.setattr(pytest.importorskip("bench.kernels.cpu"), "WORTH_A_THREAD_PX", 2**14)
     scores, labels, superpixels = scene(5, 6, 400, 410, 40, zoom=4 if from_logits else 1)
     superpixels[140:] = 77
     scores = scores if from_logits else scores.softmax(0)

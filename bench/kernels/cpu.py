@@ -41,7 +41,7 @@ from bench.kernels.strips import (
 from bench.types import VOID
 
 AHEAD, LINE = 2, 16  # runs to prefetch ahead, and float32 values in a line of the cache
-WORTH_A_THREAD_PX = 2**16
+WORTH_A_THREAD_PX = 2**19  # some 4 ms: less, and waking the thread costs more
 SCRATCH_SHARE = 64  # the buffers of all threads hold at most 1/64 of the image's pixels, or 16 strips each
 TOGETHER = (  # columns that cost one computation: whoever needs one gets all
     {"entropy_sum", "excess_entropy_sum", "entropy_ratio_sum"},
