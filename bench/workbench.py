@@ -239,7 +239,11 @@ class Workbench:
             with predict:
                 batch = list(islice(predictions, len(here)))
             with acquire:
-                given = [p.logits for p in batch], [labels(i) for i in here], [self.pseudo.superpixels(i) for i in here]
+                given = (
+                    [p.logits for p in batch],
+                    [labels(i) for i in here],
+                    list(map(self.pseudo.stored_superpixels, here)),
+                )
                 table = kernels.superpixel_statistics(*given, one_pass, logits=True, align_corners=corners)
                 table["image"] += here.start
                 if of_maps:

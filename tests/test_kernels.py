@@ -295,6 +295,35 @@ def test_a_batch_of_images_of_any_size_in_any_order(implementation, from_logits)
             assert batch[name].tobytes() == b"".join(alone[i][name].tobytes() for i in order), name
 
 
+@pytest.mark.parametrize("implementation", [*FAST, "reference"])
+def test_ids_of_any_type_and_of_maps_that_come_again(implementation):
+    scores, labels, superpixels = scene(4, 3, 12, 20, 6)
+    superpixels = np.unique(superpixels, return_inverse=True)[1].reshape(12, 20)
+    tables = []
+    for kind in (np.int64, np.int32, np.uint16, np.uint8):
+        ids = superpixels.astype(kind)
+        for _ in range(2):  # the second time read-only, the third remembered
+            tables.append(superpixel_statistics(scores, labels, ids, ALL, logits=True, implementation=implementation))
+            ids.flags.writeable = False
+        tables.append(superpixel_statistics(scores, labels, ids, ALL, logits=True, implementation=implementation))
+    for table in tables[1:]:
+        for name, column in table.items():
+            assert column.tobytes() == tables[0][name].tobytes(), name
+
+
+def test_a_remembered_map_is_forgotten_with_its_array():
+    cpu = pytest.importorskip("bench.kernels.cpu")
+    before = len(cpu._memory)
+    for i in range(3):  # a later array may get the address of an earlier one
+        scores, labels, superpixels = scene(i, 3, 12, 20, 6)
+        expected = superpixel_statistics(scores, labels, superpixels, logits=True)["size"]
+        superpixels.flags.writeable = False
+        table = superpixel_statistics(scores, labels, superpixels, logits=True)
+        assert table["size"].tolist() == expected.tolist() and len(cpu._memory) == before + 1
+        del superpixels
+        assert len(cpu._memory) == before
+
+
 def test_a_batch_that_does_not_fit_together():
     one, other = scene(0, 3, 8, 8, 4), scene(1, 4, 8, 8, 4)
     with pytest.raises(InputError, match=r"as many scores, labels and superpixels, got \[2, 1, 1\]"):

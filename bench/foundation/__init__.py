@@ -74,7 +74,11 @@ class PseudoLabels:
 
     def superpixels(self, i: int) -> np.ndarray:
         """(H, W) int32 superpixel ids of train image ``i``, 0 outside every superpixel."""
-        return self._read("obj_jpg", i).astype(np.int32)
+        return self.stored_superpixels(i).astype(np.int32)
+
+    def stored_superpixels(self, i: int) -> np.ndarray:
+        """The same as few bytes as will do; read-only, and one array as long as it stays in memory."""
+        return self._read("obj_jpg", i)
 
     def _read(self, kind, i):
         if (kind, i) in self._maps:

@@ -29,7 +29,7 @@ DTYPES = {"image": np.int32, "row": np.int32, "column": np.int32, "label": np.ui
     ("superpixel", "size", "agree_count", "dominant", "prediction_histogram", "label_histogram"), np.int64
 )
 LABELS = {np.dtype(np.uint8), torch.uint8}
-IDS = {np.dtype(np.int32), np.dtype(np.int64), torch.int32, torch.int64}
+IDS = {*map(np.dtype, ("u1", "u2", "i4", "i8")), torch.uint8, torch.int32, torch.int64}
 LARGEST_NORM = 1.1  # ‖p‖² of a pixel: at most 1, and room for half precision
 
 
@@ -49,10 +49,11 @@ def superpixel_statistics(
     ``scores``: (C, H, W) probabilities, or with ``logits`` (C, h, w) raw logits, upsampled to the labels' size
     (bilinear, ``align_corners`` as in `torch.nn.functional.interpolate`) and softmaxed; a floating tensor on any
     device, or an array; computed in float32, whatever comes. C is at most 256. ``labels`` (H, W) uint8, 255 where there
-    is none. ``superpixels`` (H, W) int32 or int64 ids, 0 = outside every superpixel. For a batch, each of the three is
-    a list with one of these an image: sizes may differ, C may not. ``threads`` (default: as many as torch has) and the
-    batch change no byte of the result. ``implementation``: one of `IMPLEMENTATIONS`; by default the fastest of those
-    installed for the scores' device.
+    is none. ``superpixels`` (H, W) int32, int64, uint8 or uint16 ids, 0 = outside every superpixel; where those of
+    a read-only map lie is remembered as long as the array lives. For a batch, each of the three is a list with one of
+    these an image: sizes may differ, C may not. ``threads`` (default: as many as torch has) and the batch change no
+    byte of the result. ``implementation``: one of `IMPLEMENTATIONS`; by default the fastest of those installed for the
+    scores' device.
 
     Returns host arrays, a row for each id > 0 present, image by image and ascending: of a batch ``image`` (N,) int32,
     the position in the list; ``superpixel`` (N,) int64, ``size`` (N,) int64 in pixels, ``row`` and ``column`` (N,)
@@ -75,6 +76,8 @@ def superpixel_statistics(
     name = implementation or fastest(batch[0][0].device.type)
     module = importlib.import_module(IMPLEMENTATIONS[_known(name, IMPLEMENTATIONS, "implementation")])
     maps = _array if name in ("cpu", "reference") else _tensor
+    if maps is _tensor:  # torch does little with 16 bits
+        batch[2] = [x.astype(np.int32) if getattr(x, "dtype", None) == np.uint16 else x for x in batch[2]]
     images = list(zip(batch[0], map(maps, batch[1]), map(maps, batch[2]), strict=True))
     for image in images:
         _check(*image, logits)
@@ -116,7 +119,8 @@ def fastest(device: str) -> str:
 def load(device: str, n_classes: int) -> None:
     """Load, or where need be compile, what `superpixel_statistics` runs for logits: a second, once in a process."""
     scores = torch.zeros((n_classes, 1, 1), device=device)
-    superpixel_statistics(scores, np.zeros((1, 1), np.uint8), np.ones((1, 1), np.int32), logits=True)
+    for kind in (np.uint8, np.uint16):  # of ids, as `bench.foundation.PseudoLabels` stores them
+        superpixel_statistics(scores, np.zeros((1, 1), np.uint8), np.ones((1, 1), kind), logits=True)
 
 
 def refuse(scores: torch.Tensor, logits: bool) -> None:
@@ -170,7 +174,7 @@ def _check(scores, labels, superpixels, logits):
         raise InputError(f"labels must be (H, W) uint8 and not empty, got {labels.dtype} {tuple(labels.shape)}")
     if superpixels.shape != labels.shape or superpixels.dtype not in IDS:
         got = f"{superpixels.dtype} {tuple(superpixels.shape)}"
-        raise InputError(f"superpixels must be int32 or int64 of the labels' shape {tuple(labels.shape)}, got {got}")
+        raise InputError(f"superpixels must be integers of the labels' shape {tuple(labels.shape)}, got {got}")
     if not logits and scores.shape[1:] != labels.shape:
         shapes = f"{tuple(scores.shape[1:])}, expected the labels' {tuple(labels.shape)}"
         raise InputError(f"probabilities have size {shapes}; pass logits=True for logits of another size")

@@ -6,10 +6,10 @@ Everything else is loops over contiguous strips, of weights e with p = share·e.
 buffer, the passes for the dominant mean and for the representative read it there; a larger one is gathered again.
 """
 
+import weakref
 from collections import namedtuple
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from itertools import pairwise
 
 import numpy as np
 import torch
@@ -109,16 +109,10 @@ def runs_of(maps):
     first pixel and its ``length`` are (n_runs,) int32, in row-major order within a superpixel; ``first`` (N + 1,):
     where each superpixel's runs begin; ``size`` (N,) in pixels.
     """
-    maps = [_joined([superpixels]) for superpixels in maps]
-    n_most = sum(count_stretches(superpixels) for superpixels in maps)
-    found = [np.empty(n_most, kind) for kind in (*[np.int32] * 3, np.result_type(*maps))]
-    ends = [0]
-    for i, superpixels in enumerate(maps):
-        ends.append(stretches(superpixels, i * len(superpixels), ends[-1], *found))
-    of = found[-1][: ends[-1]]
-    keys = of.astype(np.uint16) if of.max(initial=0) < 2**16 else of  # 16 bits: radix sort
-    order = np.concatenate([keys[i:j].argsort(kind="stable") + i for i, j in pairwise(ends)])
-    row, column, length, of = (a.take(order) for a in found)
+    tables = [_remembered(superpixels) for superpixels in maps]
+    ends = np.cumsum([0, *(len(of) for *_, of in tables)])
+    row, column, length, of = (np.concatenate(columns) for columns in zip(*tables, strict=True))
+    row += np.repeat(np.arange(len(maps), dtype=np.int32) * len(maps[0]), np.diff(ends))
     new = np.ones(len(of) + 1, bool)
     np.not_equal(of[1:], of[:-1], out=new[1:-1])
     new[ends] = True
@@ -126,6 +120,30 @@ def runs_of(maps):
     size = np.add.reduceat(length, first[:-1], dtype=np.int64) if len(of) else first[:-1]
     n_ids = np.diff(first.searchsorted(ends))
     return of.take(first[:-1]), n_ids, Runs(row, column, length, first, size)
+
+
+_memory = {}  # by the id of a map that cannot change: a weak reference to it, and what `sorted_stretches` gave
+
+
+def _remembered(superpixels):
+    """`sorted_stretches`, once for a read-only map as long as it lives: superpixels stay the same in all rounds."""
+    key = id(superpixels)
+    if key in _memory and _memory[key][0]() is superpixels:
+        return _memory[key][1]
+    table = sorted_stretches(_joined([superpixels]))
+    if not superpixels.flags.writeable:
+        _memory[key] = weakref.ref(superpixels, lambda gone: _memory.pop(key, None)), table
+    return table
+
+
+def sorted_stretches(superpixels):
+    """Row, first column, length and id (n,) of every stretch of one id > 0 within a row, by id, then row-major."""
+    n_most = count_stretches(superpixels)
+    found = [np.empty(n_most, kind) for kind in (*[np.int32] * 3, superpixels.dtype)]
+    n = stretches(superpixels, *found)
+    of = found[-1][:n]
+    order = (of.astype(np.uint16) if of.max(initial=0) < 2**16 else of).argsort(kind="stable")  # 16 bits: radix sort
+    return [a.take(order) for a in found]
 
 
 @jit
@@ -141,18 +159,16 @@ def count_stretches(superpixels):
 
 
 @jit
-def stretches(superpixels, above, n, rows, columns, lengths, of):
-    """Fill in row, first column, length and id of every stretch of one id > 0 within a row, after the first ``n``.
-
-    ``above``: how many rows there are above. Returns how many stretches there are now.
-    """
+def stretches(superpixels, rows, columns, lengths, of):
+    """Fill in row, first column, length and id of each stretch of one id > 0 within a row. Returns how many."""
     height, width = superpixels.shape
+    n = 0
     for row in range(height):
         line, begin = superpixels[row], 0
         for column in range(1, width + 1):
             if column == width or line[column] != line[column - 1]:
                 if line[begin] > 0:
-                    rows[n], columns[n], lengths[n], of[n] = above + row, begin, column - begin, line[begin]
+                    rows[n], columns[n], lengths[n], of[n] = row, begin, column - begin, line[begin]
                     n += 1
                 begin = column
     return n

@@ -39,7 +39,7 @@ class Generated(Workbench):
         self.map = (tiles % N_CLASSES).astype(np.uint8)
         self.trainer = SimpleNamespace(device=torch.device("cpu"), align_corners=False, predict=self.predict)
         self.dataset = SimpleNamespace(image=lambda split, name: None)
-        self.pseudo = SimpleNamespace(labels=lambda i: self.shifted(self.map, i), superpixels=self.superpixels)
+        self.pseudo = SimpleNamespace(labels=lambda i: self.shifted(self.map, i), stored_superpixels=self.superpixels)
 
     def shifted(self, array: np.ndarray, i: int) -> np.ndarray:
         return np.roll(array, 8 * (i % SHIFTS), -1)
