@@ -22,7 +22,7 @@ from bench.training import WEIGHTS_KEY, Trainer, n_processes
 from bench.types import Candidates, InputError
 
 MEMORY_BYTES = 2**29  # of each kind of map that a process keeps: truth, pseudo labels and superpixels, changed labels
-TOGETHER_PX = 2**20  # about as many pixels are predicted, and then scored, in one go; one image at least
+TOGETHER_PX = 2**20  # images of the first one's size that are predicted, and then scored, in one go; at least one
 _NOT_IN_PROTOCOL = ("data_root", "device", "cache", "scores", "preset", "seconds")  # or there by content
 
 
@@ -204,7 +204,8 @@ class Workbench:
     ) -> tuple[Candidates, dict[str, float]]:
         """The pool with the statistics ``needs``, few images at a time, and the seconds it took: predict_s, acquire_s.
 
-        Compiled kernels are loaded before, once in a process; neither counts that.
+        Compiled kernels are loaded before, once in a process; neither counts that. Reading images and maps counts as
+        prediction.
         Statistics that compare with a threshold over the pool take a second trip over the predictions.
         """
         kernels.load(str(self.trainer.device), self.n_classes)
@@ -229,21 +230,12 @@ class Workbench:
         predictions = self.trainer.predict(model, images, "features" in inputs, passes)
         corners = self.trainer.align_corners
         one_pass = [n for n in needs if n not in of_maps]
-
-        portions = self._portions(labels)
-        while True:
-            with acquire:
-                here = next(portions, None)
-            if here is None:
-                return
-            with predict:
+        for here in self._portions(labels):
+            with predict:  # reads the images, and the maps as well
                 batch = list(islice(predictions, len(here)))
+                superpixels = [self.pseudo.stored_superpixels(i) for i in here]
+                given = [p.logits for p in batch], [labels(i) for i in here], superpixels
             with acquire:
-                given = (
-                    [p.logits for p in batch],
-                    [labels(i) for i in here],
-                    list(map(self.pseudo.stored_superpixels, here)),
-                )
                 table = kernels.superpixel_statistics(*given, one_pass, logits=True, align_corners=corners)
                 table["image"] += here.start
                 if of_maps:
@@ -264,12 +256,8 @@ class Workbench:
 
     def _portions(self, labels) -> Iterator[range]:
         """The train images, some at a time: what a call of the kernels costs, small images share."""
-        begin = n_px = 0
-        for i in range(len(self.names)):
-            n_px += labels(i).size
-            if n_px >= TOGETHER_PX or i + 1 == len(self.names):
-                yield range(begin, i + 1)
-                begin, n_px = i + 1, 0
+        n = max(1, TOGETHER_PX // labels(0).size)
+        return (range(i, min(i + n, len(self.names))) for i in range(0, len(self.names), n))
 
     def train_and_predict(
         self, images: list[np.ndarray], truths: list[np.ndarray], dataset: Dataset
