@@ -22,7 +22,7 @@ from bench.training import WEIGHTS_KEY, Trainer, n_processes
 from bench.types import Candidates, InputError
 
 MEMORY_BYTES = 2**29  # of each kind of map that a process keeps: truth, pseudo labels and superpixels, changed labels
-TOGETHER_PX = 2**20  # images of the first one's size that are predicted, and then scored, in one go; at least one
+TOGETHER_PX = 2**20  # images are predicted, and then scored, together until they have so many pixels
 _NOT_IN_PROTOCOL = ("data_root", "device", "cache", "scores", "preset", "seconds")  # or there by content
 
 
@@ -230,11 +230,15 @@ class Workbench:
         predictions = self.trainer.predict(model, images, "features" in inputs, passes)
         corners = self.trainer.align_corners
         one_pass = [n for n in needs if n not in of_maps]
-        for here in self._portions(labels):
+        portions = self._portions(labels)
+        while True:
             with predict:  # reads the images, and the maps as well
+                here = next(portions, range(0))
                 batch = list(islice(predictions, len(here)))
                 superpixels = [self.pseudo.stored_superpixels(i) for i in here]
                 given = [p.logits for p in batch], [labels(i) for i in here], superpixels
+            if not here:
+                return
             with acquire:
                 table = kernels.superpixel_statistics(*given, one_pass, logits=True, align_corners=corners)
                 table["image"] += here.start
@@ -256,8 +260,12 @@ class Workbench:
 
     def _portions(self, labels) -> Iterator[range]:
         """The train images, some at a time: what a call of the kernels costs, small images share."""
-        n = max(1, TOGETHER_PX // labels(0).size)
-        return (range(i, min(i + n, len(self.names))) for i in range(0, len(self.names), n))
+        begin = n_px = 0
+        for i in range(len(self.names)):
+            n_px += labels(i).size
+            if n_px >= TOGETHER_PX or i + 1 == len(self.names):
+                yield range(begin, i + 1)
+                begin, n_px = i + 1, 0
 
     def train_and_predict(
         self, images: list[np.ndarray], truths: list[np.ndarray], dataset: Dataset

@@ -255,6 +255,7 @@ def test_nan_is_refused_where_a_superpixel_reads_it(implementation, from_logits)
     "change, message",
     [
         ({"superpixels": np.ones((4, 6), np.int32)}, r"labels' shape \(4, 5\), got int32 \(4, 6\)"),
+        ({"superpixels": np.ones((4, 5), np.int16)}, "int32, int64, uint8 or uint16 .* got int16"),
         ({"superpixels": np.full((4, 5), -1, np.int32)}, "0 .outside. or more, got -1"),
         ({"labels": np.full((4, 5), 3, np.uint8)}, "label 3 is neither a class .0 to 2. nor 255"),
         ({"labels": np.zeros((4, 5), np.int64)}, "labels must be .H, W. uint8"),

@@ -101,6 +101,13 @@ def test_a_cell_whose_maps_lie_on_disk_gives_the_same_results(tmp_path):
     assert files[0] == files[1]
 
 
+def test_a_small_first_image_does_not_make_large_ones_come_together():
+    bench, sizes = object.__new__(Workbench), [1, 2**19, 2**19, 2**21, 2**20, 5, 5]
+    bench.names = tuple(map(str, range(len(sizes))))
+    portions = list(bench._portions(lambda i: np.empty(sizes[i], np.uint8)))
+    assert portions == [range(0, 3), range(3, 4), range(4, 5), range(5, 7)]
+
+
 def test_gathering_is_concatenating():
     rng = np.random.default_rng(0)
     lengths = [3, 0, 1, 40, 2]

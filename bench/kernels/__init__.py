@@ -173,8 +173,8 @@ def _check(scores, labels, superpixels, logits):
     if labels.ndim != 2 or labels.dtype not in LABELS or 0 in labels.shape or 0 in scores.shape:
         raise InputError(f"labels must be (H, W) uint8 and not empty, got {labels.dtype} {tuple(labels.shape)}")
     if superpixels.shape != labels.shape or superpixels.dtype not in IDS:
-        got = f"{superpixels.dtype} {tuple(superpixels.shape)}"
-        raise InputError(f"superpixels must be integers of the labels' shape {tuple(labels.shape)}, got {got}")
+        got = f"{tuple(labels.shape)}, got {superpixels.dtype} {tuple(superpixels.shape)}"
+        raise InputError(f"superpixels must be int32, int64, uint8 or uint16 of the labels' shape {got}")
     if not logits and scores.shape[1:] != labels.shape:
         shapes = f"{tuple(scores.shape[1:])}, expected the labels' {tuple(labels.shape)}"
         raise InputError(f"probabilities have size {shapes}; pass logits=True for logits of another size")
