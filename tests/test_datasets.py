@@ -1,14 +1,16 @@
-"""Each dataset reads its own layout, and says in one line which file is wrong and why."""
+"""Each dataset reads and writes its own layout, and says in one line which file is wrong and why."""
 
 import itertools
 
 import numpy as np
 import pytest
 from PIL import Image
-from trees import save
+from trees import save, scene
 
 from bench import registry
+from bench.datasets import Tree
 from bench.datasets.cityscapes import Cityscapes
+from bench.datasets.files import read_grey
 from bench.datasets.folder import Folder
 from bench.datasets.kvasir import Kvasir
 from bench.datasets.pascal import Pascal
@@ -50,6 +52,108 @@ def test_every_dataset_keeps_the_contract(dataset):
             assert objects.dtype == np.int32
             assert ((objects == 0) == ((truth == VOID) | (truth == dataset.background))).all()
             assert all(len(np.unique(truth[objects == k])) == 1 for k in np.unique(objects[objects > 0]))
+
+
+def write(dataset, to) -> dict[str, np.ndarray]:
+    """Write drawn labels of every class, and void where the layout has it, for each train image; returns them."""
+    rng = np.random.default_rng(0)
+    ids = [*range(len(dataset.classes)), *([] if isinstance(dataset, Kvasir) else [VOID])]
+    written = {name: rng.choice(ids, size=(18, 23)).astype(np.uint8).T for name in dataset.names("train")}
+    for name, labels in written.items():
+        dataset.write_labels(to, name, labels)
+    dataset.write_rest(to)
+    return written
+
+
+def test_every_dataset_reads_back_the_labels_that_it_wrote(dataset, tmp_path):
+    written = write(dataset, tmp_path / "to")
+    again = (type(dataset) if isinstance(dataset, Tree) else Folder)(tmp_path / "to")
+    assert again.names("train") == dataset.names("train")
+    assert again.classes == dataset.classes and again.background == dataset.background
+    np.testing.assert_array_equal(again.palette, dataset.palette)
+    for name, labels in written.items():
+        np.testing.assert_array_equal(again.truth("train", name), labels)
+
+
+@pytest.mark.parametrize("name", ["../out", "a/../../out", "{}/out"])
+def test_a_name_that_leads_elsewhere_is_refused(dataset, name, tmp_path):
+    name, before = name.format(tmp_path), set(tmp_path.rglob("*"))
+    labels = np.zeros((4, 4), np.uint8)
+    assert "plain file name" in refusal(dataset.write_labels, tmp_path / "to", name, labels)
+    assert set(tmp_path.rglob("*")) == before
+
+
+def test_a_name_with_folders_is_refused_where_its_reader_would_not_look(cityscapes_root, tmp_path):
+    for dataset, name in ((Shapes(), "a/b"), (Cityscapes(cityscapes_root), ".._000000_000019")):
+        assert "plain file name" in refusal(dataset.write_labels, tmp_path, name, np.zeros((4, 4), np.uint8))
+
+
+class Brightness(Tree):
+    """A tree of another package: two classes as grey values, which knows nothing of writing."""
+
+    classes, palette = ("night", "day light"), np.array([[0, 0, 90], [250, 240, 0]], np.uint8)
+
+    def names(self, split):
+        return tuple(sorted(path.stem for path in (self.root / split).glob("*.png")))
+
+    def paths(self, split, name):
+        return self.root / split / f"{name}.png", self.root / split / f"{name}.png"
+
+    def truth(self, split, name):
+        return (read_grey(self.paths(split, name)[1]) > 127).astype(np.uint8)
+
+
+class Elsewhere(Pascal):
+    """Its truth does not lie below its root."""
+
+    def paths(self, split, name):
+        return self.root / "JPEGImages" / f"{name}.jpg", self.root.parent.parent / "truth" / f"{name}.png"
+
+
+def test_a_tree_with_a_truth_of_its_own_is_written_as_folder_reads(tmp_path):
+    for split, n in (("train", 3), ("val", 2)):
+        for i in range(n):
+            save(tmp_path / "from" / split / f"{i}.png", scene(i, 2)[0])
+    dataset = Brightness(tmp_path / "from")
+    written = write(dataset, tmp_path / "to")
+    again = Folder(tmp_path / "to")
+    assert again.classes == dataset.classes and (again.palette == dataset.palette).all()
+    for name, labels in written.items():
+        np.testing.assert_array_equal(again.truth("train", name), labels)
+        np.testing.assert_array_equal(again.image("train", name), dataset.image("train", name))
+    again.check("val")
+    np.testing.assert_array_equal(again.truth("val", "1"), dataset.truth("val", "1"))
+
+
+def test_a_truth_outside_the_root_is_not_written_over(pascal_root, tmp_path):
+    dataset = Elsewhere(pascal_root)
+    assert "plain file name" in refusal(dataset.write_labels, tmp_path / "to", "a", np.zeros((4, 4), np.uint8))
+    assert not (tmp_path / "truth").exists()
+
+
+@pytest.mark.parametrize("word", ["two\nlines", "two  spaces", " before", ""])
+def test_a_class_that_classes_txt_cannot_hold_is_refused(word, tmp_path):
+    class Odd(Shapes):
+        classes = ("background", word, *Shapes.classes[2:])
+
+    assert repr(word) in refusal(Odd(train=1, val=1, size=16).write_rest, tmp_path)
+
+
+def test_void_has_no_place_in_a_mask_of_two_greys(kvasir_root, tmp_path):
+    labels = np.array([[0, VOID]], np.uint8)
+    assert "k00: void pixels" in refusal(Kvasir(kvasir_root).write_labels, tmp_path / "to", "k00", labels)
+    assert not [path for path in tmp_path.rglob("to/**/*") if path.is_file()]
+
+
+def test_kvasir_lists_go_with_the_masks_as_they_are(kvasir_root, tmp_path):
+    drawn = Kvasir(kvasir_root)
+    drawn.write_rest(tmp_path / "drawn")
+    again = Kvasir(tmp_path / "drawn")
+    assert all(again.names(split) == drawn.names(split) for split in ("train", "val"))
+    (kvasir_root / "train.txt").write_text("k01.jpg\nk00\n")
+    drawn.write_rest(tmp_path / "listed")
+    assert (tmp_path / "listed" / "train.txt").read_text() == "k01.jpg\nk00\n"
+    assert not (tmp_path / "listed" / "val.txt").exists()
 
 
 @pytest.mark.parametrize("name", ROOTS)

@@ -10,7 +10,8 @@ from PIL import Image
 from runs import write_run
 
 from bench import correction, registry
-from bench.datasets import read_png
+from bench.datasets import Dataset
+from bench.datasets.files import read_png
 from bench.export import add_arguments, export
 from bench.types import Answer, InputError
 
@@ -126,6 +127,59 @@ def test_shapes_become_a_folder_dataset(tmp_path):
     assert (again.image("val", shapes.names("val")[0]) == shapes.image("val", shapes.names("val")[0])).all()
     for name, labels in expected(names, asked).items():
         assert (again.truth("train", name) == labels).all()
+
+
+class Stripes(Dataset):
+    """Two classes in stripes, as another package might bring it: nothing said of writing."""
+
+    classes, palette = ("even", "odd"), np.array([[10, 20, 30], [200, 100, 0]], np.uint8)
+
+    def __init__(self, evil: bool = False):
+        self.evil = evil
+
+    def names(self, split):
+        return ("../../escaped", f"{split}1") if self.evil else (f"{split}0", f"{split}1")
+
+    def image(self, split, name):
+        return np.repeat(self.truth(split, name)[..., None] * np.uint8(200), 3, axis=2)
+
+    def truth(self, split, name):
+        return np.repeat(np.arange(48, dtype=np.uint8)[:, None] // 8 % 2, 48, axis=1)
+
+
+@pytest.fixture
+def stripes(tmp_path, monkeypatch):
+    """`Stripes` as an installed package's dataset."""
+    info = tmp_path / "site" / "stripes-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: stripes\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[alc_bench.datasets]\nstripes = {__name__}:Stripes\n")
+    monkeypatch.syspath_prepend(info.parent)
+    registry.catalogue.cache_clear()
+    yield
+    registry.catalogue.cache_clear()
+
+
+def test_a_dataset_of_another_package_becomes_a_folder_dataset(tmp_path, stripes):
+    names, asked = ("train0", "train1"), [("train0", 2, "0"), ("train1", 4, "255")]
+    out = make_run(tmp_path, "stripes", None, names, asked, 2)
+    assert export(out, "sim", 0, tmp_path / "to") == (2, 2)
+    again = registry.load("datasets", "folder", root=tmp_path / "to")
+    assert again.classes == Stripes.classes and (again.palette == Stripes.palette).all()
+    for name, labels in expected(names, asked).items():
+        np.testing.assert_array_equal(again.truth("train", name), labels)
+        np.testing.assert_array_equal(again.image("train", name), Stripes().image("train", name))
+    again.check("val")
+
+
+def test_names_that_lead_out_of_the_folder_write_nothing(tmp_path, stripes):
+    out = make_run(tmp_path, "stripes[evil=true]", None, ["train1"], [("train1", 1, "1")], 2)
+    for folder in ("mask_jpg", "obj_jpg"):
+        Image.fromarray(QUARTERS // 3).save(tmp_path / "pseudo" / folder / "../../escaped.png")
+    before = set(tmp_path.rglob("*"))
+    with pytest.raises(InputError, match=r"escaped\.png': would be written elsewhere"):
+        export(out, "sim", 0, tmp_path / "to" / "deep")
+    assert set(tmp_path.rglob("*")) == before
 
 
 def test_bad_input_is_refused_and_leaves_nothing(tmp_path):

@@ -1,4 +1,4 @@
-"""Datasets: images, classes and truth, in each dataset's own layout. One small file each."""
+"""Datasets: images, classes and truth, read from and written to each dataset's own layout. One small file each."""
 
 from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
@@ -8,15 +8,29 @@ import numpy as np
 from PIL import Image
 from skimage import measure
 
+from bench.datasets.files import (
+    below,
+    class_ids,
+    copy_files,
+    file_size,
+    image_size,
+    read_png,
+    read_rgb,
+    write_lines,
+    write_png,
+)
 from bench.types import VOID, InputError
 
 
 class Dataset(ABC):
-    """Base of a dataset. A subclass sets ``classes`` and ``palette`` and writes ``names``, ``image`` and ``truth``.
+    """Base of a dataset. A subclass sets ``classes`` and ``palette`` and defines ``names``, ``image`` and ``truth``.
 
-    ``classes``: names, by id; ``palette`` (n_classes, 3) uint8 RGB; ``background``: the id that pixels outside every
-    foreground object have, or ``VOID`` where the dataset has no such class; ``twins``: pairs of class ids that look
+    ``classes``: names, by id; ``palette`` (n_classes, 3) uint8 RGB; ``background``: the id of pixels outside every
+    foreground object, or ``VOID`` where the dataset has no such class; ``twins``: pairs of ids of classes that look
     alike, if the dataset knows any.
+
+    Corrected labels are written with ``write_labels``, once for each train image, and then ``write_rest``. Without
+    more, that makes a dataset that `folder` reads; a subclass that has files of its own writes them as it reads them.
     """
 
     classes: tuple[str, ...]
@@ -54,6 +68,29 @@ class Dataset(ABC):
         """An image's place, for messages."""
         return f"{split}/{name}"
 
+    def write_labels(self, to: Path, name: str, labels: np.ndarray) -> None:
+        """Write the label map (H, W) uint8 of a train image below the folder ``to``.
+
+        Raises InputError for labels that the layout cannot hold, and for a name that leads outside ``to``.
+        """
+        write_png(below(to, "annotations", "train", f"{name}.png"), labels, self.palette)
+
+    def write_rest(self, to: Path) -> None:
+        """Write below ``to`` what a reader needs beside the train labels: here classes, images and the val split.
+
+        Raises InputError for names of images or classes that cannot be written, and what reading the images raises.
+        """
+        for name in self.classes:
+            if name.split() != name.split(" "):
+                raise InputError(f"class {name!r}: classes.txt holds words with single spaces between them")
+        rows = zip(self.classes, self.palette.tolist(), strict=True)
+        write_lines(below(to, "classes.txt"), (f"{name} {' '.join(map(str, color))}" for name, color in rows))
+        for split in ("train", "val"):
+            for name in self.names(split):
+                Image.fromarray(self.image(split, name)).save(below(to, "images", split, f"{name}.png"))
+        for name in self.names("val"):
+            write_png(below(to, "annotations", "val", f"{name}.png"), self.truth("val", name))
+
     def check(self, split: str, images: bool = True) -> None:
         """Read every truth and, with ``images``, every image of the split.
 
@@ -74,7 +111,19 @@ class Dataset(ABC):
 
 
 class Tree(Dataset):
-    """Base of a dataset that lies in files below ``root``. A subclass writes ``names`` and ``paths``."""
+    """Base of a dataset that lies in files below ``root``. A subclass defines ``names`` and ``paths``.
+
+    Labels are written as palette PNGs where the truth lies below ``root``. ``lists``: files below ``root``, such as
+    the names of a split, that are copied with them; images are not. A subclass with a ``truth`` of its own that does
+    not say how it is written is written as the dataset `folder` reads.
+    """
+
+    lists: tuple[str, ...] = ()
+
+    def __init_subclass__(cls, **options):
+        super().__init_subclass__(**options)
+        if cls.truth is not Tree.truth and cls.write_labels is Tree.write_labels:
+            cls.write_labels, cls.write_rest = Dataset.write_labels, Dataset.write_rest
 
     def __init__(self, root: str | Path | None = None):
         if root is None:
@@ -106,72 +155,10 @@ class Tree(Dataset):
     def where(self, split: str, name: str) -> str:
         return str(self.paths(split, name)[0])
 
+    def write_labels(self, to: Path, name: str, labels: np.ndarray) -> None:
+        path = self.paths("train", name)[1]
+        inner = path.relative_to(self.root) if path.is_relative_to(self.root) else path
+        write_png(below(to, *inner.parts), labels, self.palette)
 
-def read_list(path: Path) -> tuple[str, ...]:
-    """The names in a text file, one a line, sorted. InputError for an absent or empty file and for a repeated name."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; it must list the images of the split, a name a line")
-    names = read_text(path).split()
-    if not names or len(set(names)) != len(names):
-        raise InputError(
-            f"{path}: expected image names, each once; got {len(names)}, {len(set(names))} of them different"
-        )
-    return tuple(sorted(names))
-
-
-def read_text(path: Path) -> str:
-    """A UTF-8 text file. InputError names a file that is none."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not readable as UTF-8 text: {error}") from error
-
-
-def class_ids(values: np.ndarray, n_classes: int, path: Path | str) -> np.ndarray:
-    """The same values as uint8. InputError names the file and the values that are neither a class id nor ``VOID``."""
-    wrong = values[(values < 0) | (values >= n_classes) & (values != VOID)]
-    if wrong.size:
-        listed = ", ".join(map(str, np.unique(wrong)[:8]))
-        raise InputError(f"{path}: class ids must be 0 to {n_classes - 1} or {VOID}; found {listed} in {wrong.size} px")
-    return values.astype(np.uint8)
-
-
-def read_png(path: Path) -> np.ndarray:
-    """(H, W) integers as stored in the file: grey values, or palette indices. InputError names a bad file."""
-    image = _open(path)
-    if image.mode not in ("L", "P", "1", "I", "I;16"):
-        raise InputError(f"{path}: expected one channel of class ids (grey or palette), got mode {image.mode}")
-    return np.asarray(image)
-
-
-def read_rgb(path: Path) -> np.ndarray:
-    """(H, W, 3) uint8 RGB. InputError names a missing or truncated file."""
-    return np.asarray(_open(path).convert("RGB"))
-
-
-def read_grey(path: Path) -> np.ndarray:
-    """(H, W) uint8 brightness. InputError names a missing or truncated file."""
-    return np.asarray(_open(path).convert("L"))
-
-
-def image_size(path: Path) -> tuple[int, int]:
-    """(height, width) in pixels, from the file's header alone."""
-    image = _open(path, load=False)
-    return image.height, image.width
-
-
-def file_size(path: Path) -> int:
-    """Bytes; -1 where there is no such file."""
-    return path.stat().st_size if path.is_file() else -1
-
-
-def _open(path: Path, load: bool = True) -> Image.Image:
-    if not Path(path).is_file():
-        raise InputError(f"{path}: no such file")
-    try:
-        image = Image.open(path)
-        if load:
-            image.load()
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path}: not a whole image: {error}") from error
-    return image
+    def write_rest(self, to: Path) -> None:
+        copy_files(self.root, to, self.lists)

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.datasets import Tree, class_ids, read_png
+from bench.datasets import Tree
+from bench.datasets.files import below, class_ids, read_png, write_png
 from bench.types import VOID, InputError
 
 # The 19 evaluated classes: label id in the *_labelIds files, and colour.
@@ -36,7 +37,7 @@ class Cityscapes(Tree):
     """Cityscapes, fine annotations, 19 classes; everything else is void.
 
     ``root`` holds leftImg8bit/{train,val}/<city> and gtFine/{train,val}/<city>. Truth is *_gtFine_labelTrainIds.png
-    where it is there, else *_gtFine_labelIds.png, converted.
+    where it is there, else *_gtFine_labelIds.png, converted. Labels are written as grey *_gtFine_labelTrainIds.png.
     """
 
     classes = tuple(CLASSES)
@@ -53,7 +54,7 @@ class Cityscapes(Tree):
         return tuple(names)
 
     def paths(self, split: str, name: str) -> tuple[Path, Path]:
-        city = name.rsplit("_", 2)[0]
+        city = _city(name)
         truth = self.root / "gtFine" / split / city / f"{name}_gtFine_labelTrainIds.png"
         if not truth.is_file():
             truth = truth.with_name(f"{name}_gtFine_labelIds.png")
@@ -66,3 +67,10 @@ class Cityscapes(Tree):
         to_train = np.full(256, VOID, np.uint8)
         to_train[[label_id for label_id, _ in CLASSES.values()]] = np.arange(len(CLASSES))
         return to_train[class_ids(read_png(path), N_LABEL_IDS, path)]
+
+    def write_labels(self, to: Path, name: str, labels: np.ndarray) -> None:
+        write_png(below(to, "gtFine", "train", _city(name), f"{name}_gtFine_labelTrainIds.png"), labels)
+
+
+def _city(name: str) -> str:
+    return name.rsplit("_", 2)[0]

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.datasets import Tree, read_text
+from bench.datasets import Tree
+from bench.datasets.files import read_text
 from bench.types import VOID, InputError
 
 
@@ -14,6 +15,8 @@ class Folder(Tree):
     classes.txt has a class a line, by id, optionally followed by its colour: ``dining table 200 120 0``. A class
     called background, if there is one, is what pixels outside every object have.
     """
+
+    lists = ("classes.txt",)
 
     def __init__(self, root: str | Path | None = None):
         super().__init__(root)

@@ -3,26 +3,29 @@
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from bench import seeds
-from bench.datasets import Tree, read_grey, read_list
-from bench.types import InputError
+from bench.datasets import Tree
+from bench.datasets.files import below, read_grey, read_list, write_lines
+from bench.types import VOID, InputError
 
 
 class Kvasir(Tree):
     """Kvasir-SEG: polyp or background, in images/*.jpg and masks/*.jpg (brighter than 127 is polyp).
 
     Splits are train.txt and val.txt in ``root``. Where neither is there, the sorted names are shuffled, always in
-    the same way, and 12 % of them go to val: 880 and 120 of 1,000, as many as in the ALC paper.
+    the same way, and 12 % of them go to val: 880 and 120 of 1,000, as many as in the ALC paper. Labels are written as
+    grey JPEGs of 0 and 255, with the lists of the splits.
     """
 
     classes = ("background", "polyp")
     palette = np.array([[0, 0, 0], [255, 255, 255]], np.uint8)
     background = 0
+    lists = ("train.txt", "val.txt")
 
     def names(self, split: str) -> tuple[str, ...]:
-        lists = [self.root / f"{s}.txt" for s in ("train", "val")]
-        if any(path.is_file() for path in lists):
+        if self._has_lists():
             return tuple(name.removesuffix(".jpg") for name in read_list(self.root / f"{split}.txt"))
         names = sorted(path.stem for path in (self.root / "images").glob("*.jpg"))
         if len(names) < 2:
@@ -39,3 +42,18 @@ class Kvasir(Tree):
 
     def truth(self, split: str, name: str) -> np.ndarray:
         return (read_grey(self.paths(split, name)[1]) > 127).astype(np.uint8)
+
+    def write_labels(self, to: Path, name: str, labels: np.ndarray) -> None:
+        path = below(to, "masks", f"{name}.jpg")
+        if (labels == VOID).any():
+            raise InputError(f"{name}: void pixels have no place in {path.name}; run with an oracle that keeps labels")
+        Image.fromarray(labels * np.uint8(255)).save(path, quality=100, subsampling=0)
+
+    def write_rest(self, to: Path) -> None:
+        super().write_rest(to)
+        if not self._has_lists():  # the split was drawn from the images, which are not written
+            for split in ("train", "val"):
+                write_lines(below(to, f"{split}.txt"), self.names(split))
+
+    def _has_lists(self) -> bool:
+        return any((self.root / name).is_file() for name in self.lists)

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.datasets import Tree, read_list
+from bench.datasets import Tree
+from bench.datasets.files import read_list
 from bench.types import InputError
 
 
@@ -48,6 +49,7 @@ class Pascal(Tree):
     )
     palette = _colours(21)
     background = 0
+    lists = ("ImageSets/Segmentation/train.txt", "ImageSets/Segmentation/val.txt")
 
     def __init__(self, root: str | Path | None = None):
         super().__init__(root)

@@ -1,0 +1,116 @@
+"""Reading and writing the files that datasets lie in. Every refusal names the file."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from bench.types import VOID, InputError
+
+VOID_COLOR = (224, 224, 192)  # as in PASCAL VOC's own files
+
+
+def read_list(path: Path) -> tuple[str, ...]:
+    """The names in a text file, one a line, sorted. InputError for an absent or empty file and for a repeated name."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; it must list the images of the split, a name a line")
+    names = read_text(path).split()
+    if not names or len(set(names)) != len(names):
+        raise InputError(
+            f"{path}: expected image names, each once; got {len(names)}, {len(set(names))} of them different"
+        )
+    return tuple(sorted(names))
+
+
+def read_text(path: Path) -> str:
+    """A UTF-8 text file. InputError names a file that is none."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not readable as UTF-8 text: {error}") from error
+
+
+def class_ids(values: np.ndarray, n_classes: int, path: Path | str) -> np.ndarray:
+    """The same values as uint8. InputError names the file and the values that are neither a class id nor ``VOID``."""
+    wrong = values[(values < 0) | (values >= n_classes) & (values != VOID)]
+    if wrong.size:
+        listed = ", ".join(map(str, np.unique(wrong)[:8]))
+        raise InputError(f"{path}: class ids must be 0 to {n_classes - 1} or {VOID}; found {listed} in {wrong.size} px")
+    return values.astype(np.uint8)
+
+
+def read_png(path: Path) -> np.ndarray:
+    """(H, W) integers as stored in the file: grey values, or palette indices. InputError names a bad file."""
+    image = _open(path)
+    if image.mode not in ("L", "P", "1", "I", "I;16"):
+        raise InputError(f"{path}: expected one channel of class ids (grey or palette), got mode {image.mode}")
+    return np.asarray(image)
+
+
+def read_rgb(path: Path) -> np.ndarray:
+    """(H, W, 3) uint8 RGB. InputError names a missing or truncated file."""
+    return np.asarray(_open(path).convert("RGB"))
+
+
+def read_grey(path: Path) -> np.ndarray:
+    """(H, W) uint8 brightness. InputError names a missing or truncated file."""
+    return np.asarray(_open(path).convert("L"))
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """(height, width) in pixels, from the file's header alone."""
+    image = _open(path, load=False)
+    return image.height, image.width
+
+
+def file_size(path: Path) -> int:
+    """Bytes; -1 where there is no such file."""
+    return path.stat().st_size if path.is_file() else -1
+
+
+def below(folder: Path, *parts: str) -> Path:
+    """``folder``/``parts[0]``/..., its parent folders made.
+
+    Raises InputError where a part is more than the name of a file or folder: an image's name may come from anywhere,
+    and must not lead to a place outside ``folder``.
+    """
+    if any(part == ".." or Path(part).name != part for part in parts):
+        raise InputError(f"{'/'.join(parts)!r}: would be written elsewhere; an image's name must be a plain file name")
+    path = folder.joinpath(*parts)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def write_png(path: Path, labels: np.ndarray, palette: np.ndarray | None = None) -> None:
+    """A label map (H, W) uint8 as PNG: grey, or with a ``palette`` (n_classes, 3) uint8 RGB as palette indices."""
+    image = Image.fromarray(np.ascontiguousarray(labels))
+    if palette is not None:
+        colors = np.zeros((256, 3), np.uint8)
+        colors[: len(palette)], colors[VOID] = palette, VOID_COLOR
+        image.putpalette(colors.tobytes())
+    image.save(path, format="PNG")
+
+
+def write_lines(path: Path, lines) -> None:
+    """A UTF-8 text file of these lines."""
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def copy_files(source: Path, to: Path, names: tuple[str, ...]) -> None:
+    """Copy those of the files ``source/name`` that are there to ``to/name``; names may hold folders."""
+    for name in names:
+        if (source / name).is_file():
+            shutil.copyfile(source / name, below(to, *Path(name).parts))
+
+
+def _open(path: Path, load: bool = True) -> Image.Image:
+    if not Path(path).is_file():
+        raise InputError(f"{path}: no such file")
+    try:
+        image = Image.open(path)
+        if load:
+            image.load()
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise InputError(f"{path}: not a whole image: {error}") from error
+    return image
