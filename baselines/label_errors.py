@@ -3,7 +3,7 @@
 import numpy as np
 
 from bench.acquisition import Strategy
-from bench.kernels.maps import QUALITY_BINS
+from bench.kernels.statistics import QUALITY_BINS
 
 
 class Softmin(Strategy):

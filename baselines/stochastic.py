@@ -1,4 +1,4 @@
-"""Uncertainty from several predictions of one image: the image flipped and rescaled, see `bench.kernels.maps.PASSES`.
+"""Uncertainty from several predictions of one image, flipped and rescaled (`bench.kernels.statistics.PASSES`).
 
 Test-time augmentation and not dropout: it works for models without dropout layers, and it draws no random number.
 """

@@ -8,9 +8,9 @@ from bench.types import InputError, Pool, Query
 class Strategy:
     """Base of a strategy. A subclass writes ``score``, or ``acquire`` where it chooses in a way of its own.
 
-    ``needs``: the statistics it reads, by their names in `bench.kernels.COLUMNS` or `bench.kernels.maps.MAP_COLUMNS`,
-    or one of `TRUTH_COLUMNS`. ``question``: what it asks, one of `bench.types.QUESTIONS`. ``source``: paper and
-    equation. ``reads_truth``: true for bounds, which are drawn as reference lines and never ranked.
+    ``needs``: the statistics it reads, by their names in `bench.kernels.statistics.STATISTICS`. ``question``: what it
+    asks, one of `bench.types.QUESTIONS`. ``source``: paper and equation. ``reads_truth``: true for bounds, which are
+    drawn as reference lines and never ranked.
     """
 
     needs: tuple[str, ...] = ()
@@ -25,17 +25,6 @@ class Strategy:
     def acquire(self, pool: Pool, budget: int, rng: np.random.Generator) -> Query:
         """The ``budget`` rows to ask next, best first; fewer only when fewer are left."""
         return Query(top(self.score(pool), pool, budget), self.question)
-
-
-TRUTH_COLUMNS = {
-    # name: (width, formula); t = truth, y = current label, both over the superpixel. Only the loop fills these, and
-    # only for a strategy that says reads_truth.
-    "truth_answer": ("", "the class that the annotator would write if asked; 255 deletes the labels, -1 leaves them"),
-    "truth_histogram": ("C+1", "#{t = c}, pixels; the last column counts t = 255"),
-    "truth_agree_histogram": ("C", "#{t = y = c}, pixels"),
-    "truth_label_histogram": ("C", "#{y = c, t ≠ 255}, pixels"),
-    "truth_totals": ("3C", "#{t = y = c}, #{t = c}, #{y = c, t ≠ 255} over the whole split; every row holds the same"),
-}
 
 
 def left(pool: Pool, budget: int) -> tuple[np.ndarray, int]:

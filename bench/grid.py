@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from bench import history, loop, metrics, registry, store
-from bench.acquisition import TRUTH_COLUMNS
+from bench.kernels.statistics import OF_TRUTH
 from bench.timing import Stopwatch
 from bench.types import Candidates, InputError
 from bench.workbench import Workbench
@@ -40,7 +40,7 @@ class Grid:
         self.bench, self.out = bench, out
         self.strategies, self.oracles, self.seeds = _once(strategies), _once(oracles), range(n_seeds)
         self.cells = [CellName(s, o, seed) for seed in self.seeds for o in self.oracles for s in self.strategies]
-        needs = {need for s in self.strategies for need in loop.needs(s) if need not in TRUTH_COLUMNS}
+        needs = {need for s in self.strategies for need in loop.needs(s) if need not in OF_TRUTH}
         self.needs = tuple(sorted(needs))
         for name in dict.fromkeys((c.strategy, c.oracle) for c in self.cells):
             loop.check(*name, bench)

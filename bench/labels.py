@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from bench import correction, metrics, store
-from bench.memory import Memory
+from bench.cache import Cache
 from bench.types import Answer
 
 Maps = Callable[[int], np.ndarray]
@@ -26,12 +26,12 @@ class LabelMaps:
         self.start, self.truth, self.matrix, self.scratch = start, truth, matrix.copy(), scratch
         self._changed: set[int] = set()
         self._unsaved: set[int] = set()
-        self._memory = Memory(memory_bytes, self._save)
+        self._cache = Cache(memory_bytes, self._save)
 
     def __call__(self, image: int) -> np.ndarray:
         if image not in self._changed:
             return self.start(image)
-        return self._memory.get(image, lambda: np.asarray(Image.open(self._path(image))))
+        return self._cache.get(image, lambda: np.asarray(Image.open(self._path(image))))
 
     def write(self, image: int, pixels: np.ndarray, answer: Answer) -> tuple[int, int, int]:
         """Apply an answer to the flat ``pixels`` (m,) of an image. Returns the harm (`bench.metrics.harm`)."""
@@ -44,7 +44,7 @@ class LabelMaps:
         self.matrix += metrics.confusion(truth, now, n_classes) - metrics.confusion(truth, was, n_classes)
         self._changed.add(image)
         self._unsaved.add(image)
-        self._memory.put(image, after)
+        self._cache.put(image, after)
         return metrics.harm(truth, was, now)
 
     def clear(self) -> None:

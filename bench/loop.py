@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from bench import costs, metrics, registry, seeds, store
-from bench.acquisition import TRUTH_COLUMNS
 from bench.history import ROUND_COLUMNS, History, answer_of  # noqa: F401  the columns are part of this door
+from bench.kernels.statistics import OF_TRUTH
 from bench.labels import LabelMaps
 from bench.timing import Stopwatch
 from bench.types import VOID, Answer, Candidates, InputError, Pool, Query, Question, Truth
@@ -104,7 +104,7 @@ class Cell:
         else:
             if self.model is None:
                 self.model = self.bench.trainer.load(self._model_path(number - 1))
-            seen = tuple(n for n in self.needs if n not in TRUTH_COLUMNS)
+            seen = tuple(n for n in self.needs if n not in OF_TRUTH)
             table, spent = self.bench.acquire_table(self.model, self.labels, seen)
             timings |= spent
         if self.strategy.reads_truth:
@@ -112,7 +112,7 @@ class Cell:
         return table
 
     def _truth_columns(self, table: Candidates) -> dict[str, np.ndarray]:
-        """What `bench.acquisition.TRUTH_COLUMNS` says, for a strategy that declares that it reads the truth."""
+        """The statistics that read the truth, for a strategy that declares that it does."""
         n, n_classes = len(table), self.bench.n_classes
         columns = {
             "truth_answer": np.full(n, -1, np.int16),
@@ -187,7 +187,7 @@ class Cell:
 
     def _pixels(self, image: int, superpixel: int) -> np.ndarray:
         """(m,) flat indices of a superpixel's pixels, row-major."""
-        return np.flatnonzero(self.bench.pseudo.superpixels(image).ravel() == superpixel)
+        return self.bench.pseudo.pixels(image, superpixel)
 
     def _ask(self, number: int, table: Candidates, query: Query, timings: dict) -> None:
         answer_watch, correct_watch = Stopwatch(), Stopwatch()
@@ -270,7 +270,7 @@ def check(strategy: str, oracle: str, bench: Workbench) -> None:
         raise InputError(
             f"{strategy} asks {chosen.question!r} questions; {oracle} answers {', '.join(annotator.kinds)}"
         )
-    missing = [n for n in needs(strategy) if available is not None and n not in (*available, *TRUTH_COLUMNS)]
+    missing = [n for n in needs(strategy) if available is not None and n not in (*available, *OF_TRUTH)]
     if missing:
         lacking = f"strategy {strategy!r} needs the statistics {', '.join(missing)}"
         raise InputError(f"{lacking}; a run without a model has those of --scores alone")

@@ -117,7 +117,7 @@ def measure(bench: Workbench, needs: tuple[str, ...]) -> Costs:
 
     with fit:
         model = trainer.fit(samples * trainer.config.batch_size, 0, Path(bench.settings.cache) / "logs", None, step)
-    of_logits = [need for need in needs if need in kernels.COLUMNS]
+    of_logits = [need for need in needs if need not in kernels.BASE and kernels.statistic(need).fused]
     for watch in (Stopwatch(trainer.device), predict):  # the first time compiles
         with watch:
             for prediction, (_, labels) in zip(trainer.predict(model, images), samples, strict=True):

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from bench import foundation, progress, quality, registry, store
-from bench.foundation import PseudoLabels, fit
+from bench.foundation import fit, pseudo
 from bench.foundation.simulated import Simulated
 from bench.types import InputError
 
@@ -48,10 +48,10 @@ def _prepare(args, dataset) -> int:
             left.unlink()
         bar.begin("making labels", len(names))
         step = lambda: bar.step("label", 1)  # noqa: E731
-        foundation.write(folder, source, dataset, step=step, on_failure=failed.__setitem__)
+        pseudo.write(folder, source, dataset, step=step, on_failure=failed.__setitem__)
         if not failed:
             bar.begin("measuring", len(names))
-            found = quality.measure(dataset, PseudoLabels(folder, names), lambda: bar.step("read", 1))
+            found = quality.measure(dataset, pseudo.PseudoLabels(folder, names), lambda: bar.step("read", 1))
             store.write_json(folder / "quality.json", found)
     for name, error in failed.items():
         print(f"failed: {name}: {str(error).splitlines()[0]}", file=sys.stderr)
@@ -72,14 +72,14 @@ def _fit(args, dataset) -> int:
     if args.out.suffix != ".json":
         raise InputError(f"--out {args.out}: --fit writes a JSON file; name it *.json")
     names = dataset.names("train")
-    pseudo = PseudoLabels(released.folder, names)
+    maps = pseudo.PseudoLabels(released.folder, names)
     with progress.bar() as bar:
         bar.begin("fitting", len(names))
-        parameters = fit.estimate(dataset, pseudo, lambda: bar.step("read", 1))
+        parameters = fit.estimate(dataset, maps, lambda: bar.step("read", 1))
         store.write_json(args.out, {"classes": dataset.classes, "parameters": parameters})
         bar.begin("simulating and measuring", 2 * len(names))
         step = lambda: bar.step("read", 1)  # noqa: E731
-        measured = quality.measure(dataset, pseudo, step)
+        measured = quality.measure(dataset, maps, step)
         simulated = quality.measure(dataset, Simulated(like=str(args.out)).generate(dataset), step)
     rows = [
         {"measure": name, "measured": measured[name], "simulated": simulated[name]}

@@ -55,7 +55,7 @@ def catalogue(kind: str) -> Catalogue:
 
     Raises InputError for an unknown kind and when two plug-ins share a name.
     """
-    folder, verb = FOLDERS[_known(kind, FOLDERS, "kind of plug-in")]
+    folder, verb = FOLDERS[one_of(kind, FOLDERS, "kind of plug-in")]
     classes, broken = {}, {}
 
     def add(name, cls):
@@ -96,11 +96,11 @@ def load(kind: str, spec: str, **defaults):
     plugins = catalogue(kind)
     if name in plugins.broken:
         raise InputError(f"{kind}: {name!r} does not import: {plugins.broken[name]}")
-    cls = plugins.classes[_known(name, plugins.classes, singular(kind))]
+    cls = plugins.classes[one_of(name, plugins.classes, singular(kind))]
     accepted = inspect.signature(cls).parameters
     if not any(p.kind is p.VAR_KEYWORD for p in accepted.values()):
         for parameter in parameters:
-            _known(parameter, accepted, f"parameter of {name}")
+            one_of(parameter, accepted, f"parameter of {name}")
     arguments = {k: v for k, v in defaults.items() if k in accepted and v is not None} | parameters
     for parameter in accepted.values():
         needed = parameter.default is parameter.empty and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
@@ -205,7 +205,8 @@ def _is(of: type, value) -> bool:
     return isinstance(value, of) and isinstance(value, bool) == (of is bool)
 
 
-def _known(name: str, known, what: str) -> str:
+def one_of(name: str, known, what: str) -> str:
+    """``name``, if it is among the ``known`` ones. Else raises the InputError that suggests a close one."""
     if name in known:
         return name
     close = difflib.get_close_matches(name, known, n=1)

@@ -25,7 +25,7 @@ class Candidates:
     Always there, each (n,): ``image`` int32 (index into the train split), ``superpixel`` int64 (id within the
     image), ``row`` and ``column`` int32 (the representative pixel), ``label`` uint8 (current label there),
     ``size`` int64 (pixels). The statistics that a strategy needs come beside them, each (n,) or (n, k);
-    `bench.kernels.COLUMNS` says what each one is.
+    `bench.kernels.statistics` says what each one is.
     """
 
     columns: Mapping[str, np.ndarray]

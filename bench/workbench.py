@@ -13,10 +13,10 @@ import numpy as np
 import torch
 
 from bench import candidates, costs, kernels, metrics, registry, seeds, store
+from bench.cache import Cache
 from bench.datasets import Dataset
-from bench.foundation import PseudoLabels, cache_folder, pseudo_labels
-from bench.kernels import maps
-from bench.memory import Memory
+from bench.foundation.pseudo import PseudoLabels, cache_folder, pseudo_labels
+from bench.kernels.statistics import PASSES, reads, trips
 from bench.timing import Stopwatch
 from bench.training import WEIGHTS_KEY, Trainer, n_processes
 from bench.types import Candidates, InputError
@@ -72,7 +72,7 @@ class Workbench:
         self.n_classes = len(self.classes)
         self.names = self.dataset.names("train")
         self.index = {name: i for i, name in enumerate(self.names)}
-        self._truths = Memory(MEMORY_BYTES)
+        self._truths = Cache(MEMORY_BYTES)
         self.dataset_name = registry.parse(settings.dataset)[0]
         self.budget = costs.budget(settings.budget) if settings.budget is not None else None
         self.seconds = costs.read_seconds(settings.seconds) if settings.seconds else costs.SECONDS
@@ -210,52 +210,41 @@ class Workbench:
         """
         kernels.load(str(self.trainer.device), self.n_classes)
         watches = Stopwatch(self.trainer.device), Stopwatch(self.trainer.device)
-        second = [n for n in needs if maps.is_map(n) and "thresholds" in maps.inputs([n])]
-        first = [n for n in needs if n not in second]
-        if second:
-            first = list(dict.fromkeys([*first, *maps.THRESHOLDS_NEED]))
+        first, second = trips(needs)
         table = candidates.gather(self._trip(model, labels, first, watches))
         if second:
-            limits = maps.thresholds(table.columns)
+            limits = kernels.thresholds(table.columns)
             more = candidates.gather(self._trip(model, labels, second, watches, limits))
             table = Candidates(dict(table.columns) | {n: getattr(more, n) for n in second})
         return table, dict(zip(("predict_s", "acquire_s"), (w.total_s for w in watches), strict=True))
 
     def _trip(self, model, labels, needs, watches, thresholds=None) -> Iterator[dict[str, np.ndarray]]:
-        of_maps = [n for n in needs if maps.is_map(n)]
-        inputs = maps.inputs(of_maps)
+        read = reads(needs)
         predict, acquire = watches
         images = (self.dataset.image("train", name) for name in self.names)
-        passes = maps.PASSES if "passes" in inputs else ()
-        predictions = self.trainer.predict(model, images, "features" in inputs, passes)
+        passes = PASSES if "passes" in read else ()
+        predictions = self.trainer.predict(model, images, "features" in read, passes)
         corners = self.trainer.align_corners
-        one_pass = [n for n in needs if n not in of_maps]
         portions = self._portions(labels)
         while True:
             with predict:  # reads the images, and the maps as well
                 here = next(portions, range(0))
                 batch = list(islice(predictions, len(here)))
-                superpixels = [self.pseudo.stored_superpixels(i) for i in here]
-                given = [p.logits for p in batch], [labels(i) for i in here], superpixels
+                given = [p.logits for p in batch], [labels(i) for i in here], [self.pseudo.regions(i) for i in here]
             if not here:
                 return
             with acquire:
-                table = kernels.superpixel_statistics(*given, one_pass, logits=True, align_corners=corners)
+                table = kernels.superpixel_statistics(
+                    *given,
+                    needs,
+                    logits=True,
+                    align_corners=corners,
+                    images=[self.dataset.image("train", self.names[i]) for i in here] if "image" in read else None,
+                    features=[p.features for p in batch] if "features" in read else None,
+                    passes=[p.passes for p in batch] if "passes" in read else None,
+                    thresholds=thresholds,
+                )
                 table["image"] += here.start
-                if of_maps:
-                    more = [
-                        maps.map_statistics(
-                            of_maps,
-                            *one,
-                            image=self.dataset.image("train", self.names[i]) if "image" in inputs else None,
-                            features=prediction.features,
-                            passes=prediction.passes,
-                            thresholds=thresholds,
-                            align_corners=corners,
-                        )
-                        for i, prediction, *one in zip(here, batch, *given, strict=True)
-                    ]
-                    table |= {name: np.concatenate([columns[name] for columns in more]) for name in of_maps}
             yield table
 
     def _portions(self, labels) -> Iterator[range]:

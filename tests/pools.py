@@ -5,8 +5,7 @@ import torch
 
 from bench import seeds
 from bench.kernels import superpixel_statistics
-from bench.kernels.columns import COLUMNS
-from bench.kernels.maps import MAP_COLUMNS, THRESHOLDS_NEED, inputs, is_map, map_statistics, thresholds
+from bench.kernels.statistics import statistic, thresholds, trips
 from bench.registry import parse
 from bench.types import VOID, Candidates, Pool
 
@@ -39,14 +38,13 @@ def random_columns(needs, n, n_classes=5, depth=4, n_images=7, seed=0):
         "size": size,
     }
     p = rng.dirichlet(np.full(n_classes, 0.4), n)
-    tables = COLUMNS | MAP_COLUMNS
     truth = _truth(size, n_classes, rng)
     for name in needs:
         base = parse(name)[0]
         if base in truth:
             columns[name] = truth[base]
             continue
-        width = {"C": n_classes, "C+1": n_classes + 1, "D": depth, "128": 128}.get(tables[base][0])
+        width = next(iter(statistic(base).shape(n_classes, depth)), None)
         if base == "dominant":
             columns[name] = rng.integers(0, n_classes, n)
         elif base.endswith(("_histogram", "_count")):
@@ -110,25 +108,20 @@ class Scene:
         return list(zip(*np.nonzero(self.superpixels == superpixel), strict=True))
 
     def maps(self, names, **given):
-        extra = {"image": self.image, "features": self.features, "passes": self.passes} | given
-        return map_statistics(names, self.logits, self.labels, self.superpixels, **extra)
+        """The columns ``names`` of the door, from all that the scene has."""
+        extra = {"images": self.image, "features": self.features, "passes": self.passes} | given
+        return superpixel_statistics(self.logits, self.labels, self.superpixels, names, logits=True, **extra)
 
 
 def scene_pool(scenes, needs, asked=None):
     """The pool of some scenes, in two trips where a statistic needs it."""
-    if "thresholds" in inputs(n for n in needs if is_map(n)):
-        needs = dict.fromkeys((*needs, *THRESHOLDS_NEED))
-    one = [n for n in needs if parse(n)[0] in COLUMNS]
-    maps = [n for n in needs if is_map(n)]
-    late = [n for n in maps if "thresholds" in inputs([n])]
-    tables = []
-    for i, s in enumerate(scenes):
-        table = superpixel_statistics(s.probabilities, s.labels, s.superpixels, one, implementation="reference")
+    first, second = trips(needs)
+    tables = [s.maps(first, implementation="reference") for s in scenes]
+    for i, table in enumerate(tables):
         table["image"] = np.full(len(table["size"]), i, np.int32)
-        tables.append(table | s.maps([n for n in maps if n not in late]))
-    if late:
+    if second:
         tau = thresholds(_joined(tables))
-        tables = [t | s.maps(late, thresholds=tau) for t, s in zip(tables, scenes, strict=True)]
+        tables = [t | s.maps(second, thresholds=tau) for t, s in zip(tables, scenes, strict=True)]
     return pool(_joined(tables), scenes[0].n_classes, asked)
 
 

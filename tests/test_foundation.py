@@ -8,8 +8,8 @@ from bench import foundation, registry
 from bench.datasets.folder import Folder
 from bench.datasets.pascal import Pascal
 from bench.datasets.shapes import Shapes
-from bench.foundation import PseudoLabels, pseudo_labels
 from bench.foundation.files import Files
+from bench.foundation.pseudo import PseudoLabels, cache_key, pseudo_labels
 from bench.foundation.simulated import Simulated
 from bench.foundation.weak import Weak
 from bench.types import InputError
@@ -179,14 +179,14 @@ def test_the_cache_returns_what_was_generated_and_generates_once(tmp_path, monke
 def test_the_key_changes_with_parameters_data_and_training():
     dataset = Shapes(train=2, size=32)
     keys = [
-        foundation.cache_key(Simulated(), dataset),
-        foundation.cache_key(Simulated(miss=0.2), dataset),
-        foundation.cache_key(Simulated(), Shapes(train=3, size=32)),
-        foundation.cache_key(Weak(), dataset, "cpu"),
-        foundation.cache_key(Weak(), dataset, "paper"),
+        cache_key(Simulated(), dataset),
+        cache_key(Simulated(miss=0.2), dataset),
+        cache_key(Simulated(), Shapes(train=3, size=32)),
+        cache_key(Weak(), dataset, "cpu"),
+        cache_key(Weak(), dataset, "paper"),
     ]
     assert len(set(keys)) == len(keys)
-    assert foundation.cache_key(Simulated(), dataset, "cpu") == keys[0]
+    assert cache_key(Simulated(), dataset, "cpu") == keys[0]
 
 
 def test_a_generation_that_fails_leaves_nothing(tmp_path):
@@ -224,6 +224,24 @@ def test_memory_holds_the_latest_maps_within_its_limit(tmp_path):
         pseudo.labels(1)
     with pytest.raises(ValueError):
         pseudo.labels(0)[0, 0] = 1
+
+
+def test_regions_give_the_pixels_of_a_superpixel_and_stay_in_memory_beside_the_labels(tmp_path):
+    whole = pseudo_labels(Simulated(), Shapes(train=2, size=32), tmp_path)
+    pseudo = PseudoLabels(whole.folder, whole.names)
+    for i in range(2):
+        superpixels = whole.superpixels(i)
+        assert pseudo.regions(i).ids.tolist() == np.unique(superpixels[superpixels > 0]).tolist()
+        for superpixel in pseudo.regions(i).ids.tolist():
+            pixels = pseudo.pixels(i, superpixel)
+            assert pixels.tolist() == np.flatnonzero(superpixels.ravel() == superpixel).tolist()
+        assert pseudo.regions(i) is pseudo.regions(i)
+    with pytest.raises(InputError, match="no superpixel has the id 999"):
+        pseudo.pixels(0, 999)
+    small = PseudoLabels(whole.folder, whole.names, memory_bytes=1)
+    first = small.regions(0)
+    small.labels(0)
+    assert small.regions(0) is not first
 
 
 @pytest.mark.parametrize("kind", ["slic", "felzenszwalb"])

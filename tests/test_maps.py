@@ -9,7 +9,7 @@ from pools import Scene
 from scipy import ndimage
 
 from bench.kernels import superpixel_statistics
-from bench.kernels.maps import INPUTS, MAP_COLUMNS, QUALITY_BINS, inputs, is_map, thresholds
+from bench.kernels.statistics import QUALITY_BINS, STATISTICS, reads, statistic
 from bench.types import VOID, InputError
 
 SCENES = [
@@ -18,6 +18,12 @@ SCENES = [
     Scene(2, n_classes=6, height=20, width=9, n_superpixels=3),
     Scene(3, height=1, width=2),
 ]
+
+
+PARAMETERS = {
+    "impurity_entropy_sum": "impurity_entropy_sum[window=3]",
+    "tempered_ratio_sum": "tempered_ratio_sum[temperature=2]",
+}
 
 
 def entropy(p):
@@ -146,14 +152,6 @@ def test_statistics_of_confident_learning(s):
     close(s, "quality_histogram", quality)
 
 
-def test_thresholds_are_means_over_the_pool_and_infinite_without_a_pixel():
-    columns = {
-        "label_probability_sum": np.array([[3.0, 0, 0], [1.0, 0.5, 0]]),
-        "label_histogram": np.array([[4, 0, 0, 9], [4, 1, 0, 9]]),
-    }
-    assert thresholds(columns).tolist() == [0.5, 0.5, np.inf]
-
-
 def test_logits_are_upsampled_as_the_one_pass_statistics_do():
     s = Scene(4, height=12, width=10)
     small = torch.randn(s.n_classes, 5, 3)
@@ -168,23 +166,50 @@ def test_logits_are_upsampled_as_the_one_pass_statistics_do():
 def test_an_image_without_superpixels_has_no_rows():
     s = Scene(5)
     s.superpixels = s.superpixels * 0
-    names = [n for n in MAP_COLUMNS if n not in ("impurity_entropy_sum", "tempered_ratio_sum")]
+    names = [n for n, s in STATISTICS.items() if not s.fused and "truth" not in s.reads]
+    names = [PARAMETERS.get(n, n) for n in names]
     for name, column in s.maps(names, thresholds=np.ones(s.n_classes)).items():
         assert len(column) == 0, name
 
 
 def test_what_is_missing_or_unknown_is_named():
     s = SCENES[0]
-    for name, need in INPUTS.items():
-        assert inputs([name]) == {need} and is_map(name)
-        with pytest.raises(InputError, match=need):
-            s.maps([name], **{need: None})
+    inputs = {"image": "images", "features": "features", "passes": "passes", "thresholds": "thresholds"}
+    for name in STATISTICS:
+        for read in reads([name]) - {"truth"}:
+            with pytest.raises(InputError, match=f"'{name}' reads {read}: expected one for each image, got 0"):
+                s.maps([name], **{inputs[read]: None})
+    with pytest.raises(InputError, match="'truth_answer' reads truth"):
+        s.maps(["truth_answer"])
     with pytest.raises(InputError, match="nothing_sum"):
         s.maps(["nothing_sum"])
     with pytest.raises(InputError, match="width"):
         s.maps(["impurity_entropy_sum[width=3]"])
     with pytest.raises(InputError, match="image"):
-        s.maps(["colour_gradient_sum"], image=s.image[1:])
+        s.maps(["colour_gradient_sum"], images=s.image[1:])
     with pytest.raises(InputError, match="pass"):
         s.maps(["vote_entropy_sum"], passes=[])
-    assert not is_map("entropy_sum") and inputs(["impurity_entropy_sum[window=3]"]) == set()
+
+
+def test_one_door_gives_both_kinds_of_statistics_of_images_of_any_size_and_from_either_kind_of_scores():
+    scenes = [Scene(0, depth=5), Scene(3, height=9, width=20), Scene(7)]
+    names = [PARAMETERS.get(n, n) for n, s in STATISTICS.items() if "truth" not in s.reads and n != "feature"]
+    thresholds = np.linspace(0.3, 0.6, 4)
+    alone = [s.maps(names, thresholds=thresholds) for s in scenes]
+    batch = superpixel_statistics(
+        *([getattr(s, a) for s in scenes] for a in ("logits", "labels", "superpixels")),
+        names,
+        logits=True,
+        images=[s.image for s in scenes],
+        passes=[s.passes for s in scenes],
+        thresholds=thresholds,
+    )
+    for name in names:
+        assert list(batch)[6:] == names
+        assert batch[name].tobytes() == b"".join(table[name].tobytes() for table in alone), name
+        of = statistic(name)
+        assert batch[name].dtype == of.dtype and batch[name].shape[1:] == of.shape(4), name
+    s = scenes[0]
+    arrays = s.logits.softmax(0), s.labels, s.superpixels, ["entropy_sum", "aiou_sum", "label_probability_sum"]
+    for name, column in superpixel_statistics(*arrays).items():
+        np.testing.assert_allclose(column, s.maps(arrays[3])[name], rtol=1e-5)

@@ -18,9 +18,10 @@ from bench.datasets.cityscapes import Cityscapes
 from bench.datasets.kvasir import Kvasir
 from bench.datasets.pascal import Pascal
 from bench.datasets.shapes import Shapes
-from bench.foundation import fit, pseudo_labels
+from bench.foundation import fit
 from bench.foundation.files import Files
 from bench.foundation.prompting import encode, phrases
+from bench.foundation.pseudo import cache_key, pseudo_labels
 from bench.foundation.simulated import Simulated
 from bench.types import InputError
 
@@ -313,7 +314,7 @@ def test_the_cache_key_follows_the_weights_not_their_place(tiny, tmp_path):
     moved = tiny_models.write(tmp_path)
     other = tiny_models.write(tmp_path / "other", seed=1)
     dataset = Shapes(train=1)
-    keys = [foundation.cache_key(grounded(weights), dataset) for weights in (tiny, moved, other)]
+    keys = [cache_key(grounded(weights), dataset) for weights in (tiny, moved, other)]
     assert keys[0] == keys[1] != keys[2]
 
 

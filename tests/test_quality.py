@@ -9,8 +9,8 @@ from trees import save
 from bench import cli, quality
 from bench.datasets.folder import Folder
 from bench.datasets.pascal import Pascal
-from bench.foundation import PseudoLabels
 from bench.foundation.files import Files
+from bench.foundation.pseudo import PseudoLabels
 
 TRUTH = np.array([[0, 0, 1, 1], [0, 0, 1, 255], [2, 2, 2, 2]], np.uint8)
 LABELS = np.array([[0, 0, 2, 2], [0, 1, 2, 2], [0, 255, 1, 2]], np.uint8)

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from bench import candidates, correction, grid, loop, metrics, workers
+from bench.cache import Cache
 from bench.labels import LabelMaps
-from bench.memory import Memory
 from bench.types import Answer, InputError
 from bench.workbench import Settings, Workbench
 
@@ -18,7 +18,7 @@ BYTES = SIDE * SIDE  # of a map
 
 def test_the_least_recently_used_goes_first_and_is_handed_over():
     left = []
-    memory = Memory(3 * BYTES, lambda key, array: left.append((key, int(array[0]))))
+    memory = Cache(3 * BYTES, lambda key, array: left.append((key, int(array[0]))))
     for key in range(3):
         memory.put(key, np.full(BYTES, key, np.uint8))
     memory.get(0, lambda: pytest.fail("it is there"))
@@ -30,7 +30,7 @@ def test_the_least_recently_used_goes_first_and_is_handed_over():
 
 def test_a_replaced_array_counts_once_and_the_newest_always_stays():
     left = []
-    memory = Memory(2 * BYTES, lambda key, array: left.append(key))
+    memory = Cache(2 * BYTES, lambda key, array: left.append(key))
     for _ in range(5):
         memory.put("a", np.zeros(BYTES, np.uint8))
     memory.put("b", np.zeros(BYTES, np.uint8))

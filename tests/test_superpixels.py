@@ -5,7 +5,7 @@ import pytest
 
 from bench import quality, registry
 from bench.datasets.shapes import Shapes
-from bench.foundation import cache_key, pseudo_labels
+from bench.foundation.pseudo import cache_key, pseudo_labels
 from bench.foundation.recut import Recut
 from bench.foundation.simulated import Simulated
 from bench.foundation.superpixels import fill

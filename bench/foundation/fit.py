@@ -8,8 +8,8 @@ from scipy.optimize import minimize
 
 from bench import metrics
 from bench.datasets import Dataset
-from bench.foundation import PseudoLabels
 from bench.foundation.painting import depth
+from bench.foundation.pseudo import PseudoLabels
 from bench.foundation.simulated import Simulated
 from bench.types import VOID, InputError
 

@@ -5,18 +5,25 @@ specification), `torch` (vectorised, any device), `cpu` (numba, fused from logit
 (Triton, fused from logits).
 """
 
-import difflib
 import importlib
 import warnings
 from functools import cache, lru_cache
 from importlib.util import find_spec
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
-from bench.kernels.columns import COLUMNS
+from bench.kernels.regions import Regions, check_ids
+from bench.kernels.regions import regions as regions_of
+from bench.kernels.statistics import BASE, statistic, thresholds
+from bench.registry import one_of
 from bench.types import VOID, InputError
+
+__all__ = ["BASE", "IMPLEMENTATIONS", "fastest", "load", "statistic", "superpixel_statistics", "thresholds"]
+
+if TYPE_CHECKING:  # imported where it is used: what only reads the catalogue or finds pixels does not wait for torch
+    import torch
 
 IMPLEMENTATIONS = {
     "reference": "bench.kernels.reference",
@@ -24,12 +31,6 @@ IMPLEMENTATIONS = {
     "cpu": "bench.kernels.cpu",
     "gpu": "bench.kernels.gpu",
 }
-BASE = ("superpixel", "size", "row", "column", "label")
-DTYPES = {"image": np.int32, "row": np.int32, "column": np.int32, "label": np.uint8} | dict.fromkeys(
-    ("superpixel", "size", "agree_count", "dominant", "prediction_histogram", "label_histogram"), np.int64
-)
-LABELS = {np.dtype(np.uint8), torch.uint8}
-IDS = {*map(np.dtype, ("u1", "u2", "i4", "i8")), torch.uint8, torch.int32, torch.int64}
 LARGEST_NORM = 1.1  # ‖p‖² of a pixel: at most 1, and room for half precision
 
 
@@ -43,66 +44,110 @@ def superpixel_statistics(
     align_corners: bool = False,
     implementation: str | None = None,
     threads: int | None = None,
+    images=None,
+    features=None,
+    passes=None,
+    thresholds: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
-    """The statistics ``needs`` (names in `COLUMNS`) of every superpixel of one image, or of a batch of images.
+    """The statistics ``needs`` of every superpixel of one image, or of a batch of images.
+
+    ``needs``: names in `bench.kernels.statistics.STATISTICS`, with their parameters.
 
     ``scores``: (C, H, W) probabilities, or with ``logits`` (C, h, w) raw logits, upsampled to the labels' size
     (bilinear, ``align_corners`` as in `torch.nn.functional.interpolate`) and softmaxed; a floating tensor on any
     device, or an array; computed in float32, whatever comes. C is at most 256. ``labels`` (H, W) uint8, 255 where there
-    is none. ``superpixels`` (H, W) int32, int64, uint8 or uint16 ids, 0 = outside every superpixel; where those of
-    a read-only map lie is remembered as long as the array lives. For a batch, each of the three is a list with one of
-    these an image: sizes may differ, C may not. ``threads`` (default: as many as torch has) and the batch change no
-    byte of the result. ``implementation``: one of `IMPLEMENTATIONS`; by default the fastest of those installed for the
-    scores' device.
+    is none. ``superpixels`` (H, W) int32, int64, uint8 or uint16 ids, 0 = outside every superpixel; or their
+    `bench.kernels.regions.Regions`, which saves finding them again for a map that comes often.
+
+    What some statistics read besides (`bench.kernels.statistics.reads`): ``images`` (H, W, 3) uint8 RGB; ``features``
+    (D, h', w') tensor; ``passes``: an iterable of logits of any size, one for each of `statistics.PASSES`;
+    ``thresholds`` (C,) from `thresholds`, the same for a whole batch.
+
+    For a batch, each but ``thresholds`` is a list with one of these an image: sizes may differ, C may not. ``threads``
+    (default: as many as torch has) and the batch change no byte of the result. ``implementation``: one of
+    `IMPLEMENTATIONS`, for the fused statistics; by default the fastest of those installed for the scores' device.
 
     Returns host arrays, a row for each id > 0 present, image by image and ascending: of a batch ``image`` (N,) int32,
     the position in the list; ``superpixel`` (N,) int64, ``size`` (N,) int64 in pixels, ``row`` and ``column`` (N,)
-    int32 of the representative pixel, ``label`` (N,) uint8 there, then each of ``needs``, float64 or, for counts and
-    class ids, int64. The representative is always there, because every question is asked at it; finding it costs less
-    than bringing the scores from memory.
+    int32 of the representative pixel, ``label`` (N,) uint8 there, then each of ``needs`` with the type and the shape of
+    a row that the catalogue says. The representative is always there, because every question is asked at it; finding
+    it costs less than bringing the scores from memory.
 
     Raises InputError for shapes that do not fit, a superpixel whose scores hold NaN or are no probabilities, a label
-    that is neither a class nor 255, a negative id, and an unknown need or implementation.
+    that is neither a class nor 255, a negative id, an unknown need, parameter or implementation, and for a need that
+    reads what is not given.
     """
-    needs = tuple(needs)
-    for need in needs:
-        _known(need, (*COLUMNS, *BASE), "statistic")
+    needs = list(dict.fromkeys(needs))
+    catalogue = {name: statistic(name) for name in needs if name not in BASE}
     if threads is not None and threads < 1:
         raise InputError(f"threads must be 1 or more, got {threads}")
-    batch = [list(x) if isinstance(scores, (list, tuple)) else [x] for x in (scores, labels, superpixels)]
-    if len({len(x) for x in batch}) > 1 or not batch[0]:
-        raise InputError(f"a batch needs as many scores, labels and superpixels, got {[len(x) for x in batch]}")
-    batch[0] = [_tensor(x) for x in batch[0]]
-    name = implementation or fastest(batch[0][0].device.type)
-    module = importlib.import_module(IMPLEMENTATIONS[_known(name, IMPLEMENTATIONS, "implementation")])
-    maps = _array if name in ("cpu", "reference") else _tensor
-    if maps is _tensor:  # torch does little with 16 bits
-        batch[2] = [x.astype(np.int32) if getattr(x, "dtype", None) == np.uint16 else x for x in batch[2]]
-    images = list(zip(batch[0], map(maps, batch[1]), map(maps, batch[2]), strict=True))
-    for image in images:
+    is_batch = isinstance(scores, (list, tuple))
+    scores, labels, superpixels = ([*x] if is_batch else [x] for x in (scores, labels, superpixels))
+    if len({len(x) for x in (scores, labels, superpixels)}) > 1 or not scores:
+        counts = [len(x) for x in (scores, labels, superpixels)]
+        raise InputError(f"a batch needs as many scores, labels and superpixels, got {counts}")
+    given = {"image": images, "features": features, "passes": passes}
+    given = {what: [None] * len(scores) if x is None else [*x] if is_batch else [x] for what, x in given.items()}
+    given |= {"thresholds": [thresholds] * len(scores), "truth": [None] * len(scores)}
+    for name, read in ((name, read) for name, s in catalogue.items() for read in s.reads):
+        n_given = sum(x is not None for x in given[read])
+        if n_given != len(scores):
+            raise InputError(f"the statistic {name!r} reads {read}: expected one for each image, got {n_given}")
+
+    scores = [_tensor(x) for x in scores]
+    name = one_of(implementation or fastest(scores[0].device.type), IMPLEMENTATIONS, "implementation")
+    to_map = _array if name in ("cpu", "reference") else _tensor
+    labels = [to_map(x) for x in labels]
+    superpixels = [x if isinstance(x, Regions) else to_map(x) for x in superpixels]
+    for image in zip(scores, labels, superpixels, strict=True):
         _check(*image, logits)
-    n_classes = len(batch[0][0])
-    if any(len(x) != n_classes for x in batch[0]):
+    n_classes = len(scores[0])
+    if any(len(x) != n_classes for x in scores):
         raise InputError(f"all scores of a batch must have {n_classes} classes, as the first has")
 
-    def alike(i):  # what one call takes together
-        return (images[i][0].shape, images[i][1].shape) if name == "cpu" and logits else i
+    of_maps = [n for n, s in catalogue.items() if not s.fused]
+    if name == "cpu" or of_maps:
+        regions = [x if isinstance(x, Regions) else regions_of(_array(x)) for x in superpixels]
+    if name == "cpu":
+        superpixels = regions
+    fused = {n for n in needs if n not in of_maps}
+    parts = _fused(name, scores, labels, superpixels, fused, logits, align_corners, threads)
+    columns = {n: [part[n] for part in parts] for n in (*BASE, *fused)}
+    if of_maps:
+        maps = importlib.import_module("bench.kernels.maps")
+        for i, image in enumerate(zip(scores, map(_array, labels), regions, strict=True)):
+            read = {what: values[i] for what, values in given.items()}
+            for n, column in maps.statistics(of_maps, *image, logits, align_corners, read).items():
+                columns.setdefault(n, []).append(column)
+    names = dict.fromkeys((*BASE, *needs)) if is_batch else dict.fromkeys((*list(BASE)[1:], *needs))
+    return {n: _column(n, columns[n], n_classes) for n in names}
 
-    tables = []
-    for _, group in groupby(range(len(images)), alike):
-        begin, *others = group
-        several = zip(*(images[i] for i in (begin, *others)), strict=True)
-        table = module.statistics(*several, set(needs), logits, align_corners, threads)
-        table["image"] = table.get("image", np.zeros(len(table["size"]), np.int32)) + begin
-        tables.append(table)
-    names = dict.fromkeys((*(["image"] if isinstance(scores, (list, tuple)) else []), *BASE, *needs))
-    return {name: _column(name, [table[name] for table in tables], n_classes) for name in names}
+
+def _fused(name, scores, labels, superpixels, needs, logits, align_corners, threads) -> list[dict]:
+    """The base columns and those of fused statistics, in parts, from one call of the implementation for each part."""
+    module = importlib.import_module(IMPLEMENTATIONS[name])
+
+    def alike(i):  # images that one call takes together
+        return (scores[i].shape, labels[i].shape) if name == "cpu" and logits else i
+
+    parts = []
+    for _, group in groupby(range(len(scores)), alike):
+        chosen = list(group)
+        images = ([x[i] for i in chosen] for x in (scores, labels, superpixels))
+        part = module.statistics(*images, needs, logits, align_corners, threads)
+        part["image"] = part.get("image", np.zeros(len(part["size"]), np.int32)) + chosen[0]
+        parts.append(part)
+    return parts
 
 
 def _column(name, parts, n_classes):
-    """A column of the type and width that it is meant to have."""
-    width = {"": (), "C": (n_classes,), "C+1": (n_classes + 1,)}[COLUMNS.get(name, ("",))[0]]
-    parts = [np.asarray(part, DTYPES.get(name, np.float64)).reshape(-1, *width) for part in parts]
+    """A column with the type and the shape of a row that it is meant to have."""
+    if name in BASE:
+        dtype, shape = BASE[name], ()
+    else:
+        depth = parts[0].shape[-1] if statistic(name).width == "D" else 0
+        dtype, shape = statistic(name).dtype, statistic(name).shape(n_classes, depth)
+    parts = [np.asarray(part, dtype).reshape(-1, *shape) for part in parts]
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
@@ -118,14 +163,15 @@ def fastest(device: str) -> str:
 @cache
 def load(device: str, n_classes: int) -> None:
     """Load, or where need be compile, what `superpixel_statistics` runs for logits: a second, once in a process."""
+    import torch
+
     scores = torch.zeros((n_classes, 1, 1), device=device)
-    for kind in (np.uint8, np.uint16):  # of ids, as `bench.foundation.PseudoLabels` stores them
-        superpixel_statistics(scores, np.zeros((1, 1), np.uint8), np.ones((1, 1), kind), logits=True)
+    superpixel_statistics(scores, np.zeros((1, 1), np.uint8), np.ones((1, 1), np.uint8), logits=True)
 
 
-def refuse(scores: torch.Tensor, logits: bool) -> None:
+def refuse(scores: "torch.Tensor", logits: bool) -> None:
     """Raise the InputError for scores with a pixel whose ‖p‖² is NaN or above `LARGEST_NORM`."""
-    if torch.isnan(scores).any():
+    if scores.isnan().any():
         raise InputError(
             "the scores hold NaN; every pixel of a superpixel needs finite scores: check the model's output"
         )
@@ -152,42 +198,40 @@ def axis_weights(n_in: int, n_out: int, align_corners: bool) -> tuple[np.ndarray
 
 
 def _array(a):
+    import torch
+
     return a.cpu().numpy() if torch.is_tensor(a) else np.asarray(a)
 
 
 def _tensor(a):
-    """On the device it is on, without a copy."""
+    """On the device it is on, without a copy, but of uint16, with which torch does little."""
+    import torch
+
     if torch.is_tensor(a):
         return a
+    a = np.asarray(a)
+    a = a.astype(np.int32) if a.dtype == np.uint16 else a
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The given NumPy array is not writable")  # nothing here writes to it
         return torch.as_tensor(a)
 
 
 def _check(scores, labels, superpixels, logits):
-    """Raise InputError unless types, shapes and values fit. The maps are both arrays or both tensors."""
+    """Raise InputError unless types, shapes and values fit. The maps are arrays, tensors or regions."""
     if scores.ndim != 3 or not scores.is_floating_point() or not 1 <= len(scores) <= 256:
         raise InputError(
             f"scores must be floating (C, H, W) with C from 1 to 256, got {scores.dtype} {tuple(scores.shape)}"
         )
-    if labels.ndim != 2 or labels.dtype not in LABELS or 0 in labels.shape or 0 in scores.shape:
+    if labels.ndim != 2 or str(labels.dtype).removeprefix("torch.") != "uint8" or 0 in (*labels.shape, *scores.shape):
         raise InputError(f"labels must be (H, W) uint8 and not empty, got {labels.dtype} {tuple(labels.shape)}")
-    if superpixels.shape != labels.shape or superpixels.dtype not in IDS:
-        got = f"{tuple(labels.shape)}, got {superpixels.dtype} {tuple(superpixels.shape)}"
-        raise InputError(f"superpixels must be int32, int64, uint8 or uint16 of the labels' shape {got}")
+    if not isinstance(superpixels, Regions):
+        check_ids(superpixels)
+    if tuple(superpixels.shape) != tuple(labels.shape):
+        shapes = f"{tuple(labels.shape)}, got {tuple(superpixels.shape)}"
+        raise InputError(f"superpixels must have the labels' shape {shapes}")
     if not logits and scores.shape[1:] != labels.shape:
         shapes = f"{tuple(scores.shape[1:])}, expected the labels' {tuple(labels.shape)}"
         raise InputError(f"probabilities have size {shapes}; pass logits=True for logits of another size")
     highest = int((labels + 1).max()) - 1  # VOID wraps round to 0
     if highest >= len(scores):
         raise InputError(f"label {highest} is neither a class (0 to {len(scores) - 1}) nor {VOID}")
-    if superpixels.min() < 0:
-        raise InputError(f"superpixel ids must be 0 (outside) or more, got {superpixels.min().item()}")
-
-
-def _known(name, known, what):
-    if name in known:
-        return name
-    close = difflib.get_close_matches(str(name), known, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(known)}"
-    raise InputError(f"unknown {what} {name!r}; {hint}")

@@ -6,7 +6,6 @@ Everything else is loops over contiguous strips, of weights e with p = share·e.
 buffer, the passes for the dominant mean and for the representative read it there; a larger one is gathered again.
 """
 
-import weakref
 from collections import namedtuple
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -15,7 +14,7 @@ import numpy as np
 import torch
 
 from bench.kernels import LARGEST_NORM, axis_weights, refuse
-from bench.kernels.columns import COLUMNS
+from bench.kernels.statistics import STATISTICS
 from bench.kernels.strips import (
     BLOCK,
     FLOOR,
@@ -49,9 +48,10 @@ TOGETHER = (  # columns that cost one computation: whoever needs one gets all
     {"cil_vector", "sim"},
 )
 ALWAYS = {"prediction_histogram", "dominant", "dominant_probability_sum", "representative_probability", "cil"}
+FUSED = {name: s for name, s in STATISTICS.items() if s.fused}
 Image = namedtuple("Image", "scores logits labels top bottom down left right across")
 Runs = namedtuple("Runs", "row column length first size")
-Table = namedtuple("Table", ("pixel", *COLUMNS))
+Table = namedtuple("Table", ("pixel", *FUSED))
 Buffer = namedtuple("Buffer", "e label predicted known q share scale p1 p2 t candidate mean lines held")
 
 
@@ -62,7 +62,7 @@ def statistics(scores, labels, superpixels, needs, logits, align_corners, thread
     height, width = labels[0].shape
     array = _joined([s.detach().float().cpu().numpy() for s in scores], axis=1)
     image = Image(array, logits, _joined(labels), *axes(len(scores), *low, height, width, align_corners))
-    ids, n_ids, runs = runs_of(superpixels)
+    ids, n_ids, runs = joined_runs(superpixels)
     table = empty_table(len(ids), n_classes, needs)
     n_covered = int(runs.size.sum())
     n_slots = max(16, height * width // (SCRATCH_SHARE * threads * STRIP))
@@ -102,84 +102,24 @@ def _joined(arrays, axis=0):
     return joined
 
 
-def runs_of(maps):
-    """Ids (N,) > 0 of the superpixel maps, image by image and ascending; how many an image; and their runs.
+def joined_runs(regions):
+    """Ids (N,) of the superpixels, image by image; how many an image has; and the `Runs` of all.
 
-    A run is a maximal stretch of one id within a row. ``row`` (counted on from image to image) and ``column`` of its
-    first pixel and its ``length`` are (n_runs,) int32, in row-major order within a superpixel; ``first`` (N + 1,):
-    where each superpixel's runs begin; ``size`` (N,) in pixels.
+    They are those of `bench.kernels.regions.Regions`, with ``row`` counted on from image to image.
     """
-    tables = [_remembered(superpixels) for superpixels in maps]
-    ends = np.cumsum([0, *(len(of) for *_, of in tables)])
-    row, column, length, of = (np.concatenate(columns) for columns in zip(*tables, strict=True))
-    row += np.repeat(np.arange(len(maps), dtype=np.int32) * len(maps[0]), np.diff(ends))
-    new = np.ones(len(of) + 1, bool)
-    np.not_equal(of[1:], of[:-1], out=new[1:-1])
-    new[ends] = True
-    first = np.flatnonzero(new)
-    size = np.add.reduceat(length, first[:-1], dtype=np.int64) if len(of) else first[:-1]
-    n_ids = np.diff(first.searchsorted(ends))
-    return of.take(first[:-1]), n_ids, Runs(row, column, length, first, size)
-
-
-_memory = {}  # by the id of a map that cannot change: a weak reference to it, and what `sorted_stretches` gave
-
-
-def _remembered(superpixels):
-    """`sorted_stretches`, once for a read-only map as long as it lives: superpixels stay the same in all rounds."""
-    key = id(superpixels)
-    if key in _memory and _memory[key][0]() is superpixels:
-        return _memory[key][1]
-    table = sorted_stretches(_joined([superpixels]))
-    if not superpixels.flags.writeable:
-        _memory[key] = weakref.ref(superpixels, lambda gone: _memory.pop(key, None)), table
-    return table
-
-
-def sorted_stretches(superpixels):
-    """Row, first column, length and id (n,) of every stretch of one id > 0 within a row, by id, then row-major."""
-    n_most = count_stretches(superpixels)
-    found = [np.empty(n_most, kind) for kind in (*[np.int32] * 3, superpixels.dtype)]
-    n = stretches(superpixels, *found)
-    of = found[-1][:n]
-    order = (of.astype(np.uint16) if of.max(initial=0) < 2**16 else of).argsort(kind="stable")  # 16 bits: radix sort
-    return [a.take(order) for a in found]
-
-
-@jit
-def count_stretches(superpixels):
-    """How many stretches of one id there are, 0 among them."""
-    height, width = superpixels.shape
-    n = height
-    for row in range(height):
-        line = superpixels[row]
-        for column in range(1, width):
-            n += line[column] != line[column - 1]
-    return n
-
-
-@jit
-def stretches(superpixels, rows, columns, lengths, of):
-    """Fill in row, first column, length and id of each stretch of one id > 0 within a row. Returns how many."""
-    height, width = superpixels.shape
-    n = 0
-    for row in range(height):
-        line, begin = superpixels[row], 0
-        for column in range(1, width + 1):
-            if column == width or line[column] != line[column - 1]:
-                if line[begin] > 0:
-                    rows[n], columns[n], lengths[n], of[n] = row, begin, column - begin, line[begin]
-                    n += 1
-                begin = column
-    return n
+    first_row = (np.arange(len(regions)) * regions[0].shape[0]).astype(np.int32)
+    ids, size, row, column, length = (
+        np.concatenate([getattr(r, name) for r in regions]) for name in ("ids", "sizes", "row", "column", "length")
+    )
+    row += np.repeat(first_row, [len(r.row) for r in regions])
+    n_runs = np.concatenate([np.diff(r.first) for r in regions])
+    return ids, [len(r) for r in regions], Runs(row, column, length, np.r_[0, np.cumsum(n_runs)], size)
 
 
 def empty_table(n, n_classes, needs):
     """A table of zeros, whose columns have no rows where nobody needs them."""
     needs = needs.union(ALWAYS, *(group for group in TOGETHER if needs & group))
-    shapes = {"": (), "C": (n_classes,), "C+1": (n_classes + 1,)}
-    none = {width: np.zeros((0, *shape)) for width, shape in shapes.items()}
-    columns = {k: np.zeros((n, *shapes[width])) if k in needs else none[width] for k, (width, _) in COLUMNS.items()}
+    columns = {name: np.zeros((n if name in needs else 0, *s.shape(n_classes))) for name, s in FUSED.items()}
     return Table(pixel=np.zeros(n, np.int64), **columns)
 
 

@@ -1,7 +1,6 @@
-"""Statistics of a superpixel that need more than one trip over one softmax: features, passes, windows, components.
+"""Statistics of a superpixel that need more than one pass over one softmax: features, passes, windows, components.
 
-Same form and symbols as `bench.kernels.columns`; sums are over S. A name may carry parameters:
-``impurity_entropy_sum[window=3]``.
+`bench.kernels.statistics` says what each one is, in the order and with the symbols used here.
 """
 
 from functools import cached_property
@@ -12,90 +11,21 @@ from scipy.sparse import csr_matrix
 from skimage.measure import label
 from torch.nn.functional import avg_pool2d, interpolate, one_hot
 
+from bench.kernels.statistics import QUALITY_BINS
 from bench.registry import parse
 from bench.types import VOID, InputError
 
-QUALITY_BINS = 64
 
-PASSES = tuple((scale, flip) for scale in (1.0, 0.75, 1.25) for flip in (False, True))
-"""The stochastic passes: (factor on height and width, mirrored left to right). Logits come back unmirrored."""
+def statistics(names, scores, labels, regions, logits, align_corners, given) -> dict[str, np.ndarray]:
+    """The statistics ``names`` of every superpixel of one image, as `bench.kernels.superpixel_statistics` gives them.
 
-MAP_COLUMNS = {
-    # name: (width, formula). Width "" is (N,), "C" is (N, C), "D" is (N, D).
-    "feature": (
-        "D",
-        "mean of the decode head's last features; a pixel has those of the cell it lies in, not interpolated",
-    ),
-    "predictive_entropy_sum": ("", "Σ H(mean of p over the passes)"),
-    "expected_entropy_sum": ("", "Σ mean of H(p) over the passes"),
-    "vote_entropy_sum": ("", "Σ H(share of the passes with ŷ = c)"),
-    "tempered_ratio_sum": ("", "Σ p2/p1 of softmax(logits/temperature) = Σ (p2/p1)^(1/temperature)"),
-    "impurity_entropy_sum": (
-        "",
-        "Σ H(shares of ŷ)/ln C · mean H/ln C, both over the window round the pixel, cut at the border",
-    ),
-    "colour_gradient_sum": ("", "Σ mean absolute difference of RGB, in [0, 1], to the 4 neighbours inside the image"),
-    "aiou_sum": ("", "Σ adjusted IoU of the pixel's 8-connected component of ŷ with the components of ỹ"),
-    "label_probability_sum": ("C", "Σ p[c] over {y = c}"),
-    "confident_count": ("", "#{ŷ ≠ y ≠ 255, p1 ≥ threshold of ŷ}, pixels: second trip"),
-    "quality_histogram": ("128", "pixels by ⌊-4·log2 p[y]⌋ from 0 to 63 where ŷ ≠ y ≠ 255, then the same where ŷ = y"),
-}
-
-INPUTS = {
-    # what a statistic reads besides logits, labels and superpixels
-    "feature": "features",
-    "predictive_entropy_sum": "passes",
-    "expected_entropy_sum": "passes",
-    "vote_entropy_sum": "passes",
-    "colour_gradient_sum": "image",
-    "confident_count": "thresholds",
-}
-
-THRESHOLDS_NEED = ("label_probability_sum", "label_histogram")
-"""What the first trip must give besides, for `thresholds`."""
-
-
-def is_map(name: str) -> bool:
-    """Whether ``name``, with or without parameters, is a statistic of this module."""
-    return parse(name)[0] in MAP_COLUMNS
-
-
-def inputs(names) -> set[str]:
-    """Which of ``image``, ``features``, ``passes`` and ``thresholds`` these statistics read."""
-    return {INPUTS[base] for base in (parse(name)[0] for name in names) if base in INPUTS}
-
-
-def thresholds(columns) -> np.ndarray:
-    """(C,) float64: mean p[c] over the pool's pixels labelled c, infinite for a class without any; from the first trip.
-
-    ``columns`` has `THRESHOLDS_NEED` of the whole pool. Northcutt et al., JAIR 2021.
+    ``given``: the image, features, passes and thresholds by these names. Raises InputError for a parameter that a
+    statistic does not take, no passes, and an image of another size.
     """
-    total = columns["label_probability_sum"].sum(0)
-    n = columns["label_histogram"][:, : len(total)].sum(0)
-    return np.where(n > 0, total / np.maximum(n, 1), np.inf)
-
-
-def map_statistics(
-    names, logits, labels, superpixels, *, image=None, features=None, passes=None, thresholds=None, align_corners=False
-) -> dict[str, np.ndarray]:
-    """The statistics ``names`` of every superpixel of one image, rows as in `bench.kernels.superpixel_statistics`.
-
-    ``logits`` (C, h, w) floating tensor on any device, upsampled to the labels' size; ``labels`` (H, W) uint8;
-    ``superpixels`` (H, W) integers; ``image`` (H, W, 3) uint8; ``features`` (D, h', w'); ``passes``: an iterable of
-    logits of any size, one a pass of `PASSES`; ``thresholds`` (C,) from `thresholds`. Counts are int64
-    (``quality_histogram`` int32), ``feature`` float32, the rest float64.
-
-    Raises InputError for an unknown name or parameter, an input that is missing, and an image of another size.
-    """
-    given = {"image": image, "features": features, "passes": passes, "thresholds": thresholds}
-    scene = _Scene(logits, np.asarray(labels), np.asarray(superpixels), align_corners, **given)
+    scene = _Scene(scores, labels, regions, logits, align_corners, given)
     table = {}
     for name in names:
         base, parameters = parse(name)
-        if base not in MAP_COLUMNS:
-            raise InputError(f"unknown statistic {name!r}; there are: {', '.join(MAP_COLUMNS)}")
-        if base in INPUTS and given[INPUTS[base]] is None:
-            raise InputError(f"the statistic {name!r} needs {INPUTS[base]}, and there are none")
         try:
             table[name] = getattr(scene, base)(**parameters)
         except TypeError as error:
@@ -104,15 +34,15 @@ def map_statistics(
 
 
 class _Scene:
-    """One image: what statistics share, computed once, and a method a statistic."""
+    """One image: what statistics share, computed once, and a method for each statistic."""
 
-    def __init__(self, logits, labels, superpixels, align_corners, image, features, passes, thresholds):
-        self.logits, self.align_corners = logits, align_corners
-        self.labels, self.size, self.n_classes = labels.astype(int), labels.shape, len(logits)
-        self.image, self.features, self.passes, self.thresholds = image, features, passes, thresholds
-        self.inside = np.flatnonzero(superpixels > 0)
-        ids, self.rows = np.unique(superpixels.ravel()[self.inside], return_inverse=True)
-        self.n = len(ids)
+    def __init__(self, scores, labels, regions, logits, align_corners, given):
+        self.scores, self.logits, self.align_corners = scores, logits, align_corners
+        self.labels, self.size, self.n_classes = labels.astype(int), labels.shape, len(scores)
+        self.image, self.features, self.passes = given["image"], given["features"], given["passes"]
+        self.thresholds = given["thresholds"]
+        self.n, self.inside = len(regions), regions.all_pixels()
+        self.rows = np.repeat(np.arange(self.n), regions.sizes)  # of the table, for each pixel of ``inside``
 
     def softmax(self, logits):
         sizes = {"size": self.size, "mode": "bilinear", "align_corners": self.align_corners}
@@ -120,7 +50,7 @@ class _Scene:
 
     @cached_property
     def probabilities(self):
-        return self.softmax(self.logits)
+        return self.softmax(self.scores) if self.logits else self.scores.float()
 
     @cached_property
     def predicted(self):

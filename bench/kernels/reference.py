@@ -1,19 +1,22 @@
-"""The specification: every statistic of `bench.kernels.COLUMNS` as a plain loop over pixels, in float64."""
+"""The specification: every fused statistic of `bench.kernels.statistics` as a plain loop over pixels, in float64."""
 
 import math
 
 import numpy as np
 
-from bench.kernels import BASE, LARGEST_NORM, axis_weights, refuse
-from bench.kernels.columns import COLUMNS
+from bench.kernels import LARGEST_NORM, axis_weights, refuse
+from bench.kernels.regions import Regions
+from bench.kernels.statistics import STATISTICS
 from bench.types import VOID
 
 FLOOR = 1e-12
+FUSED = {name: s for name, s in STATISTICS.items() if s.fused}
 
 
 def statistics(scores, labels, superpixels, needs, logits, align_corners, threads):
     """See `bench.kernels.superpixel_statistics`; computes all columns, on one thread, whatever is asked."""
     (scores,), (labels,), (superpixels,) = scores, labels, superpixels
+    superpixels = superpixels.map() if isinstance(superpixels, Regions) else superpixels
     array = scores.float().cpu().numpy().astype(np.float64)
     if logits:
         rows = axis_weights(array.shape[1], labels.shape[0], align_corners)
@@ -27,7 +30,9 @@ def statistics(scores, labels, superpixels, needs, logits, align_corners, thread
                     refuse(scores, logits)
                 pixels.setdefault(int(superpixels[row, column]), []).append((row, column, p))
     records = [one(pixels[i], labels) for i in sorted(pixels)]
-    return {"superpixel": sorted(pixels)} | {name: [r[name] for r in records] for name in (*COLUMNS, *BASE[1:])}
+    return {"superpixel": sorted(pixels)} | {
+        name: [r[name] for r in records] for name in (*FUSED, "size", "row", "column", "label")
+    }
 
 
 def upsampled(logits, rows, columns, row, column):
@@ -51,8 +56,7 @@ def cosine(a, b):
 def one(pixels, labels):
     """All columns of one superpixel: ``pixels`` is a list of (row, column, p (C,)) in row-major order."""
     n_classes = len(pixels[0][2])
-    shapes = {"": (), "C": n_classes, "C+1": n_classes + 1}
-    sums = {name: np.zeros(shapes[width]) for name, (width, _) in COLUMNS.items()}
+    sums = {name: np.zeros(s.shape(n_classes)) for name, s in FUSED.items()}
     seen = []
     for row, column, p in pixels:
         y = int(labels[row, column])

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from bench.kernels import LARGEST_NORM, refuse
+from bench.kernels.regions import Regions
 from bench.types import VOID
 
 FLOOR = 1e-12
@@ -49,9 +50,7 @@ def statistics(scores, labels, superpixels, needs, logits, align_corners, thread
     before = torch.get_num_threads()
     torch.set_num_threads(threads or before)
     try:
-        flat = superpixels.to(scores.device).flatten()
-        covered = flat.nonzero()[:, 0]
-        ids, segment = flat[covered].unique(return_inverse=True)
+        ids, covered, segment = _members(superpixels, scores.device)
         p = source(scores, labels.shape, logits, align_corners, covered, segment, len(ids))
         labels = labels.to(scores.device).flatten()[covered].long()
         table = _table(p, labels, segment, len(ids), len(scores), needs, lambda: refuse(scores, logits))
@@ -60,6 +59,23 @@ def statistics(scores, labels, superpixels, needs, logits, align_corners, thread
         return {name: column.cpu() for name, column in table.items()}
     finally:
         torch.set_num_threads(before)
+
+
+def _members(superpixels, device):
+    """Ids (N,) ascending, and of each covered pixel: its flat index (n,) and which of the N it belongs to (n,)."""
+    if isinstance(superpixels, Regions):  # only the runs go to the device, which expands them
+        r = superpixels
+        row, column, length, sizes = (
+            torch.tensor(a, device=device).long() for a in (r.row, r.column, r.length, r.sizes)
+        )
+        before = length.cumsum(0) - length  # pixels of earlier runs
+        covered = (row * r.shape[1] + column - before).repeat_interleave(length)
+        covered += torch.arange(len(covered), device=device)
+        return torch.tensor(r.ids), covered, torch.arange(len(r), device=device).repeat_interleave(sizes)
+    flat = superpixels.to(device).flatten()
+    covered = flat.nonzero()[:, 0]
+    ids, of = flat[covered].unique(return_inverse=True)
+    return ids, covered, of
 
 
 def _table(p, labels, segment, n, n_classes, needs, refuse):

@@ -9,7 +9,7 @@ import pandas as pd
 
 from bench import correction, registry
 from bench.datasets import Dataset
-from bench.foundation import PseudoLabels
+from bench.foundation.pseudo import PseudoLabels
 from bench.types import Answer, InputError
 
 
@@ -62,9 +62,10 @@ def replay(source: Source, asked: pd.DataFrame) -> Iterator[Step]:
         if row.image not in index:
             raise InputError(f"question {row.number}: no train image is called {row.image!r}")
         i = index[row.image]
-        pixels = np.flatnonzero(source.pseudo.superpixels(i).ravel() == row.superpixel)
-        if not len(pixels):
-            raise InputError(f"question {row.number}: {row.image} has no superpixel {row.superpixel}")
+        try:
+            pixels = source.pseudo.pixels(i, row.superpixel)
+        except InputError as error:
+            raise InputError(f"question {row.number}: {row.image} has no superpixel {row.superpixel}") from error
         before = current.get(row.image, source.pseudo.labels(i))
         after = correction.apply(
             before, pixels, Answer(tuple(map(int, row.answer.split())), tuple(row.actions.split()))

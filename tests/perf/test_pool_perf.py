@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from bench import registry, seeds, store, timing
+from bench.kernels.regions import regions
 from bench.training import Prediction
 from bench.workbench import Workbench
 
@@ -39,7 +40,9 @@ class Generated(Workbench):
         self.map = (tiles % N_CLASSES).astype(np.uint8)
         self.trainer = SimpleNamespace(device=torch.device("cpu"), align_corners=False, predict=self.predict)
         self.dataset = SimpleNamespace(image=lambda split, name: None)
-        self.pseudo = SimpleNamespace(labels=lambda i: self.shifted(self.map, i), stored_superpixels=self.superpixels)
+        self.pseudo = SimpleNamespace(
+            labels=lambda i: self.shifted(self.map, i), regions=lambda i: regions(self.superpixels(i))
+        )
 
     def shifted(self, array: np.ndarray, i: int) -> np.ndarray:
         return np.roll(array, 8 * (i % SHIFTS), -1)

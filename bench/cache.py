@@ -1,0 +1,45 @@
+"""A bounded cache for what can be read or computed again."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Protocol, TypeVar
+
+
+class Sized(Protocol):
+    """Anything that knows how much memory it takes, such as an array."""
+
+    nbytes: int
+
+
+Value = TypeVar("Value", bound=Sized)
+
+
+class Cache:
+    """Values by key, in up to ``n_bytes`` of memory; beyond that the least recently used ones are removed.
+
+    Each is given to ``on_removal`` before it goes. The newest value stays whatever its size.
+    """
+
+    def __init__(self, n_bytes: int, on_removal: Callable[[Hashable, Sized], object] = lambda key, value: None):
+        self.n_bytes, self.on_removal = n_bytes, on_removal
+        self._values: OrderedDict[Hashable, Sized] = OrderedDict()
+        self._n_held = 0
+
+    def get(self, key: Hashable, make: Callable[[], Value]) -> Value:
+        """The value of ``key``; where the cache has none, what ``make`` returns, which it then keeps."""
+        if key not in self._values:
+            return self.put(key, make())
+        self._values.move_to_end(key)
+        return self._values[key]
+
+    def put(self, key: Hashable, value: Value) -> Value:
+        """Keep ``value``, in place of an older value of ``key``. Returns it."""
+        if key in self._values:
+            self._n_held -= self._values.pop(key).nbytes
+        self._values[key] = value
+        self._n_held += value.nbytes
+        while self._n_held > self.n_bytes and len(self._values) > 1:
+            oldest, removed = self._values.popitem(last=False)
+            self._n_held -= removed.nbytes
+            self.on_removal(oldest, removed)
+        return value

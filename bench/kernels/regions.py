@@ -1,0 +1,100 @@
+"""Where each superpixel of a map lies: found once for a map, to get at one superpixel without reading the others."""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from bench.types import InputError
+
+ID_TYPES = ("uint8", "uint16", "int32", "int64")
+
+
+@dataclass(frozen=True, eq=False)
+class Regions:
+    """The N superpixels of one map, by ascending id. All arrays are read-only.
+
+    ``shape``: (H, W) of the map; ``ids`` (N,) int64, all above 0; ``sizes`` (N,) int64 in pixels. The pixels are kept
+    as runs, the maximal stretches of one id within a row: ``row`` and ``column`` of a run's first pixel and its
+    ``length`` are (n_runs,) int32, superpixel by superpixel and in row-major order within each. The runs of superpixel
+    number k are ``first[k]`` to ``first[k + 1]``; ``first`` is (N + 1,) int64.
+    """
+
+    shape: tuple[int, int]
+    ids: np.ndarray
+    sizes: np.ndarray
+    row: np.ndarray
+    column: np.ndarray
+    length: np.ndarray
+    first: np.ndarray
+
+    def __post_init__(self):
+        for array in self._arrays():
+            array.flags.writeable = False
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def nbytes(self) -> int:
+        """What the arrays take in memory, in bytes."""
+        return sum(array.nbytes for array in self._arrays())
+
+    def pixels(self, superpixel: int) -> np.ndarray:
+        """(m,) int64 flat indices of the superpixel's pixels, in row-major order. Raises InputError for an unknown id.
+
+        Takes time in proportion to the superpixel, whatever the size of the image.
+        """
+        k = int(self.ids.searchsorted(superpixel))
+        if k == len(self.ids) or self.ids[k] != superpixel:
+            raise InputError(f"no superpixel has the id {superpixel}; the image has {len(self.ids)} superpixels")
+        return self._flat(slice(self.first[k], self.first[k + 1]))
+
+    def all_pixels(self) -> np.ndarray:
+        """(n,) int64 flat indices of the pixels of all superpixels, superpixel by superpixel."""
+        return self._flat(slice(None))
+
+    def map(self) -> np.ndarray:
+        """(H, W) int64: the superpixel map itself, 0 outside every superpixel."""
+        flat = np.zeros(self.shape[0] * self.shape[1], np.int64)
+        flat[self.all_pixels()] = np.repeat(self.ids, self.sizes)
+        return flat.reshape(self.shape)
+
+    def _flat(self, runs: slice) -> np.ndarray:
+        length = self.length[runs].astype(np.int64)
+        start = self.row[runs] * np.int64(self.shape[1]) + self.column[runs]
+        before = np.cumsum(length) - length  # pixels of earlier runs
+        return np.repeat(start - before, length) + np.arange(length.sum())
+
+    def _arrays(self) -> list[np.ndarray]:
+        return [getattr(self, field.name) for field in fields(self)[1:]]
+
+
+def regions(superpixels: np.ndarray) -> Regions:
+    """The regions of a map (H, W) of int32, int64, uint8 or uint16 ids, 0 = outside every superpixel.
+
+    Raises InputError for another type or number of dimensions, and for a negative id.
+    """
+    check_ids(superpixels)
+    height, width = superpixels.shape
+    begins = np.ones((height, width), bool)
+    np.not_equal(superpixels[:, 1:], superpixels[:, :-1], out=begins[:, 1:])
+    start = np.flatnonzero(begins)
+    of = superpixels.ravel()[start]
+    length = np.diff(start, append=superpixels.size)
+    inside = np.flatnonzero(of)
+    start, of, length = start[inside], of[inside], length[inside]
+    order = (of.astype(np.uint16) if of.max(initial=0) < 2**16 else of).argsort(kind="stable")  # 16 bits: radix sort
+    of, length = of[order], length[order]
+    row, column = (axis.astype(np.int32) for axis in np.divmod(start[order], max(width, 1)))
+    first = np.flatnonzero(np.r_[True, of[1:] != of[:-1], True]) if len(of) else np.zeros(1, np.int64)
+    sizes = np.add.reduceat(length, first[:-1], dtype=np.int64) if len(of) else first[:0]
+    return Regions((height, width), of[first[:-1]].astype(np.int64), sizes, row, column, length.astype(np.int32), first)
+
+
+def check_ids(superpixels) -> None:
+    """Raise InputError unless this array or tensor is a map (H, W) of ids that are 0 or more, of one of `ID_TYPES`."""
+    if superpixels.ndim != 2 or str(superpixels.dtype).removeprefix("torch.") not in ID_TYPES:
+        got = f"{superpixels.dtype} {tuple(superpixels.shape)}"
+        raise InputError(f"superpixels must be (H, W) {', '.join(ID_TYPES)} ids, got {got}")
+    if 0 not in superpixels.shape and superpixels.min() < 0:
+        raise InputError(f"superpixel ids must be 0 (outside) or more, got {superpixels.min().item()}")
