@@ -2,8 +2,8 @@
 
 A superpixel's pixels are gathered, strip by strip, from the runs of its id along the rows into a small buffer
 (C, STRIP); from logits, the gather upsamples and exponentiates as well, so that the full-size array never exists.
-Everything else is loops over contiguous strips, of weights e with p = share·e. As long as a superpixel fits the
-buffer, the passes for the dominant mean and for the representative read it there; a larger one is gathered again.
+All else is loops over contiguous strips of e, where p = inverse_sum·e. The later passes over a superpixel, for the mean
+of its dominant class and for its representative, read it from the buffer if it fits; a larger one is gathered again.
 """
 
 from collections import namedtuple
@@ -20,29 +20,29 @@ from bench.kernels.strips import (
     FLOOR,
     PLANE,
     STRIP,
-    add_dots,
-    add_scalars,
+    add_scalar_sums,
+    add_weighted_totals,
     blend,
     copy,
     f4,
+    find_best,
+    find_second,
     i4,
     inline,
     jit,
     largest,
-    look,
-    mix,
     prefetch,
-    rank,
-    runner_up,
-    soften,
-    stretch,
+    prepare_logits,
+    prepare_probabilities,
+    upsample_row,
+    weighted_sums,
 )
 from bench.types import VOID
 
 AHEAD, LINE = 2, 16  # runs to prefetch ahead, and float32 values in a line of the cache
-WORTH_A_THREAD_PX = 2**19  # some 4 ms: less, and waking the thread costs more
+WORTH_A_THREAD_PX = 2**19  # about 4 ms of work; waking a thread does not pay for less
 SCRATCH_SHARE = 64  # the buffers of all threads hold at most 1/64 of the image's pixels, or 16 strips each
-TOGETHER = (  # columns that cost one computation: whoever needs one gets all
+TOGETHER = (  # columns that one computation gives: if one is needed, all are filled in
     {"entropy_sum", "excess_entropy_sum", "entropy_ratio_sum"},
     {"softmin_numerator", "softmin_denominator"},
     {"cil_vector", "sim"},
@@ -52,11 +52,14 @@ FUSED = {name: s for name, s in STATISTICS.items() if s.fused}
 Image = namedtuple("Image", "scores logits labels top bottom down left right across")
 Runs = namedtuple("Runs", "row column length first size")
 Table = namedtuple("Table", ("pixel", *FUSED))
-Buffer = namedtuple("Buffer", "e label predicted known q share scale p1 p2 t candidate mean lines held")
+Buffer = namedtuple("Buffer", "e label predicted known q inverse_sum inverse_norm p1 p2 t candidate mean lines held")
 
 
 def statistics(scores, labels, superpixels, needs, logits, align_corners, threads):
-    """See `bench.kernels.superpixel_statistics`. Images of one size, one below the other, cost little more than one."""
+    """See `bench.kernels.superpixel_statistics`. ``superpixels`` are `bench.kernels.regions.Regions`.
+
+    Images of one size are stacked one below the other and computed in one call, because a call has a fixed cost.
+    """
     threads = threads or torch.get_num_threads()
     n_classes, *low = scores[0].shape
     height, width = labels[0].shape
@@ -73,12 +76,12 @@ def statistics(scores, labels, superpixels, needs, logits, align_corners, thread
         return reduce_superpixels(image, runs, begin, end, empty_buffer(n_classes, width, n_slots), table)
 
     if threads == 1:
-        fine = reduce(0, len(ids))
+        is_valid = reduce(0, len(ids))
     else:
         cuts = np.searchsorted(np.cumsum(runs.size), np.linspace(0, n_covered, 4 * threads + 1)[1:-1])
         with ThreadPoolExecutor(threads) as pool:
-            fine = all(pool.map(reduce, (0, *cuts.tolist()), (*cuts.tolist(), len(ids))))
-    if not fine:
+            is_valid = all(pool.map(reduce, (0, *cuts.tolist()), (*cuts.tolist(), len(ids))))
+    if not is_valid:
         refuse(torch.stack(list(scores)), logits)
     label = image.labels.ravel()[table.pixel]
     row, column = np.divmod(table.pixel, width)
@@ -96,7 +99,7 @@ def axes(n_images, low_height, low_width, height, width, align_corners):
 
 
 def _joined(arrays, axis=0):
-    """One below the other, contiguous, and read-only whatever came: numba compiles for each of the two."""
+    """The arrays one below the other, contiguous and always read-only: numba would compile again for writable ones."""
     joined = np.ascontiguousarray(arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis)).view()
     joined.flags.writeable = False
     return joined
@@ -117,7 +120,7 @@ def joined_runs(regions):
 
 
 def empty_table(n, n_classes, needs):
-    """A table of zeros, whose columns have no rows where nobody needs them."""
+    """A table of zeros with N rows; columns that are not needed have no rows."""
     needs = needs.union(ALWAYS, *(group for group in TOGETHER if needs & group))
     columns = {name: np.zeros((n if name in needs else 0, *s.shape(n_classes))) for name, s in FUSED.items()}
     return Table(pixel=np.zeros(n, np.int64), **columns)
@@ -127,7 +130,7 @@ def empty_buffer(n_classes, width, n_slots):
     """What one thread needs besides the table."""
     strips = {"e": ((n_classes, PLANE), f4), "label": ((PLANE,), np.uint8)}
     strips |= {"predicted": ((STRIP,), i4), "known": ((STRIP,), i4)}
-    strips |= {name: ((STRIP,), f4) for name in ("q", "share", "scale")}
+    strips |= {name: ((STRIP,), f4) for name in ("q", "inverse_sum", "inverse_norm")}
     shapes = {name: ((n_slots, *shape), kind) for name, (shape, kind) in strips.items()}
     shapes |= {name: ((STRIP,), f4) for name in ("p1", "p2", "t")}
     shapes |= {"candidate": ((STRIP,), i4)}
@@ -140,7 +143,7 @@ def reduce_superpixels(image, runs, begin, end, buffer, table):
     """Fill the rows ``begin`` to ``end`` of the table. False if the scores of some pixel are no probabilities."""
     n_classes = len(image.scores)
     e, predicted, known, q, t = buffer.e, buffer.predicted, buffer.known, buffer.q, buffer.t
-    share, scale, candidate = buffer.share, buffer.scale, buffer.candidate
+    inverse_sum, inverse_norm, candidate = buffer.inverse_sum, buffer.inverse_norm, buffer.candidate
     mean = buffer.mean
     for s in range(begin, end):
         size = runs.size[s]
@@ -152,8 +155,8 @@ def reduce_superpixels(image, runs, begin, end, buffer, table):
         run, offset = runs.first[s], 0
         for k in range(n_strips):
             i, n = k if kept else 0, min(STRIP, size - k * STRIP)
-            run, offset, fine = load(image, runs, run, stop, offset, n, buffer, i)
-            if not fine:
+            run, offset, is_valid = load(image, runs, run, stop, offset, n, buffer, i)
+            if not is_valid:
                 return False
             first_pass(buffer, i, n, table, s)
 
@@ -163,10 +166,10 @@ def reduce_superpixels(image, runs, begin, end, buffer, table):
         for k in range(n_strips):
             i, n = k if kept else 0, min(STRIP, size - k * STRIP)
             if not kept:
-                run, offset, fine = load(image, runs, run, stop, offset, n, buffer, i)
+                run, offset, is_valid = load(image, runs, run, stop, offset, n, buffer, i)
             for j in range(n):
-                t[j] = share[i, j] if predicted[i, j] == dominant else f4(0)
-            add_dots(e[i], n, t, table.dominant_probability_sum[s])
+                t[j] = inverse_sum[i, j] if predicted[i, j] == dominant else f4(0)
+            add_weighted_totals(e[i], n, t, table.dominant_probability_sum[s])
 
         norm = 0.0
         for c in range(n_classes):
@@ -178,10 +181,10 @@ def reduce_superpixels(image, runs, begin, end, buffer, table):
         for k in range(n_strips):
             i, n = k if kept else 0, min(STRIP, size - k * STRIP)
             if not kept:
-                run, offset, fine = load(image, runs, run, stop, offset, n, buffer, i)
-            mix(e[i], n, mean, t)
+                run, offset, is_valid = load(image, runs, run, stop, offset, n, buffer, i)
+            weighted_sums(e[i], n, mean, t)
             for j in range(n):
-                t[j] *= scale[i, j]
+                t[j] *= inverse_norm[i, j]
                 bits = max(f4(t[j]).view(i4), i4(0))  # ordered as the floats, none of which is below 0
                 candidate[j] = bits if predicted[i, j] == dominant else i4(-1)
             top = largest(candidate, n)
@@ -191,15 +194,15 @@ def reduce_superpixels(image, runs, begin, end, buffer, table):
                     found += 1
                 at = k * STRIP + found
                 for c in range(n_classes):
-                    table.representative_probability[s, c] = e[i, c, found] * share[i, found]
+                    table.representative_probability[s, c] = e[i, c, found] * inverse_sum[i, found]
                 table.cil[s] = f4(1) - q[i, found]
-                scale_at = scale[i, found] / share[i, found]
+                norm_ratio = inverse_norm[i, found] / inverse_sum[i, found]
             if len(table.cil_cosine_by_label):
                 for j in range(n):
                     table.cil_cosine_by_label[s, known[i, j]] += t[j] * (f4(1) - q[i, j])
         if len(table.sim):
             for c in range(n_classes):
-                table.sim[s] += table.cil_vector[s, c] * table.representative_probability[s, c] * scale_at
+                table.sim[s] += table.cil_vector[s, c] * table.representative_probability[s, c] * norm_ratio
 
         run = runs.first[s]
         while at >= runs.length[run]:
@@ -211,9 +214,10 @@ def reduce_superpixels(image, runs, begin, end, buffer, table):
 
 @inline
 def load(image, runs, run, stop, offset, n, buffer, i):
-    """Bring ``n`` pixels, from ``offset`` in ``run`` on, into slot ``i``. Returns where to go on and if all is well.
+    """Bring ``n`` pixels into slot ``i`` of the buffer, beginning at pixel ``offset`` of ``run``.
 
-    ``stop``: where the runs of this superpixel end.
+    ``stop``: where the runs of this superpixel end. Returns the run and the offset to go on from, and whether all
+    scores are valid.
     """
     e, label = buffer.e[i], buffer.label[i]
     lines, held, n_classes, width, done = buffer.lines, buffer.held, len(e), image.labels.shape[1], 0
@@ -228,10 +232,10 @@ def load(image, runs, run, stop, offset, n, buffer, i):
             row = runs.row[run]
             upper, lower, down = image.top[row], image.bottom[row], image.down[row]
             if held[upper & 1] != upper:
-                stretch(image, runs, run, stop, upper, lines)
+                upsample_row(image, runs, run, stop, upper, lines)
                 held[upper & 1] = upper
             if held[lower & 1] != lower:
-                stretch(image, runs, run, stop, lower, lines)
+                upsample_row(image, runs, run, stop, lower, lines)
                 held[lower & 1] = lower
             above, below = (upper & 1) * n_line + column, (lower & 1) * n_line + column
             for j in range(0, m, BLOCK):
@@ -249,24 +253,26 @@ def load(image, runs, run, stop, offset, n, buffer, i):
         if offset == runs.length[run]:
             run, offset = run + 1, 0
     predicted, known = buffer.predicted[i], buffer.known[i]
-    q, share, scale = buffer.q[i], buffer.share[i], buffer.scale[i]
-    rank(e, n, buffer.p1, predicted)
+    q, inverse_sum, inverse_norm = buffer.q[i], buffer.inverse_sum[i], buffer.inverse_norm[i]
+    find_best(e, n, buffer.p1, predicted)
     for j in range(n):
         known[j] = predicted[j] if label[j] == VOID else i4(label[j])
     if image.logits:
-        fine = soften(e, n, buffer.p1, known, q, share, scale)
+        is_valid = prepare_logits(e, n, buffer.p1, known, q, inverse_sum, inverse_norm)
     else:
-        fine = look(e, n, known, q, share, scale, f4(LARGEST_NORM))
-    return run, offset, fine
+        is_valid = prepare_probabilities(e, n, known, q, inverse_sum, inverse_norm, f4(LARGEST_NORM))
+    return run, offset, is_valid
 
 
 @inline
 def first_pass(buffer, i, n, table, s):
     """Add all sums that need no dominant class."""
     e, label, predicted, known = buffer.e[i], buffer.label[i], buffer.predicted[i], buffer.known[i]
-    q, share, scale = buffer.q[i], buffer.share[i], buffer.scale[i]
+    q, inverse_sum, inverse_norm = buffer.q[i], buffer.inverse_sum[i], buffer.inverse_norm[i]
     p1, p2, t = buffer.p1, buffer.p2, buffer.t
-    for c in range(len(e)):  # counting class by class is a vector loop; adding at predicted[j] waits for memory
+    for c in range(
+        len(e)
+    ):  # a vector loop for each class is faster than adding to the count of predicted[j], which waits for memory
         count = 0
         for j in range(n):
             count += predicted[j] == i4(c)
@@ -275,14 +281,14 @@ def first_pass(buffer, i, n, table, s):
         for j in range(n):
             table.label_histogram[s, len(e) if label[j] == VOID else label[j]] += 1
     if len(table.ratio_by_class) or len(table.ratio_sum) or len(table.top2_sum) or len(table.label_margin_sum):
-        runner_up(e, n, share, predicted, p2)
+        find_second(e, n, inverse_sum, predicted, p2)
     if len(table.ratio_by_class):
         for j in range(n):
             table.ratio_by_class[s, predicted[j]] += p2[j] / max(p1[j], FLOOR)
     if len(table.probability_sum):
-        add_dots(e, n, share, table.probability_sum[s])
+        add_weighted_totals(e, n, inverse_sum, table.probability_sum[s])
     if len(table.cil_vector):
         for j in range(n):
-            t[j] = (f4(1) - q[j]) * scale[j]
-        add_dots(e, n, t, table.cil_vector[s])
-    add_scalars(e, n, share, p1, p2, q, label, known, predicted, t, table, s)
+            t[j] = (f4(1) - q[j]) * inverse_norm[j]
+        add_weighted_totals(e, n, t, table.cil_vector[s])
+    add_scalar_sums(e, n, inverse_sum, p1, p2, q, label, known, predicted, t, table, s)

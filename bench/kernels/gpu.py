@@ -27,7 +27,7 @@ def statistics(scores, labels, superpixels, needs, logits, align_corners, thread
 
 
 class Tiles:
-    """The same offers as `bench.kernels.vectorised.Planes`, without the full-size probabilities."""
+    """The same methods as `bench.kernels.vectorised.Planes`, without the full-size probabilities."""
 
     def __init__(self, scores, shape, logits, align_corners, covered, segment, n_segments):
         self.scores, self.logits, self.width, device = scores.contiguous(), logits, shape[1], scores.device

@@ -1,7 +1,8 @@
-"""Loops over a strip of pixels, written so that the compiler makes vector instructions of them.
+"""Loops over a strip of pixels, written so that the compiler turns them into vector instructions.
 
-``p`` is (C, STRIP) float32, of which the first ``n`` columns count; the other arrays are (STRIP,). Only sums may be
-reordered (`_sum`): elementwise results must not depend on where in a strip a pixel lies, or equal pixels would not tie.
+``p`` and ``e`` are (C, STRIP) float32, of which the first ``n`` columns are used; the other arrays are (STRIP,). Only
+sums may be reordered (`_sum`). Elementwise results must not depend on where in a strip a pixel lies: two equal pixels
+could otherwise get different values, and would no longer tie.
 """
 
 import numpy as np
@@ -12,10 +13,10 @@ from numba.extending import intrinsic
 f4, i4 = np.float32, np.int32
 FLOOR = f4(1e-12)
 STRIP, BLOCK = 1024, 16
-PLANE = STRIP + BLOCK  # of one class in the buffer: a strip, and what the last block may write past it
+PLANE = STRIP + BLOCK  # values of one class in the buffer: a strip, and room for the block that is written past its end
 
-# Nothing compiled allocates an array, so that none needs numba's reference counts: they took a third of the time
-# (_nrt). Handing tuples of arrays to a function, once a strip, took a quarter of the rest (forceinline).
+# _nrt=False: compiled code allocates no array, so it needs none of numba's reference counting, which took a third of
+# the time. forceinline: calling a function with tuples of arrays for every strip took a quarter of the rest.
 _options = {"nogil": True, "cache": True, "_nrt": False, "error_model": "numpy"}
 jit = njit(**_options, fastmath={"contract", "nsz"})
 inline = njit(**_options, forceinline=True, fastmath={"contract", "nsz"})
@@ -61,8 +62,8 @@ def logarithm(x):
 
 
 @jit
-def rank(x, n, first, predicted):
-    """The largest of each column, and its class (tie: lowest)."""
+def find_best(x, n, first, predicted):
+    """Fill in the largest value of each pixel, and its class (tie: lowest)."""
     for i in range(n):
         first[i], predicted[i] = x[0, i], i4(0)
     for c in range(1, len(x)):
@@ -75,8 +76,8 @@ def rank(x, n, first, predicted):
 
 
 @jit
-def runner_up(e, n, share, predicted, second):
-    """The largest p = share·e of a class that is not the predicted one; 0 where there is no other."""
+def find_second(e, n, inverse_sum, predicted, second):
+    """Fill in the largest p = inverse_sum·e of the classes other than the predicted one; 0 if there is no other."""
     second[:n] = 0
     for c in range(len(e)):
         plane = e[c]
@@ -84,69 +85,71 @@ def runner_up(e, n, share, predicted, second):
             v = plane[i]
             second[i] = max(second[i], f4(0) if predicted[i] == i4(c) else v)
     for i in range(n):
-        second[i] *= share[i]
+        second[i] *= inverse_sum[i]
 
 
 @jit
-def soften(x, n, first, known, q, share, scale):
-    """Logits ``x`` to e = exp(x - largest), in place; `rank` has gone before. ``share`` = 1/Σe, so that p = share·e.
+def prepare_logits(x, n, first, known, q, inverse_sum, inverse_norm):
+    """Turn logits ``x`` into e = exp(x - largest), in place, and fill in what the sums need of each pixel.
 
-    ``first`` becomes the largest p; ``q`` = p[known]; ``scale`` = 1/‖e‖. False where a logit is not finite.
+    That is ``inverse_sum`` = 1/Σe, so that p = inverse_sum·e; ``q`` = p[known]; and ``inverse_norm`` = 1/‖e‖. In
+    ``first``, the largest logit that `find_best` has put there becomes the largest p. Returns False if a logit is not
+    finite.
     """
-    share[:n] = 0
-    scale[:n] = 0
+    inverse_sum[:n] = 0
+    inverse_norm[:n] = 0
     for c in range(len(x)):
         plane = x[c]
         for i in range(n):
             e = exponential(plane[i] - first[i])
             plane[i] = e
-            share[i] += e
-            scale[i] += e * e
+            inverse_sum[i] += e
+            inverse_norm[i] += e * e
             q[i] = e if known[i] == i4(c) else q[i]
     for i in range(n):
-        share[i] = f4(1) / share[i]
-        q[i] *= share[i]
-        first[i] = share[i]
-    return invert(scale, n, f4(len(x) + 1))
+        inverse_sum[i] = f4(1) / inverse_sum[i]
+        q[i] *= inverse_sum[i]
+        first[i] = inverse_sum[i]
+    return invert_norms(inverse_norm, n, f4(len(x) + 1))
 
 
 @jit
-def look(p, n, known, q, share, scale, largest):
-    """What `soften` gives, for probabilities. False where ‖p‖² is NaN or above ``largest``."""
-    share[:n] = 1
-    scale[:n] = 0
+def prepare_probabilities(p, n, known, q, inverse_sum, inverse_norm, largest):
+    """Fill in the same as `prepare_logits`, for probabilities. False if some ‖p‖² is NaN or above ``largest``."""
+    inverse_sum[:n] = 1
+    inverse_norm[:n] = 0
     for c in range(len(p)):
         plane = p[c]
         for i in range(n):
             v = plane[i]
-            scale[i] += v * v
+            inverse_norm[i] += v * v
             q[i] = v if known[i] == i4(c) else q[i]
-    return invert(scale, n, largest)
+    return invert_norms(inverse_norm, n, largest)
 
 
 @jit
-def invert(scale, n, largest):
-    """Squares of norms to 1 / norm, in place. False where a square is NaN or above ``largest``."""
+def invert_norms(inverse_norm, n, largest):
+    """Turn squared norms into 1 / norm, in place. Returns False if a square is NaN or above ``largest``."""
     bad = 0
     for i in range(n):
-        bad += not scale[i] <= largest
-        scale[i] = f4(1) / max(np.sqrt(scale[i]), FLOOR)
+        bad += not inverse_norm[i] <= largest
+        inverse_norm[i] = f4(1) / max(np.sqrt(inverse_norm[i]), FLOOR)
     return bad == 0
 
 
 @jit
-def entropies(e, n, share, out):
-    """Σ_c -p ln p of p = share·e, in nats."""
+def entropies(e, n, inverse_sum, out):
+    """Σ_c -p ln p of p = inverse_sum·e, in nats."""
     out[:n] = 0
     for c in range(len(e)):
         plane = e[c]
         for i in range(n):
-            p = plane[i] * share[i]
+            p = plane[i] * inverse_sum[i]
             out[i] -= p * logarithm(max(p, f4(1.2e-38)))
 
 
 @jit
-def mix(p, n, weights, out):
+def weighted_sums(p, n, weights, out):
     """``out`` = Σ_c weights[c]·p[c]."""
     out[:n] = 0
     for c in range(len(p)):
@@ -157,7 +160,7 @@ def mix(p, n, weights, out):
 
 @jit
 def largest(x, n):
-    """The largest of the first ``n`` whole numbers. (For floats NaN forbids a vector loop.)"""
+    """The largest of the first ``n`` whole numbers. (Of floats it would be no vector loop, because of NaN.)"""
     best = x[0]
     for i in range(1, n):
         best = max(best, x[i])
@@ -165,7 +168,7 @@ def largest(x, n):
 
 
 @_sum
-def add_dots(p, n, w, totals):
+def add_weighted_totals(p, n, w, totals):
     """``totals`` (C,) float64 += Σ_i w[i]·p[:, i]."""
     for c in range(len(p)):
         plane = p[c]
@@ -185,11 +188,11 @@ def total(x, n):
 
 
 @_sum
-def add_scalars(e, n, share, p1, p2, q, label, known, predicted, t, table, s):
-    """The sums of one number a pixel, those that the table has rows for. ``t`` is scratch."""
+def add_scalar_sums(e, n, inverse_sum, p1, p2, q, label, known, predicted, t, table, s):
+    """Add the sums of one number for each pixel, where the table has a column for them. ``t`` is overwritten."""
     y = z = x = 0.0
     if len(table.entropy_sum):
-        entropies(e, n, share, t)
+        entropies(e, n, inverse_sum, t)
         for j in range(n):
             x += t[j]
             y += max(t[j] - f4(0.3), f4(0))
@@ -240,7 +243,7 @@ def add_scalars(e, n, share, p1, p2, q, label, known, predicted, t, table, s):
 def copy(target, to, source, start, n):
     """``n`` elements of ``source`` from ``start`` on to ``target`` from ``to`` on, both counted flat.
 
-    In whole blocks where the source goes on long enough: then up to a block more of the target is overwritten.
+    Where the source is long enough, whole blocks are copied, and up to one block past the end is overwritten as well.
     """
     if start + n + BLOCK > source.size:
         target, source = target.reshape(-1), source.reshape(-1)
@@ -261,7 +264,8 @@ def _block(builder, context, kind, array, i):
 def copy_block(typing, target, to, source, start):
     """The block of ``source`` from ``start`` on to ``target`` from ``to`` on, both counted flat.
 
-    A loop takes three times as long for the 20 to 100 pixels of a run: for all the compiler knows, the arrays overlap.
+    A plain loop over the 20 to 100 pixels of a run takes three times as long: the compiler must assume that the two
+    arrays overlap, and so copies value by value.
     """
 
     def emit(context, builder, signature, arguments):
@@ -276,7 +280,7 @@ def copy_block(typing, target, to, source, start):
 
 @intrinsic
 def prefetch(typing, source, at):
-    """Ask for the memory at flat position ``at`` before it is needed: no hardware foresees where the next run is."""
+    """Fetch the memory at flat position ``at`` into the cache early: hardware cannot predict where the next run is."""
 
     def emit(context, builder, signature, arguments):
         data = context.make_array(source)(context, builder, arguments[0]).data
@@ -293,7 +297,8 @@ def prefetch(typing, source, at):
 def blend(typing, target, to, source, above, below, weight):
     """A block of ``target`` from ``to`` on = a + weight·(b - a); a, b: blocks of ``source`` at ``above``, ``below``.
 
-    All counted flat. Vector instructions by name: for all the compiler knows, the arrays overlap.
+    All positions are flat. The vector instructions are written out because the compiler must assume that the arrays
+    overlap.
     """
 
     def emit(context, builder, signature, arguments):
@@ -310,10 +315,11 @@ def blend(typing, target, to, source, above, below, weight):
 
 
 @jit
-def stretch(image, runs, run, stop, source, lines):
+def upsample_row(image, runs, run, stop, source, lines):
     """Upsample row ``source`` of the logits along itself, over the columns that the runs from ``run`` to ``stop`` need.
 
-    Rows of the image share rows of the logits: what is left to do for a pixel is to blend two of these lines.
+    Several rows of the image lie between the same two rows of the logits, so that each row of logits is upsampled once
+    along itself; for each pixel it then remains to `blend` two of these lines.
     """
     begin, end = runs.column[run], 0
     while run < stop and image.top[runs.row[run]] <= source:

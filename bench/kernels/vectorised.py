@@ -1,6 +1,7 @@
-"""Vectorised torch, on any device: what serves without numba or Triton, and the shared half of the Triton one.
+"""The vectorised torch implementation, for any device; it needs neither numba nor Triton.
 
-``Planes`` does what touches all C values of a pixel; everything of one number a pixel is plain torch below.
+``Planes`` does all that reads the C values of a pixel, and is what `bench.kernels.gpu` replaces by Triton kernels. All
+that needs only a few numbers of each pixel is plain torch, in `_table`.
 """
 
 import torch
