@@ -98,7 +98,8 @@ def superpixel_statistics(
     name = one_of(implementation or fastest(scores[0].device.type), IMPLEMENTATIONS, "implementation")
     to_map = _array if name in ("cpu", "reference") else _tensor
     labels = [to_map(x) for x in labels]
-    superpixels = [x if isinstance(x, Regions) else to_map(x) for x in superpixels]
+    to_regions = regions_of if name == "cpu" else lambda x: x
+    superpixels = [x if isinstance(x, Regions) else to_regions(to_map(x)) for x in superpixels]
     for image in zip(scores, labels, superpixels, strict=True):
         _check(*image, logits)
     n_classes = len(scores[0])
@@ -106,15 +107,12 @@ def superpixel_statistics(
         raise InputError(f"all scores of a batch must have {n_classes} classes, as the first has")
 
     of_maps = [n for n, s in catalogue.items() if not s.fused]
-    if name == "cpu" or of_maps:
-        regions = [x if isinstance(x, Regions) else regions_of(_array(x)) for x in superpixels]
-    if name == "cpu":
-        superpixels = regions
     fused = {n for n in needs if n not in of_maps}
     parts = _fused(name, scores, labels, superpixels, fused, logits, align_corners, threads)
     columns = {n: [part[n] for part in parts] for n in (*BASE, *fused)}
     if of_maps:
         maps = importlib.import_module("bench.kernels.maps")
+        regions = [x if isinstance(x, Regions) else regions_of(_array(x)) for x in superpixels]
         for i, image in enumerate(zip(scores, map(_array, labels), regions, strict=True)):
             read = {what: values[i] for what, values in given.items()}
             for n, column in maps.statistics(of_maps, *image, logits, align_corners, read).items():

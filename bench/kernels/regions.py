@@ -75,20 +75,24 @@ def regions(superpixels: np.ndarray) -> Regions:
     Raises InputError for another type or number of dimensions, and for a negative id.
     """
     check_ids(superpixels)
-    height, width = superpixels.shape
-    begins = np.ones((height, width), bool)
-    np.not_equal(superpixels[:, 1:], superpixels[:, :-1], out=begins[:, 1:])
+    flat, width = superpixels.ravel(), max(superpixels.shape[1], 1)
+    begins = np.empty(flat.size, bool)  # whether a run begins at a pixel
+    np.not_equal(flat[1:], flat[:-1], out=begins[1:])
+    begins[::width] = True
     start = np.flatnonzero(begins)
-    of = superpixels.ravel()[start]
-    length = np.diff(start, append=superpixels.size)
-    inside = np.flatnonzero(of)
-    start, of, length = start[inside], of[inside], length[inside]
+    of, length = flat.take(start), np.diff(start, append=flat.size)
+    if not of.all():
+        inside = of > 0
+        start, of, length = start[inside], of[inside], length[inside]
     order = (of.astype(np.uint16) if of.max(initial=0) < 2**16 else of).argsort(kind="stable")  # 16 bits: radix sort
-    of, length = of[order], length[order]
-    row, column = (axis.astype(np.int32) for axis in np.divmod(start[order], max(width, 1)))
-    first = np.flatnonzero(np.r_[True, of[1:] != of[:-1], True]) if len(of) else np.zeros(1, np.int64)
-    sizes = np.add.reduceat(length, first[:-1], dtype=np.int64) if len(of) else first[:0]
-    return Regions((height, width), of[first[:-1]].astype(np.int64), sizes, row, column, length.astype(np.int32), first)
+    of, start, length = of.take(order), start.astype(np.int32).take(order), length.astype(np.int32).take(order)
+    row = start // np.int32(width)
+    is_first = np.ones(len(of) + 1, bool)
+    np.not_equal(of[1:], of[:-1], out=is_first[1:-1])
+    first = np.flatnonzero(is_first)
+    sizes = np.add.reduceat(length, first[:-1], dtype=np.int64)
+    ids = of[first[:-1]].astype(np.int64)
+    return Regions(superpixels.shape, ids, sizes, row, start - row * np.int32(width), length, first)
 
 
 def check_ids(superpixels) -> None:

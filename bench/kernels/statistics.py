@@ -55,8 +55,10 @@ class Statistic:
 
     def shape(self, n_classes: int, depth: int = 0) -> tuple[int, ...]:
         """The shape of one row."""
-        sizes = {"": (), "C": (n_classes,), "C+1": (n_classes + 1,), "3C": (3 * n_classes,), "D": (depth,)}
-        return sizes[self.width] if self.width in sizes else (int(self.width),)
+        if self.width == "":
+            return ()
+        sizes = {"C": n_classes, "C+1": n_classes + 1, "3C": 3 * n_classes, "D": depth}
+        return (sizes[self.width] if self.width in sizes else int(self.width),)
 
 
 def _fused(name, width, formula, dtype=np.float64):
