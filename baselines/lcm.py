@@ -6,10 +6,11 @@ import numpy as np
 import torch
 from torch import nn
 
+from bench.acquisition import Refiner
 from bench.types import VOID
 
 
-class Lcm:
+class Lcm(Refiner):
     """Label correction module: an MLP on mean softmax, taught by the round's answers, relabels where it is sure.
 
     Taught are the superpixels asked this round, with their modal label after correction, void ones left out. Relabelled
@@ -32,11 +33,6 @@ class Lcm:
         self.twice, self.keep_void, self.epochs = softmax == "twice", void == "keep", epochs
 
     def refine(self, pool, rows, labels, rng):
-        """The rows to relabel, ascending, (m,) int64, and their new labels, (m,) uint8.
-
-        ``pool``: as the strategy saw it, with this round's rows marked as asked; ``rows`` (k,): those asked this round;
-        ``labels`` (k,) uint8: the modal label over each of them after correction.
-        """
         kept = labels != VOID
         rows, labels = rows[kept], labels[kept].astype(np.int64)
         open_rows = np.flatnonzero(~pool.asked)

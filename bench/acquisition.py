@@ -1,5 +1,7 @@
 """What all strategies share: the best B by score, bans, ties and the kind of question."""
 
+from abc import ABC, abstractmethod
+
 import numpy as np
 
 from bench.types import InputError, Pool, Query
@@ -25,6 +27,26 @@ class Strategy:
     def acquire(self, pool: Pool, budget: int, rng: np.random.Generator) -> Query:
         """The ``budget`` rows to ask next, best first; fewer only when fewer are left."""
         return Query(top(self.score(pool), pool, budget), self.question)
+
+
+class Refiner(ABC):
+    """Base of a refiner, which comes behind a strategy and a plus: ``sim+lcm``. A subclass writes ``refine``.
+
+    ``needs`` and ``source`` as of a `Strategy`.
+    """
+
+    needs: tuple[str, ...] = ()
+    source = ""
+
+    @abstractmethod
+    def refine(
+        self, pool: Pool, rows: np.ndarray, labels: np.ndarray, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The rows to relabel, (m,) int64, none of them ever asked, and their new labels, (m,) uint8.
+
+        ``pool``: as the strategy saw it, with this round's rows marked as asked; ``rows`` (k,) int64: those asked this
+        round; ``labels`` (k,) uint8: the label that most pixels of each of them have after correction.
+        """
 
 
 def left(pool: Pool, budget: int) -> tuple[np.ndarray, int]:

@@ -12,14 +12,55 @@
 import csv
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from bench.types import ACTIONS, QUESTIONS, InputError
 
-UNITS = {"": "questions", "q": "questions", "click": "clicks", "bit": "bits", "s": "seconds", "sec": "seconds"}
-UNITS |= {"question": "questions", "second": "seconds"} | {u: u for u in ("questions", "clicks", "bits", "seconds")}
+
+@dataclass(frozen=True)
+class Unit:
+    """A unit of effort: its ``column`` of rounds.csv, what an ``axis`` calls it, and the ``short`` forms of its name.
+
+    ``price``: what an answer costs, from the kind of question, the actions, the number of classes and the seconds an
+    action. ``least``: what the cheapest answer can cost, from the seconds an action. ``since``: the format of the run
+    files that has the column first.
+    """
+
+    name: str
+    column: str
+    axis: str
+    short: tuple[str, ...]
+    price: Callable[[str, list[str], int, Mapping[str, float]], float]
+    least: Callable[[Mapping[str, float]], float] = lambda seconds: 1.0
+    since: int = 1
+
+
+def _bits(kind: str, done: list[str], n_classes: int, seconds: Mapping[str, float]) -> float:
+    if kind != "correction":
+        return len(done) * math.log2(n_classes)
+    n_wrong = sum(action in ("correct", "void") for action in done)
+    return len(done) + n_wrong * math.log2(max(n_classes - 1, 1))
+
+
+UNITS = {
+    unit.name: unit
+    for unit in (
+        Unit("questions", "n_queries", "questions asked", ("", "q", "question"), lambda kind, done, n, seconds: 1.0),
+        Unit("clicks", "cost_clicks", "clicks", ("click",), lambda kind, done, n, seconds: float(len(done))),
+        Unit("bits", "cost_bits", "bits", ("bit",), _bits),
+        Unit(
+            "seconds",
+            "cost_s",
+            "seconds of annotation",
+            ("s", "sec", "second"),
+            lambda kind, done, n, seconds: sum(seconds[action] for action in done),
+            least=lambda seconds: min(seconds.values()),
+        ),
+    )
+}
 
 # Assumptions of ours, not measurements: a look takes 2 s, choosing a class or none 2 s, rejecting the label shown 1 s.
 # They keep the order that the user study of Kim et al. (ICML 2024) argues for, confirming < classifying.
@@ -32,7 +73,7 @@ def price(
     """(n,) float64: the cost of each answer, in ``unit``.
 
     ``kinds`` and ``actions`` are the columns of queries.csv: of `QUESTIONS`, and of `ACTIONS` joined by spaces.
-    ``unit``: questions, clicks, bits or seconds. Raises InputError for any word not known.
+    ``unit``: a key of `UNITS`, or a short form. Raises InputError for any word not known.
     """
     unit = unit_of(unit)
     pairs, rows = {}, np.empty(len(kinds), dtype=np.intp)
@@ -41,8 +82,21 @@ def price(
     return np.array([_price(kind, done.split(), n_classes, unit, seconds) for kind, done in pairs], np.float64)[rows]
 
 
-def budget(text: str) -> tuple[float, str]:
-    """``"1000"``, ``"1000q"``, ``"600s"``, ``"500clicks"``, ``"2000bits"`` to (amount, unit as in `price`)."""
+@dataclass(frozen=True)
+class Budget:
+    """What a round may cost: ``amount`` of a ``unit`` (a key of `UNITS`)."""
+
+    amount: float
+    unit: str
+
+    def most(self, n_left: int, seconds: Mapping[str, float] = SECONDS) -> int:
+        """How many questions it can pay for at most, of ``n_left``: no answer is cheaper than the cheapest."""
+        least = UNITS[self.unit].least(seconds)
+        return int(min(n_left, self.amount / least)) if least else n_left
+
+
+def budget(text: str) -> Budget:
+    """``"1000"``, ``"1000q"``, ``"600s"``, ``"500clicks"`` or ``"2000bits"``. Raises InputError for anything else."""
     match = re.fullmatch(r"\s*([-+]?[\d.]+(?:e[-+]?\d+)?)\s*([a-z]*)\s*", str(text), re.IGNORECASE)
     try:
         amount = float(match[1])
@@ -51,14 +105,15 @@ def budget(text: str) -> tuple[float, str]:
     unit = unit_of(match[2].lower())
     if not 0 <= amount < math.inf or (unit == "questions" and amount != int(amount)):
         raise InputError(f"the budget must be 0 or more, and whole in questions; got {text!r}")
-    return amount, unit
+    return Budget(amount, unit)
 
 
 def unit_of(name: str) -> str:
-    """questions, clicks, bits or seconds, from that or a short form of it."""
-    if name not in UNITS:
-        raise InputError(f"unknown unit {name!r} of cost; there are: questions (q), clicks, bits, seconds (s)")
-    return UNITS[name]
+    """A key of `UNITS`, from that or a short form of it."""
+    for unit in UNITS.values():
+        if name == unit.name or name in unit.short:
+            return unit.name
+    raise InputError(f"unknown unit {name!r} of cost; there are: {', '.join(UNITS)}")
 
 
 def read_seconds(path) -> dict[str, float]:
@@ -80,13 +135,4 @@ def _price(kind: str, done: list[str], n_classes: int, unit: str, seconds: Mappi
     unknown = [action for action in done if action not in ACTIONS]
     if kind not in QUESTIONS or unknown or not done:
         raise InputError(f"cannot price {' '.join(done)!r} to a question {kind!r}; see bench.types for the words known")
-    if unit == "questions":
-        return 1.0
-    if unit == "clicks":
-        return float(len(done))
-    if unit == "seconds":
-        return sum(seconds[action] for action in done)
-    if kind != "correction":
-        return len(done) * math.log2(n_classes)
-    n_wrong = sum(action in ("correct", "void") for action in done)
-    return len(done) + n_wrong * math.log2(max(n_classes - 1, 1))
+    return UNITS[unit].price(kind, done, n_classes, seconds)

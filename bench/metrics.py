@@ -1,5 +1,8 @@
 """Confusion matrices and what is read off them: mIoU, accuracy, harm, area under the budget curve."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 
 from bench.types import VOID, InputError
@@ -59,3 +62,33 @@ def area_under_curve(cost: np.ndarray, value: np.ndarray) -> float:
     cost, value = np.asarray(cost, float), np.asarray(value, float)
     span = cost[-1] - cost[0] if len(cost) else 0
     return float(np.trapezoid(value, cost) / span) if span > 0 else float("nan")
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A number that says how good labels or a model are: its ``column`` of rounds.csv, and a ``title`` for people.
+
+    ``of``: ``data`` (the current labels of the train split) or ``model`` (its predictions on val). ``formula``: from
+    the confusion matrices (n, C, C + 1) of the split's images to a share in [0, 1]. ``ranked``: strategies are compared
+    by it. ``since``: the format of the run files that has the column first.
+    """
+
+    column: str
+    title: str
+    of: str
+    formula: Callable[[np.ndarray], float]
+    ranked: bool = False
+    since: int = 1
+
+
+MEASURES = (
+    Measure("data_miou", "data mIoU", "data", lambda by_image: miou(by_image.sum(0)), ranked=True),
+    Measure(
+        "data_miou_labelled",
+        "data mIoU, labelled pixels",
+        "data",
+        lambda by_image: miou(by_image.sum(0), void_counts=False),
+    ),
+    Measure("data_accuracy", "data accuracy", "data", lambda by_image: accuracy(by_image.sum(0))),
+    Measure("model_miou", "model mIoU", "model", lambda by_image: miou(by_image.sum(0)), ranked=True),
+)

@@ -19,16 +19,19 @@ from importlib.metadata import entry_points
 
 from bench.types import InputError
 
-FOLDERS = {
+KINDS = {  # of plug-ins: the folder that holds the suite's own, and the verb that tells one
     "strategies": ("baselines", "acquire"),
     "refiners": ("baselines", "refine"),
     "oracles": ("oracles", "answer"),
     "datasets": ("bench.datasets", "truth"),
     "foundations": ("bench.foundation", "generate"),
     "superpixels": ("bench.foundation.superpixels", "segment"),
+    "learners": ("bench.learners", "fit"),
 }
 # What a parameter that is annotated with one of these takes; the others check what they get themselves.
 VALUES = {int: "a whole number", float: "a finite number", bool: "true or false", str: "text"}
+# Parameters that a run gives, and nobody writes in brackets.
+GIVEN = {"datasets": ("root",), "learners": ("dataset", "n_classes", "device", "options")}
 # What a class says of itself, beside its caption.
 DECLARED = {
     "strategies": ("question", "needs", "source", "reads_truth"),
@@ -37,6 +40,7 @@ DECLARED = {
     "datasets": (),
     "foundations": ("leaky", "trains"),
     "superpixels": ("leaky",),
+    "learners": (),
 }
 
 
@@ -51,11 +55,11 @@ class Catalogue:
 
 @cache
 def catalogue(kind: str) -> Catalogue:
-    """All plug-ins of a kind, one of `FOLDERS`.
+    """All plug-ins of a kind, one of `KINDS`.
 
     Raises InputError for an unknown kind and when two plug-ins share a name.
     """
-    folder, verb = FOLDERS[one_of(kind, FOLDERS, "kind of plug-in")]
+    folder, verb = KINDS[one_of(kind, KINDS, "kind of plug-in")]
     classes, broken = {}, {}
 
     def add(name, cls):
@@ -159,7 +163,7 @@ def describe(kind: str) -> list[dict]:
         parameters = [
             p.name if p.default is p.empty else f"{p.name}={p.default}"
             for p in inspect.signature(cls).parameters.values()
-            if p.kind is not p.VAR_KEYWORD and (p.name != "root" or kind != "datasets")
+            if p.kind is not p.VAR_KEYWORD and p.name not in GIVEN.get(kind, ())
         ]
         declared = {
             key: getattr(cls, key) for key in DECLARED[kind] if isinstance(getattr(cls, key, None), (str, bool, tuple))

@@ -23,7 +23,6 @@ from bench.types import InputError
 
 # pandas 3 reads floats back as they were written; earlier ones have to be asked to
 EXACT = {"float_precision": "round_trip"} if int(pd.__version__.split(".")[0]) < 3 else {}
-TIMINGS = ["fit_s", "predict_s", "acquire_s", "answer_s", "correct_s"]
 PARTIAL = ".partial-"  # how the names of files begin that are being written
 # What a disk says that will not take a file, as against a mistake of ours.
 REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.EIO)
@@ -68,10 +67,8 @@ def write_json(path: Path, value) -> None:
 
 
 def write_csv(path: Path, rows: list[dict] | pd.DataFrame, columns: list[str] | None = None) -> None:
-    """Floats are written so that they read back exactly; timings to the millisecond."""
+    """Floats are written so that they read back exactly."""
     frame = pd.DataFrame(rows, columns=columns)
-    for column in frame.columns.intersection([*TIMINGS, "evaluate_s"]):
-        frame[column] = frame[column].round(3)
     with replacing(path) as temporary:
         frame.to_csv(temporary, index=False)
 

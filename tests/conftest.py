@@ -35,14 +35,14 @@ class Done(NamedTuple):
 @pytest.fixture(scope="session")
 def alc(tmp_path_factory):
     """``alc("run", "--seeds", 1, ...)`` is the command line in this process; ``report_too=False``: no report."""
-    from bench import cli, report
+    from bench import commands, report
 
     def main(*arguments, report_too: bool = True) -> Done:
         with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err, patch.context() as here:
             if not report_too:
                 here.setattr(report, "write", lambda *_, **__: None)
             try:
-                code = cli.main([str(a) for a in arguments])
+                code = commands.main([str(a) for a in arguments])
             except SystemExit as end:  # --help and --version
                 code = end.code
         return Done(code, out.getvalue(), err.getvalue())

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from problems import read, setup_of
 from trees import save, scene
 
 from bench.datasets.shapes import Shapes
@@ -129,12 +130,10 @@ def test_words(alc, tmp_path, monkeypatch, command, said):
 @pytest.fixture(scope="module")
 def scores(alc, tmp_path_factory):
     """A file of scores that fits the tiny shapes, as text, and the run that reads it."""
-    from bench.workbench import Settings, Workbench
-
     folder = tmp_path_factory.mktemp("scores")
-    bench = Workbench(Settings(TINY, "simulated", model="none", cache=str(folder)))
-    table = pd.DataFrame({n: bench.label_only.columns[n] for n in ("image", "superpixel", "row", "column")})
-    table["image"] = [bench.names[i] for i in table.image]
+    problem = read(setup_of(TINY, cache=str(folder)))
+    table = pd.DataFrame({n: problem.label_only.columns[n] for n in ("image", "superpixel", "row", "column")})
+    table["image"] = [problem.names[i] for i in table.image]
     table["cil"] = np.linspace(0, 1, len(table))
     return table
 

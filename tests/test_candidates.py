@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from bench import candidates
+from bench.experiment import candidates
 from bench.types import VOID, InputError
 
 small = st.tuples(st.integers(1, 7), st.integers(1, 7))

@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from problems import TIMINGS
 
-from bench import __version__, cli, registry, store
-from bench.training import Trainer
+from bench import __version__, registry
+from bench.commands.run import parse_options
+from bench.learners.mmseg import Mmseg
 
 LABELS = ("--model", "none", "--dataset", "shapes[train=3,val=2,size=32]", "--seeds", 1, "--rounds", 1, "--budget", 2)
 
@@ -18,7 +20,7 @@ LABELS = ("--model", "none", "--dataset", "shapes[train=3,val=2,size=32]", "--se
 def test_list_is_for_people(alc):
     done = alc("list")
     assert done.code == 0 and done.err == ""
-    for kind in registry.FOLDERS:
+    for kind in registry.KINDS:
         assert kind in done.out
         for entry in registry.describe(kind):
             assert f"  {entry['name']}" in done.out and entry["caption"] in done.out
@@ -29,7 +31,7 @@ def test_list_is_for_people(alc):
 
 def test_list_is_for_programs(alc):
     found = json.loads(alc("list", "--json").out)
-    assert set(found) == set(registry.FOLDERS)
+    assert set(found) == set(registry.KINDS)
     for entries in found.values():
         assert entries and all({"name", "caption", "parameters"} <= set(e) for e in entries)
     assert {"random", "area", "entropy", "margin", "cil_pixel", "cil", "cil_area", "sim"} <= {
@@ -87,7 +89,7 @@ def test_being_stopped_is_one_line_and_130(alc, tmp_path, monkeypatch):
     def stopped(*_, **__):
         signal.raise_signal(signal.SIGTERM)
 
-    monkeypatch.setattr(Trainer, "fit", stopped)
+    monkeypatch.setattr(Mmseg, "fit", stopped)
     handler = signal.getsignal(signal.SIGTERM)
     try:
         small = ("--dataset", "shapes[train=3,val=2,size=32]", "--seeds", 1, "--rounds", 1)
@@ -103,7 +105,7 @@ def test_a_failing_round_0_is_recorded_in_its_cells(alc, tmp_path, monkeypatch):
     def breaks(*_, **__):
         raise RuntimeError("the GPU fell off")
 
-    monkeypatch.setattr(Trainer, "fit", breaks)
+    monkeypatch.setattr(Mmseg, "fit", breaks)
     small = ("--dataset", "shapes[train=3,val=2,size=32]", "--seeds", 1, "--rounds", 1)
     done = alc("run", *small, "--preset", "smoke", "--jobs", 1, "--out", tmp_path / "out", report_too=False)
     assert done.code == 1 and "Traceback" not in done.err
@@ -123,7 +125,7 @@ def test_a_run_of_which_no_cell_is_done_still_ends_with_1(alc, tmp_path, monkeyp
 @pytest.mark.parametrize("pairs", [[], ["a=1", "b.c=x y", "d=[1,2]", "e=null", "f=", "g=a=b"]])
 def test_options_are_json_or_text(pairs):
     expected = {"a": 1, "b.c": "x y", "d": [1, 2], "e": None, "f": "", "g": "a=b"}
-    assert cli._options(pairs) == (expected if pairs else {})
+    assert parse_options(pairs) == (expected if pairs else {})
 
 
 def test_reference_and_repeat(alc, tmp_path):
@@ -136,7 +138,7 @@ def test_reference_and_repeat(alc, tmp_path):
     reference = pd.read_csv(tmp_path / "out" / "reference.csv")
     assert reference.seed.tolist() == [0] and reference.model_miou.between(0, 1).all()
     runs = [pd.read_csv(tmp_path / "out" / where / "rounds.csv") for where in (".", "repeat1")]
-    same = [run.drop(columns=store.TIMINGS) for run in runs]
+    same = [run.drop(columns=TIMINGS) for run in runs]
     pd.testing.assert_frame_equal(*same)
     (tmp_path / "out" / "reference.csv").write_text("seed,model_miou\n0,0.5\n")  # done is done: it is not trained again
     assert alc(*arguments, "--reference", "full", report_too=False).code == 0

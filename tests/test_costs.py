@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench import seeds
-from bench.costs import SECONDS, UNITS, budget, price, read_seconds
+from bench.costs import SECONDS, UNITS, Budget, budget, price, read_seconds
 from bench.types import ACTIONS, QUESTIONS, InputError
 
 
@@ -74,7 +74,7 @@ def test_the_order_of_two_strategies_depends_on_the_price():
     ],
 )
 def test_budgets(text, expected):
-    assert budget(text) == expected
+    assert budget(text) == Budget(*expected)
 
 
 @pytest.mark.parametrize(

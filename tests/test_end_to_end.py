@@ -2,9 +2,9 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -12,93 +12,17 @@ import pandas as pd
 import pytest
 
 REPOSITORY = Path(__file__).parent.parent
-TOY = {
-    "pyproject.toml": """
-        [build-system]
-        requires = ["setuptools"]
-        build-backend = "setuptools.build_meta"
-        [project]
-        name = "toy-plugins"
-        version = "1.0"
-        [tool.setuptools]
-        py-modules = ["toy_plugins"]
-        [project.entry-points."alc_bench.strategies"]
-        smallest = "toy_plugins:SmallestFirst"
-        gone = "toy_plugins:NoSuchClass"
-        stumbles = "toy_plugins:Stumbles"
-        [project.entry-points."alc_bench.oracles"]
-        parrot = "toy_plugins:Parrot"
-        [project.entry-points."alc_bench.datasets"]
-        stripes = "toy_plugins:Stripes"
-        [project.entry-points."alc_bench.foundations"]
-        absent = "no_such_module:Absent"
-        """,
-    "toy_plugins.py": '''
-        """What another package brings."""
-
-        import numpy as np
-
-        from bench.acquisition import Strategy
-        from bench.annotation import Oracle
-        from bench.datasets import Dataset
-        from bench.types import Answer
-
-
-        class SmallestFirst(Strategy):
-            """Small superpixels first."""
-
-            needs = ("size",)
-
-            def score(self, pool):
-                return -pool.candidates.size
-
-
-        class Stumbles(Strategy):
-            """Fails when asked."""
-
-            def score(self, pool):
-                raise RuntimeError("the toy stumbled")
-
-
-        class Parrot(Oracle):
-            """Always says the same."""
-
-            def __init__(self, word=1):
-                self.word = word
-
-            def answer(self, question, truth, rng):
-                return Answer((self.word,), ("correct",))
-
-
-        class Stripes(Dataset):
-            """Two classes in stripes."""
-
-            classes, palette, background = ("even", "odd"), np.zeros((2, 3), np.uint8), 0
-
-            def __init__(self, n=3):
-                self.n = n
-
-            def names(self, split):
-                return tuple(f"{split}{i}" for i in range(self.n))
-
-            def image(self, split, name):
-                return np.repeat(self.truth(split, name)[..., None] * np.uint8(200), 3, axis=2)
-
-            def truth(self, split, name):
-                return (np.arange(32)[:, None] // 8 % 2 + np.zeros((32, 32))).astype(np.uint8)
-        ''',
-}
+GARDEN = Path(__file__).parent / "garden"
 
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    """The toy package, built and installed; returns ``python -m bench`` with it on the path."""
-    folder = tmp_path_factory.mktemp("toy")
-    for name, text in TOY.items():
-        (folder / name).write_text(textwrap.dedent(text).lstrip())
+    """The package in tests/garden, built and installed; returns ``python -m bench`` with it on the path."""
+    folder = tmp_path_factory.mktemp("garden")
+    shutil.copytree(GARDEN, folder / "source")
     site = folder / "site"
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
-    subprocess.run([*pip, "--target", site, folder], check=True, capture_output=True, text=True)
+    subprocess.run([*pip, "--target", site, folder / "source"], check=True, capture_output=True, text=True)
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join([str(site), str(REPOSITORY)]),
         "ALC_BENCH_CACHE": str(folder / "cache"),
@@ -116,32 +40,51 @@ def test_plug_ins_of_an_installed_package_are_listed_and_broken_ones_break_nothi
     assert done.returncode == 0, done.stderr
     found = {kind: {e["name"]: e for e in entries} for kind, entries in json.loads(done.stdout).items()}
     assert found["strategies"]["smallest"]["caption"] == "Small superpixels first."
-    assert found["strategies"]["smallest"]["needs"] == ["size"]
-    assert found["oracles"]["parrot"]["parameters"] == ["word=1"]
-    assert found["datasets"]["stripes"]["parameters"] == ["n=3"]
+    assert found["strategies"]["smallest"]["needs"] == ["entropy_sum"]
+    assert found["oracles"]["gardener"]["parameters"] == ["word=1"]
+    assert found["datasets"]["beds"]["parameters"] == ["n=3"]
+    assert found["learners"]["colours"]["parameters"] == ["step=7"]
+    assert {"outvoted", "lcm"} <= set(found["refiners"]) and "tiles" in found["superpixels"]
     assert found["strategies"]["gone"]["broken"] and "NoSuchClass" in found["strategies"]["gone"]["caption"]
     assert found["foundations"]["absent"]["broken"]
     assert {"random", "sim", "entropy"} <= set(found["strategies"]) and "perfect" in found["oracles"]
 
 
-def test_plug_ins_of_an_installed_package_run_beside_one_that_fails(installed, tmp_path):
+def test_a_run_of_plug_ins_of_every_kind_is_reported_and_exported(installed, tmp_path):
+    out = tmp_path / "out"
+    run = ("run", "--dataset", "beds[n=4]", "--foundation", "recut[of=guess,superpixels=tiles[side=4]]")
+    run += ("--learner", "colours[step=3]", "--strategy", "smallest+outvoted", "--strategy", "sim")
+    run += ("--oracle", "gardener[word=1]", "--oracle", "perfect", "--seeds", 1, "--rounds", 2, "--budget", 20)
+    done = installed(*run, "--out", out)
+    assert done.returncode == 0, done.stderr
+    rows = pd.read_csv(out / "rounds.csv")
+    assert len(rows) == 4 * 3 and rows.model_miou.notna().all()
+    sim = rows[rows.strategy.eq("sim") & rows.oracle.eq("perfect")]
+    assert sim.data_miou.is_monotonic_increasing and sim.data_miou.iloc[-1] > sim.data_miou.iloc[0]
+    assert rows[rows.strategy.str.startswith("smallest")].refined_px.max() > 0
+    assert "colours" in (out / "report.html").read_text(encoding="utf-8") and (out / "curves.png").exists()
+    again = installed(*run, "--out", out, "--jobs", 1)  # nothing is left to do
+    assert again.returncode == 0 and pd.read_csv(out / "rounds.csv").equals(rows)
+    to = tmp_path / "to"
+    done = installed("export", out, "--strategy", "sim", "--oracle", "perfect", "--seed", 0, "--to", to)
+    assert done.returncode == 0, done.stderr
+    said = installed("quality", "--dataset", "folder", "--data-root", to, "--foundation", "guess", "--json")
+    assert said.returncode == 0 and json.loads(said.stdout)["n_images"] == 4
+
+
+def test_a_plug_in_that_fails_leaves_the_others(installed, tmp_path):
     out = tmp_path / "out"
     done = installed(
-        *("run", "--model", "none", "--dataset", "stripes[n=2]", "--foundation", "simulated", "--out", out),
-        *("--strategy", "smallest", "--strategy", "stumbles", "--oracle", "parrot[word=1]"),
+        *("run", "--model", "none", "--dataset", "beds[n=2]", "--foundation", "guess", "--out", out),
+        *("--strategy", "area", "--strategy", "stumbles", "--oracle", "gardener[word=1]"),
         *("--seeds", 1, "--rounds", 2, "--budget", 2),
     )
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr
     assert "failed: " in done.stderr and "stumbles" in done.stderr
     specs = {s["strategy"]: s for s in (json.loads(p.read_text()) for p in out.glob("cells/*/spec.json"))}
-    assert specs["stumbles"]["status"] == "failed" and "the toy stumbled" in specs["stumbles"]["error"]
-    assert specs["smallest"]["status"] == "done"
-    rows = pd.read_csv(out / "rounds.csv").query("strategy == 'smallest'")
-    assert rows.n_corrected.iloc[-1] + rows.n_confirmed.iloc[-1] == 4
-    asked = pd.read_csv(out / "cells" / next(out.glob("cells/smallest*")).name / "queries.csv")
-    assert asked["size"].is_monotonic_increasing and (asked.answer == 1).all()
-    assert (out / "curves.png").exists() and (out / "summary.csv").exists()
+    assert specs["stumbles"]["status"] == "failed" and "the strategy stumbled" in specs["stumbles"]["error"]
+    assert specs["area"]["status"] == "done"
 
 
 # mIoU after 0, 1,000, ... 5,000 of the largest superpixels, as the released files have it: data/README.md.

@@ -10,9 +10,9 @@ from PIL import Image
 from runs import write_run
 
 from bench import correction, registry
+from bench.commands.export import add_arguments, export, main
 from bench.datasets import Dataset
 from bench.datasets.files import read_png
-from bench.export import add_arguments, export
 from bench.types import Answer, InputError
 
 QUARTERS = np.kron([[1, 2], [3, 4]], np.ones((24, 24), int)).astype(np.uint8)
@@ -45,7 +45,7 @@ def expected(names, asked):
     for image, superpixel, answer in asked:
         pixels = np.flatnonzero(QUARTERS.ravel() == superpixel)
         answer = Answer(tuple(map(int, answer.split())), ("correct",))
-        labels[image] = correction.apply(labels[image], pixels, answer)
+        labels[image].ravel()[pixels] = correction.corrected(labels[image].ravel()[pixels], answer)
     return labels
 
 
@@ -62,7 +62,7 @@ def test_pascal_gets_palette_pngs_and_a_change_list(tmp_path, capsys):
     parser = argparse.ArgumentParser()
     add_arguments(parser)
     args = parser.parse_args([str(out), "--strategy", "sim", "--seed", "0", "--to", str(tmp_path / "to")])
-    assert args.main(args) == 0 and "3 label maps, 3 changes" in capsys.readouterr().out
+    assert main(args) == 0 and "3 label maps, 3 changes" in capsys.readouterr().out
     for name, labels in expected(names, asked).items():
         file = tmp_path / "to" / "SegmentationClass" / f"{name}.png"
         assert (read_png(file) == labels).all()
@@ -214,7 +214,7 @@ def test_questions_that_do_not_fit_the_labels_are_refused(tmp_path):
     names = ["a", "b"]
     for asked, message in (
         ([("z", 1, "1")], "no train image is called 'z'"),
-        ([("a", 9, "1")], "a has no superpixel 9"),
+        ([("a", 9, "1")], "a: no superpixel has the id 9"),
     ):
         folder = tmp_path / asked[0][0]
         for kind in ("images", "masks"):

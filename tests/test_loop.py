@@ -7,13 +7,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from problems import SHAPES, TIMINGS, read, setup_of
 
 from bench import costs, metrics, store
-from bench.training import Trainer
+from bench.learners.mmseg import Mmseg
 from bench.types import VOID
-from bench.workbench import Settings, Workbench
 
-SHAPES = "shapes[train=12,val=6,size=64]"
 TINY = Path(__file__).parent / "tiny_preset.py"
 RARE = 'model.decode_head.loss_decode={"type":"CrossEntropyLoss","class_weight":[0.1,1,1,1,1,1,1]}'
 FIT = ("--dataset", SHAPES, "--preset", TINY, "--cfg-options", RARE, "--jobs", 1)
@@ -44,13 +43,13 @@ def files(out) -> dict[str, str]:
     said = {}
     for path in sorted(p for name in COUNTED for p in out.rglob(name)):
         frame = pd.read_csv(path, dtype=str, keep_default_na=False)
-        said[str(path.relative_to(out))] = frame.drop(columns=store.TIMINGS, errors="ignore").to_csv(index=False)
+        said[str(path.relative_to(out))] = frame.drop(columns=TIMINGS, errors="ignore").to_csv(index=False)
     return said
 
 
 @pytest.fixture(scope="session")
-def bench(alc):
-    return Workbench(Settings(SHAPES, "simulated", model="none", cache=os.environ["ALC_BENCH_CACHE"]))
+def problem(alc):
+    return read(setup_of(cache=os.environ["ALC_BENCH_CACHE"]))
 
 
 @pytest.fixture(scope="session")
@@ -58,8 +57,8 @@ def trained(alc, tmp_path_factory):
     """Two strategies, two seeds, two rounds of training, and how often a network was fitted."""
     out, fits = tmp_path_factory.mktemp("trained") / "out", []
     with pytest.MonkeyPatch.context() as patch:
-        fit = Trainer.fit
-        patch.setattr(Trainer, "fit", lambda *a, **k: fits.append(1) or fit(*a, **k))
+        fit = Mmseg.fit
+        patch.setattr(Mmseg, "fit", lambda *a, **k: fits.append(1) or fit(*a, **k))
         run(alc, out, *FIT, "--strategy", "random", "--strategy", "sim", seeds=2)
     return out, len(fits)
 
@@ -93,14 +92,14 @@ def test_every_cell_has_a_row_a_round_and_counts_add_up(trained):
             assert costs.price(asked.kind, asked.actions, 7, unit).sum() == pytest.approx(one[name].iloc[-1])
 
 
-def replayed(bench, folder) -> list[np.ndarray]:
+def replayed(problem, folder) -> list[np.ndarray]:
     """Confusion matrices after every round, from scratch: queries and refinements over the pseudo labels."""
-    labels = {name: bench.pseudo.labels(i).copy() for i, name in enumerate(bench.names)}
-    areas = {name: bench.pseudo.superpixels(i) for i, name in enumerate(bench.names)}
-    truth = {name: bench.dataset.truth("train", name) for name in bench.names}
+    labels = {name: problem.pseudo.labels(i).copy() for i, name in enumerate(problem.names)}
+    areas = {name: problem.pseudo.superpixels(i) for i, name in enumerate(problem.names)}
+    truth = {name: problem.dataset.truth("train", name) for name in problem.names}
 
     def matrix():
-        return sum(metrics.confusion(truth[n], labels[n], bench.n_classes) for n in bench.names)
+        return sum(metrics.confusion(truth[n], labels[n], problem.n_classes) for n in problem.names)
 
     asked, matrices = queries(folder), [matrix()]
     refined = queries(folder, "refined.csv") if (folder / "refined.csv").exists() else asked[:0]
@@ -117,24 +116,24 @@ def replayed(bench, folder) -> list[np.ndarray]:
     return matrices
 
 
-def check_replay(bench, rows, folder):
-    found = replayed(bench, folder)
+def check_replay(problem, rows, folder):
+    found = replayed(problem, folder)
     assert rows.data_miou.tolist() == [metrics.miou(m) for m in found]
     assert rows.data_miou_labelled.tolist() == [metrics.miou(m, void_counts=False) for m in found]
     assert rows.data_accuracy.tolist() == [metrics.accuracy(m) for m in found]
 
 
 @pytest.mark.parametrize("oracle", ["perfect", "noisy[rate=0.5]", "perfect[gate=superpixel,void=void]"])
-def test_label_quality_kept_in_step_equals_that_from_scratch(alc, bench, tmp_path, oracle):
+def test_label_quality_kept_in_step_equals_that_from_scratch(alc, problem, tmp_path, oracle):
     rows = run(alc, tmp_path / "out", *LABELS, "--strategy", "random", "--oracle", oracle, rounds=4, budget=9)
-    check_replay(bench, rows, cell(tmp_path / "out", "random", oracle))
+    check_replay(problem, rows, cell(tmp_path / "out", "random", oracle))
     assert rows.model_miou.isna().all()
 
 
-def test_of_training_too(bench, trained):
+def test_of_training_too(problem, trained):
     rows = pd.read_csv(trained[0] / "rounds.csv", float_precision="round_trip")
     for (strategy, seed), one in rows.groupby(["strategy", "seed"]):
-        check_replay(bench, one, cell(trained[0], strategy, seed=seed))
+        check_replay(problem, one, cell(trained[0], strategy, seed=seed))
 
 
 def test_classes_average_to_the_rounds(trained):
@@ -158,7 +157,7 @@ def test_two_jobs_say_what_one_says(alc, trained, tmp_path):
 def test_a_finished_run_is_not_done_again(alc, trained):
     before = files(trained[0])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Trainer, "fit", lambda *a, **k: pytest.fail("fitted again"))
+        patch.setattr(Mmseg, "fit", lambda *a, **k: pytest.fail("fitted again"))
         run(alc, trained[0], *FIT, "--strategy", "random", "--strategy", "sim", seeds=2)
     assert files(trained[0]) == before
 
@@ -199,8 +198,8 @@ def crashed(alc, out, n, *arguments, **options):
 @pytest.mark.parametrize(
     ("strategy", "oracle"), [("random", "perfect"), ("random", CROWD), ("area", "noisy[rate=0.5,of=tired]")]
 )
-def test_a_run_that_dies_at_any_write_ends_the_same(alc, bench, tmp_path, strategy, oracle):
-    assert bench.confusion.any()  # the labels are in the cache: only the run's own files are counted
+def test_a_run_that_dies_at_any_write_ends_the_same(alc, problem, tmp_path, strategy, oracle):
+    assert problem.confusion.any()  # the labels are in the cache: only the run's own files are counted
     command = (*LABELS, "--strategy", strategy, "--oracle", oracle)
     with pytest.MonkeyPatch.context() as patch:
         made = crash_at(patch, 10**9)
@@ -229,7 +228,7 @@ def refined(alc, tmp_path_factory):
     return out
 
 
-def test_a_refiner_is_logged_counted_and_played_back(bench, refined):
+def test_a_refiner_is_logged_counted_and_played_back(problem, refined):
     folder = cell(refined, "sim+lcm[tau=0.1]")
     rows, done = pd.read_csv(folder / "rounds.csv", float_precision="round_trip"), queries(folder, "refined.csv")
     assert rows.refined_px.iloc[0] == 0 and rows.refined_px.iloc[-1] == done.refined_px.sum() > 0
@@ -238,7 +237,7 @@ def test_a_refiner_is_logged_counted_and_played_back(bench, refined):
     for number in (1, 2):  # only superpixels nobody was asked about so far
         seen = asked[asked["round"] <= number].merge(done[done["round"] == number], on=["image", "superpixel"])
         assert seen.empty
-    check_replay(bench, rows, folder)
+    check_replay(problem, rows, folder)
 
 
 def test_a_warm_start_shares_round_0_and_then_goes_its_own_way(alc, trained, tmp_path):

@@ -5,17 +5,17 @@ import os
 import numpy as np
 import pandas as pd
 import pytest
+from problems import SHAPES, here, setup_of
 
-from bench import cli, grid, plan, report, store, workers
-from bench.workbench import Settings, Workbench
-
-SHAPES = "shapes[train=12,val=6,size=64]"
+from bench import commands, report, store
+from bench.experiment import plan
+from bench.experiment.grid import Grid
 
 
 @pytest.fixture
 def cells(tmp_path):
-    bench = Workbench(Settings(SHAPES, "simulated", model="none", rounds=3, cache=str(tmp_path / "cache")))
-    return grid.Grid(bench, ["random", "area"], ["perfect"], 2, tmp_path / "run")
+    setup = setup_of(rounds=3, cache=str(tmp_path / "cache"))
+    return Grid(setup, ["random", "area"], ["perfect"], 2, tmp_path / "run")
 
 
 COSTS = plan.Costs(8.0, 2.0, 1.0, "a test")
@@ -26,14 +26,14 @@ def test_nothing_done_then_all(cells):
     assert before["cells"] == "4: 0 done, 0 begun, 4 to do; rounds of questions: 0 of 12 done"
     assert before["time"].startswith("about 60 s on 2 at a time")  # 12 rounds of 10 s in two processes
     assert before["from"] == "a test"
-    assert cells.run(lambda: workers.here(cells.bench, lambda *_: None)) == []
+    assert cells.run(here(cells.setup)) == []
     after = plan.estimate(cells, 2, COSTS)
     assert after["cells"] == "4: 4 done, 0 begun, 0 to do; rounds of questions: 12 of 12 done"
     assert after["time"].startswith("about 0 s")
 
 
 def test_a_begun_cell_counts_by_its_rounds(cells):
-    assert cells.run(lambda: workers.here(cells.bench, lambda *_: None)) == []
+    assert cells.run(here(cells.setup)) == []
     folder = cells.cells[0].folder(cells.out)
     store.write_json(folder / "spec.json", store.read_json(folder / "spec.json") | {"status": "running"})
     rounds = pd.read_csv(folder / "rounds.csv")
@@ -56,16 +56,16 @@ def test_durations(seconds, text):
 
 
 def test_times_of_earlier_rounds_count_where_all_that_decides_them_is_alike(cells, tmp_path):
-    protocol = cells.bench.protocol()
+    protocol = cells.setup.protocol()
     for name, fit_s, changed in (("a", 4.0, {}), ("b", 6.0, {}), ("other", 1.0, {"names": "0"})):
         folder = tmp_path / name
         store.write_json(folder / "spec.json", {"protocol": protocol | changed, "cores": os.cpu_count()})
         store.write_json(folder / "cells" / "c" / "spec.json", {"peak_memory_gib": fit_s})
         times = {"fit_s": fit_s, "predict_s": 2.0, "evaluate_s": 1.0}
         store.write_csv(folder / "cells" / "c" / "timings.csv", [{"round": r, **times} for r in range(3)])
-    found = plan.earlier(cells.bench, [tmp_path / name for name in ("a", "b", "other", "absent")])
+    found = plan.earlier(cells.setup, [tmp_path / name for name in ("a", "b", "other", "absent")])
     assert found == plan.Costs(5.0, 3.0, 6.0, "2 rounds that were run before")
-    assert plan.earlier(cells.bench, []) is None
+    assert plan.earlier(cells.setup, []) is None
 
 
 def test_the_command_measures_where_nothing_is_known(tmp_path, monkeypatch, capsys):
@@ -74,14 +74,14 @@ def test_the_command_measures_where_nothing_is_known(tmp_path, monkeypatch, caps
     monkeypatch.setattr(report, "write", lambda folders: None)
     common = ["--preset", "smoke", "--dataset", SHAPES, "--strategy", "sim", "--seeds", "1", "--rounds", "2"]
     common += ["--cfg-options", "max_iters=5", "--jobs", "1"]
-    assert cli.main(["plan", *common]) == 0
+    assert commands.main(["plan", *common]) == 0
     lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
     assert list(lines) == ["cells", "cached", "time", "memory", "disk", "from"]
     assert "measured now" in lines["from"] and "3 fits" in lines["time"]
     assert "not yet in" in lines["cached"] and not (tmp_path / "results").exists()
-    assert cli.main(["run", *common]) == 0
+    assert commands.main(["run", *common]) == 0
     capsys.readouterr()
-    assert cli.main(["plan", *common]) == 0
+    assert commands.main(["plan", *common]) == 0
     lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
     assert lines["cells"].startswith("1: 1 done") and lines["from"] == "1 rounds that were run before"
     assert np.isfinite(float(lines["memory"].split()[1]))

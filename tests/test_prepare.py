@@ -13,7 +13,8 @@ import tiny_models
 import torch
 from trees import save, scene
 
-from bench import cli, foundation, quality, registry
+from bench import commands, foundation, registry
+from bench.commands import quality
 from bench.datasets.cityscapes import Cityscapes
 from bench.datasets.kvasir import Kvasir
 from bench.datasets.pascal import Pascal
@@ -68,7 +69,7 @@ def files(folder):
 @pytest.fixture(scope="session")
 def prepared(tiny, kvasir, tmp_path_factory):
     out = tmp_path_factory.mktemp("prepared")
-    assert cli.main(prepare(tiny, kvasir, out)) == 0
+    assert commands.main(prepare(tiny, kvasir, out)) == 0
     return out / "0.5"
 
 
@@ -90,7 +91,7 @@ def test_20_real_images_read_back(tiny, real_data, tmp_path):
             file = f"{name.removesuffix('.jpg')}.jpg"
             (tmp_path / "data" / kind / file).symlink_to(real_data / "kvasir-seg" / kind / file)
     (tmp_path / "data" / "train.txt").write_text("\n".join(names))
-    assert cli.main(prepare(tiny, tmp_path / "data", tmp_path / "out")) == 0
+    assert commands.main(prepare(tiny, tmp_path / "data", tmp_path / "out")) == 0
     dataset = Kvasir(tmp_path / "data")
     made = grounded(tiny, ",batch=2").generate(dataset)
     read = Files(tmp_path / "out").generate(dataset)
@@ -110,7 +111,7 @@ def test_killed_in_the_middle_it_ends_with_the_same_bytes(tiny, kvasir, prepared
     child.wait()
     save(tmp_path / "0.5" / "obj_jpg" / ".k00.png-half.png", np.zeros((2, 2), np.uint8))
     assert 7 <= len(whole()) < 44
-    assert cli.main(prepare(tiny, kvasir, tmp_path)) == 0
+    assert commands.main(prepare(tiny, kvasir, tmp_path)) == 0
     assert files(tmp_path / "0.5") == files(prepared)
 
 
@@ -132,19 +133,19 @@ def test_an_image_that_fails_is_reported_and_made_when_it_is_repaired(tiny, kvas
     image = root / "images" / f"{name}.jpg"
     whole = image.read_bytes()
     image.write_bytes(whole[:200])
-    assert cli.main(prepare(tiny, root, out)) == 1
+    assert commands.main(prepare(tiny, root, out)) == 1
     said = capsys.readouterr().err
     assert f"failed: {name}: {image}: not a whole image" in said and "1 of 22 images failed" in said
     assert len(files(out)) == 42 and not [path for path in files(out) if name in path]
     image.write_bytes(whole)
-    assert cli.main(prepare(tiny, root, out)) == 0
+    assert commands.main(prepare(tiny, root, out)) == 0
     assert len(files(out)) == 44
 
 
 def test_other_settings_are_refused_in_the_same_folder(tiny, kvasir, prepared, capsys):
     command = prepare(tiny, kvasir, prepared.parent)
     command[command.index("--foundation") + 1] = f"grounded_sam[{SMALL},batch=3]"
-    assert cli.main(command) == 2
+    assert commands.main(command) == 2
     assert "another protocol" in capsys.readouterr().err
 
 
@@ -158,7 +159,7 @@ def test_it_works_inside_a_run_and_goes_on_there(tiny, kvasir, prepared, tmp_pat
     with pytest.raises(StopIteration):
         pseudo_labels(source, dataset, tmp_path / "cache", step=lambda: next(stop))
     assert len(files(tmp_path / "cache")) == 12
-    assert cli.main([*command, "--out", str(tmp_path / "out")]) == 0
+    assert commands.main([*command, "--out", str(tmp_path / "out")]) == 0
     assert sorted(files(tmp_path / "cache").values()) == sorted(files(prepared).values())
 
 
@@ -348,13 +349,13 @@ def test_the_fit_of_the_released_files_is_committed_and_fits_any_classes(pascal_
 def test_the_fit_command_writes_parameters_and_a_table(tmp_path, monkeypatch, capsys):
     dataset = "shapes[train=20,size=48]"
     monkeypatch.setenv("ALC_BENCH_CACHE", str(tmp_path / "cache"))
-    assert cli.main(["quality", "--dataset", dataset, "--foundation", "simulated", "--json"]) == 0
+    assert commands.main(["quality", "--dataset", dataset, "--foundation", "simulated", "--json"]) == 0
     (made,) = (tmp_path / "cache").iterdir()
     out = tmp_path / "mine.json"
-    assert cli.main(["prepare", "--dataset", dataset, "--fit", str(made), "--out", str(out)]) == 0
+    assert commands.main(["prepare", "--dataset", dataset, "--fit", str(made), "--out", str(out)]) == 0
     assert "ratio" in capsys.readouterr().out and out.with_suffix(".csv").read_text().startswith("measure,measured,")
-    assert cli.main(["quality", "--dataset", dataset, "--foundation", f"simulated[like={out}]"]) == 0
-    assert cli.main(["prepare", "--dataset", dataset, "--fit", str(made), "--out", str(tmp_path / "mine")]) == 2
+    assert commands.main(["quality", "--dataset", dataset, "--foundation", f"simulated[like={out}]"]) == 0
+    assert commands.main(["prepare", "--dataset", dataset, "--fit", str(made), "--out", str(tmp_path / "mine")]) == 2
 
 
 def test_any_foundation_can_be_written_to_files(tmp_path, capsys):
@@ -365,13 +366,13 @@ def test_any_foundation_can_be_written_to_files(tmp_path, capsys):
         "--foundation",
         "recut[of=simulated,superpixels=grid]",
     ]
-    assert cli.main([*command, "--out", str(tmp_path / "made")]) == 0
+    assert commands.main([*command, "--out", str(tmp_path / "made")]) == 0
     back = Files(tmp_path / "made").generate(Shapes(train=4, size=32))
     made = registry.load("foundations", command[4]).generate(Shapes(train=4, size=32))
     for (_, labels, areas), (_, *maps) in zip(back, made, strict=True):
         assert (labels == maps[0]).all() and (areas == maps[1]).all()
     command[4] = f"files[root={tmp_path / 'made'}]"
-    assert cli.main([*command, "--out", str(tmp_path / "again")]) == 2
+    assert commands.main([*command, "--out", str(tmp_path / "again")]) == 2
 
 
 def test_half_precision_where_a_gpu_would_use_it_changes_little(tiny, kvasir, monkeypatch):

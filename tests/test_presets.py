@@ -4,12 +4,14 @@ import re
 
 import pytest
 import torch
+from mmengine.config import Config
+from problems import setup_of
 
-from bench import cli, compat, registry, training
+from bench import commands, compat, registry
 from bench.datasets import cityscapes, kvasir, pascal
-from bench.training import PRESETS, WEIGHTS_KEY, Trainer
+from bench.learners.config import PRESETS, WEIGHTS_KEY, preset_file
+from bench.learners.mmseg import Mmseg
 from bench.types import VOID, InputError
-from bench.workbench import Settings, Workbench
 
 DATASETS = {"pascal": pascal.Pascal, "cityscapes": cityscapes.Cityscapes, "kvasir": kvasir.Kvasir}
 RECIPES = {  # preset and dataset: learning rate, batch, crop
@@ -59,9 +61,8 @@ def small(weights, monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(("preset", "dataset"), RECIPES)
-def test_the_recipe_is_the_papers(preset, dataset, monkeypatch):
-    monkeypatch.setattr(training, "_check_weights", lambda file, backbone: None)
-    config = Trainer(preset, dataset, 2, "cpu").config
+def test_the_recipe_is_the_papers(preset, dataset):
+    config = Config.fromfile(str(preset_file(preset, dataset)))
     assert (config.model.backbone.type, config.model.backbone.depth) == ("ResNet", 101)
     optimizer = config.optim_wrapper.optimizer
     crop = next(step for step in config.train_pipeline if step.type == "RandomCrop").crop_size
@@ -78,7 +79,7 @@ def test_the_recipe_is_the_papers(preset, dataset, monkeypatch):
 @pytest.mark.parametrize(("dataset", "n_classes"), [("pascal", 21), ("cityscapes", 19), ("kvasir", 2)])
 def test_one_step_at_full_crop_size_on_the_datasets_own_layout(dataset, n_classes, small, weights, request, tmp_path):
     data = DATASETS[dataset](request.getfixturevalue(f"{dataset}_root"))
-    trainer, names = Trainer(small("paper", dataset), dataset, n_classes, "cpu"), data.names("train")
+    trainer, names = Mmseg(small("paper", dataset), dataset, n_classes, "cpu"), data.names("train")
     samples, sizes = [(data.image("train", name), data.truth("train", name)) for name in names], []
     build = trainer.build
 
@@ -102,7 +103,7 @@ def test_one_step_at_full_crop_size_on_the_datasets_own_layout(dataset, n_classe
 def test_without_weights_it_is_refused(monkeypatch):
     monkeypatch.delenv("ALC_BENCH_RESNET101", raising=False)
     with pytest.raises(InputError, match="starts from weights in a file") as caught:
-        Trainer("paper", "pascal", 21, "cpu")
+        Mmseg("paper", "pascal", 21, "cpu")
     assert "\n" not in str(caught.value) and "model.backbone.init_cfg.checkpoint=FILE" in str(caught.value)
 
 
@@ -116,14 +117,14 @@ def test_weights_that_do_not_fit_are_refused(small, weights, tmp_path, content):
         removed = state.pop("layer3.0.conv1.weight")
         torch.save(state | ({"layer3.0.conv1.weight": removed[:1]} if content == "other" else {}), file)
     with pytest.raises(InputError, match=re.escape(str(file))) as caught:
-        Trainer(small("paper", "pascal"), "pascal", 21, "cpu", {WEIGHTS_KEY: str(file)})
+        Mmseg(small("paper", "pascal"), "pascal", 21, "cpu", {WEIGHTS_KEY: str(file)})
     assert "\n" not in str(caught.value)
 
 
 def test_where_the_weights_lie_is_no_part_of_the_protocol_but_what_they_are_is(small, weights, tmp_path, pascal_root):
     def protocol(file):
         preset = dict(preset=small("paper", "pascal"), cfg_options={WEIGHTS_KEY: str(file)})
-        return Workbench(Settings("pascal", "simulated", data_root=str(pascal_root), **preset)).protocol()
+        return setup_of("pascal", "preset", foundation="simulated", data_root=str(pascal_root), **preset).protocol()
 
     moved, changed = tmp_path / "a.pth", tmp_path / "b.pth"
     moved.write_bytes(weights.read_bytes())
@@ -135,7 +136,7 @@ def test_where_the_weights_lie_is_no_part_of_the_protocol_but_what_they_are_is(s
 def test_the_command_in_its_docstring_is_one(name):
     text = (PRESETS / f"{name}.py").read_text()
     command = re.search(r"    alc-bench (run .*?)\n(?:\n|\"\"\")", text, re.DOTALL)[1].replace("\\\n", " ")
-    args = cli._parser(["run"]).parse_args(command.split())
+    args = commands.parser(["run"]).parse_args(command.split())
     assert f"{args.preset}-{args.dataset}" == name
     strategies = [registry.load_strategy(name)[0] for name in args.strategy]
     assert all(strategy.question in registry.load("oracles", args.oracle[0]).kinds for strategy in strategies)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from trees import save
 
-from bench import cli, quality
+from bench import commands
+from bench.commands import quality
 from bench.datasets.folder import Folder
 from bench.datasets.pascal import Pascal
 from bench.foundation.files import Files
@@ -66,10 +67,10 @@ def test_the_released_pascal_files(real_data):
 def test_the_command_prints_a_table_or_json_alone(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("ALC_BENCH_CACHE", str(tmp_path))
     command = ["quality", "--dataset", "shapes[train=4,size=32]", "--foundation", "simulated"]
-    assert cli.main([*command, "--json"]) == 0
+    assert commands.main([*command, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["foundation"] == "simulated" and found["n_images"] == 4
-    assert cli.main(command) == 0
+    assert commands.main(command) == 0
     assert f"{found['ceiling_miou']:.5f}" in capsys.readouterr().out
-    assert cli.main(["quality", "--dataset", "shapes", "--foundation", "simulatd"]) == 2
+    assert commands.main(["quality", "--dataset", "shapes", "--foundation", "simulatd"]) == 2
     assert "did you mean 'simulated'" in capsys.readouterr().err

@@ -7,7 +7,8 @@ import sys
 import pandas as pd
 import pytest
 
-from bench import cli, ranks, store
+from bench import commands, store
+from bench.experiment.workers import torchrun as ranks
 
 COMMAND = ["run", "--preset", "smoke", "--dataset", "shapes[train=12,val=6,size=64]", "--seeds", "1", "--jobs", "1"]
 COMMAND += ["--strategy", "sim", "--cfg-options", "max_iters=3"]
@@ -40,12 +41,12 @@ def test_two_processes_train_a_cell(tmp_path):
 
 def test_outside_of_torchrun_it_is_one_line(monkeypatch, capsys):
     monkeypatch.delenv("RANK", raising=False)
-    assert cli.main([*COMMAND, "--launcher", "pytorch"]) == 2
+    assert commands.main([*COMMAND, "--launcher", "pytorch"]) == 2
     assert "torchrun" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("more", [["--ray", "local"], ["--model", "none"]])
 def test_what_does_not_go_together_is_refused(more, monkeypatch, capsys):
     monkeypatch.setattr(ranks, "join", lambda device: device)
-    assert cli.main([*COMMAND, "--launcher", "pytorch", *more]) == 2
+    assert commands.main([*COMMAND, "--launcher", "pytorch", *more]) == 2
     assert "neither --ray nor --model none" in capsys.readouterr().err

@@ -8,25 +8,26 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from problems import TIMINGS, here, setup_of
 
-from bench import cluster, grid, store, workers
+from bench import store
+from bench.experiment.grid import Grid
+from bench.experiment.workers import ray
 from bench.types import InputError
-from bench.workbench import Settings, Workbench
 
-SHAPES = "shapes[train=12,val=6,size=64]"
 STRATEGIES = ["random", "area"]
 
 
 @pytest.fixture
-def bench(tmp_path):
-    return Workbench(Settings(SHAPES, "simulated", model="none", rounds=100, budget="1", cache=str(tmp_path / "cache")))
+def setup(tmp_path):
+    return setup_of(rounds=100, budget="1", cache=str(tmp_path / "cache"))
 
 
-def run(bench, out, open_workers) -> pd.DataFrame:
-    cells = grid.Grid(bench, STRATEGIES, ["perfect"], 2, out)
-    with store.claimed(out, bench.protocol(), {}):
+def run(setup, out, open_workers) -> pd.DataFrame:
+    cells = Grid(setup, STRATEGIES, ["perfect"], 2, out)
+    with store.claimed(out, setup.protocol(), {}):
         assert cells.run(open_workers) == []
-    return pd.read_csv(out / "rounds.csv").drop(columns=store.TIMINGS)
+    return pd.read_csv(out / "rounds.csv").drop(columns=TIMINGS)
 
 
 def ray_workers() -> list[int]:
@@ -41,9 +42,10 @@ def ray_workers() -> list[int]:
     return found
 
 
-def test_two_workers_one_of_them_killed_give_the_serial_results(bench, tmp_path):
+def test_two_workers_one_of_them_killed_give_the_serial_results(setup, tmp_path):
     pytest.importorskip("ray")
-    serial = run(bench, tmp_path / "serial", lambda: workers.here(bench, lambda *_: None))
+    problem = setup.read()
+    serial = run(setup, tmp_path / "serial", here(setup, problem))
     killed, steps = [], []
 
     def kill_one():
@@ -57,7 +59,8 @@ def test_two_workers_one_of_them_killed_give_the_serial_results(bench, tmp_path)
 
     killer = threading.Thread(target=kill_one)
     killer.start()
-    found = run(bench, tmp_path / "ray", lambda: cluster.nodes(bench, "local", lambda *step: steps.append(step)))
+    opened = lambda: ray.nodes(setup, problem, "local", lambda *step: steps.append(step))  # noqa: E731
+    found = run(setup, tmp_path / "ray", opened)
     killer.join()
     assert killed
     pd.testing.assert_frame_equal(found, serial, check_exact=True)
@@ -65,14 +68,13 @@ def test_two_workers_one_of_them_killed_give_the_serial_results(bench, tmp_path)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "nonsense", "host:port", "127.0.0.1:99999"])
-def test_no_cluster_is_one_line(bench, address):
+def test_no_cluster_is_one_line(setup, address):
     pytest.importorskip("ray")
-    opened = cluster.nodes(bench, address, print)
+    opened = ray.nodes(setup, setup.read(), address, print)
     with pytest.raises(InputError, match=f"--ray {address}: .*auto, local or"), opened:
         pass
 
 
 def test_a_node_that_does_not_see_the_folder_says_so(tmp_path):
-    shared = None, None, None, tmp_path
-    found = cluster._call(shared, None, tmp_path / "absent")
-    assert isinstance(found, InputError) and "must be in a folder that all nodes share" in str(found)
+    with pytest.raises(InputError, match="must be in a folder that all nodes share"):
+        ray.check_shared(tmp_path, tmp_path / "absent")

@@ -49,7 +49,7 @@ def room(tmp_path, monkeypatch):
         (info / "METADATA").write_text("Metadata-Version: 2.1\nName: toy\nVersion: 1.0\n")
         (info / "entry_points.txt").write_text(f"[alc_bench.strategies]\n{points}")
         monkeypatch.syspath_prepend(tmp_path)
-        monkeypatch.setitem(registry.FOLDERS, "strategies", ("toyroom", "acquire"))
+        monkeypatch.setitem(registry.KINDS, "strategies", ("toyroom", "acquire"))
         registry.catalogue.cache_clear()
 
     yield make
@@ -197,7 +197,7 @@ def test_a_strategy_and_its_refiner():
 
 
 def test_every_plug_in_of_the_suite_imports_and_has_a_caption():
-    for kind in registry.FOLDERS:
+    for kind in registry.KINDS:
         for entry in registry.describe(kind):
             assert not entry.get("broken"), entry
             assert len(entry["caption"]) > 10, entry

@@ -12,7 +12,8 @@ from rich.console import Console
 from runs import write_run
 
 from bench import costs
-from bench.report import audit, command, figures, index, judge, page, panels, results, tables
+from bench.commands import report as command
+from bench.report import audit, figures, index, judge, page, panels, results, tables
 from bench.report.compare import Comparison
 from bench.types import InputError
 
@@ -143,7 +144,7 @@ def test_foreign_rounds_with_seeds_are_ranked_when_mixed(tmp_path):
     assert mixed.areas.loc["theirs"].tolist() == mixed.areas.loc["sim"].tolist()
     assert compare([out, file], cost="clicks", mixed=True).ranked == ["random", "sim"]  # theirs has no clicks
     file.write_text("dataset,strategy,round,n_queries\nshapes,theirs,0,0\n")
-    with pytest.raises(InputError, match="no column data_miou or model_miou"):
+    with pytest.raises(InputError, match="no values in data_miou or model_miou"):
         results.read([out, file])
 
 
@@ -242,9 +243,9 @@ def test_command_prices_anew_and_names_bad_files(tmp_path, capsys):
     table.write_text("action,seconds\n" + "\n".join(f"{action},0.5" for action in costs.SECONDS))
     to = str(tmp_path / "to")
     args = parser.parse_args([str(out), "--cost", "seconds", "--seconds", str(table), "--out", to, "--no-html"])
-    assert args.main(args) == 0 and "curves: " in capsys.readouterr().out
+    assert command.main(args) == 0 and "curves: " in capsys.readouterr().out
     assert not (tmp_path / "to/report.html").exists()
     assert pd.read_csv(tmp_path / "to/summary.csv").cost.tolist() == ["seconds"] * 2
     (out / "cells/sim__perfect__seed0/queries.csv").write_text("round,kind\n")
-    with pytest.raises(InputError, match=r"queries\.csv: no column number, image"):
-        args.main(args)
+    with pytest.raises(InputError, match=r"queries\.csv: missing columns: number, image"):
+        command.main(args)

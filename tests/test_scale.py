@@ -5,12 +5,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from problems import read, setup_of
 
-from bench import candidates, correction, grid, loop, metrics, workers
+from bench import correction, metrics
 from bench.cache import Cache
-from bench.labels import LabelMaps
+from bench.experiment import candidates
+from bench.experiment.acquire import ranges_of_images
+from bench.experiment.cell import Cell, run_cell
+from bench.experiment.grid import Grid
+from bench.experiment.labels import LabelMaps, LabelQuality
+from bench.experiment.round0 import Round0
+from bench.experiment.workers import local
 from bench.types import Answer, InputError
-from bench.workbench import Settings, Workbench
 
 SIDE, N_CLASSES, N_IMAGES = 8, 3, 6
 BYTES = SIDE * SIDE  # of a map
@@ -43,8 +49,7 @@ def maps(folder, memory_bytes):
     rng = np.random.default_rng(0)
     start = rng.integers(0, N_CLASSES, (N_IMAGES, SIDE, SIDE), np.uint8)
     truth = rng.integers(0, N_CLASSES, (N_IMAGES, SIDE, SIDE), np.uint8)
-    matrix = sum(metrics.confusion(t, s, N_CLASSES) for t, s in zip(truth, start, strict=True))
-    return LabelMaps(start.__getitem__, truth.__getitem__, matrix, folder, memory_bytes), start.copy(), truth
+    return LabelMaps(start.__getitem__, folder, memory_bytes), start.copy(), truth
 
 
 write = st.tuples(
@@ -56,16 +61,18 @@ write = st.tuples(
 @given(st.lists(write, max_size=40), st.integers(0, 3))
 def test_maps_on_disk_are_those_in_memory(tmp_path_factory, writes, n_held):
     found, expected, truth = maps(tmp_path_factory.mktemp("scratch"), n_held * BYTES)
+    pairs = zip(truth, expected, strict=True)
+    quality = LabelQuality(truth.__getitem__, np.array([metrics.confusion(t, e, N_CLASSES) for t, e in pairs]))
     for image, first, labels in writes:
         pixels = np.arange(first, min(first + 10, BYTES))
         answer = Answer(tuple(labels), ("classify",))
-        before = expected[image]
-        expected[image] = correction.apply(before, pixels, answer)
-        found.write(image, pixels, answer)
+        flat = expected[image].ravel()
+        flat[pixels] = correction.corrected(flat[pixels], answer)
+        quality.count(image, pixels, *found.write(image, pixels, answer))
     for i in range(N_IMAGES):
         np.testing.assert_array_equal(found(i), expected[i])
-    whole = sum(metrics.confusion(t, e, N_CLASSES) for t, e in zip(truth, expected, strict=True))
-    np.testing.assert_array_equal(found.matrix, whole)
+    for matrix, t, e in zip(quality.by_image, truth, expected, strict=True):
+        np.testing.assert_array_equal(matrix, metrics.confusion(t, e, N_CLASSES))
 
 
 def test_only_changed_maps_are_written_and_only_when_they_changed_again(tmp_path, monkeypatch):
@@ -87,25 +94,20 @@ def test_only_changed_maps_are_written_and_only_when_they_changed_again(tmp_path
 
 
 def test_a_cell_whose_maps_lie_on_disk_gives_the_same_results(tmp_path):
-    bench = Workbench(
-        Settings("shapes[train=12,val=6,size=64]", "simulated", model="none", rounds=3, cache=str(tmp_path))
-    )
-    start = loop.Start(bench.label_only, None, None, {})
-    files = []
-    with workers.here(bench, lambda *_: None):
-        for name, memory_bytes in (("memory", 2**20), ("disk", 1)):
-            folder = tmp_path / name
-            loop.Cell(bench, "area", "perfect", 0, folder, start, memory_bytes).run()
-            files.append((folder / "queries.csv").read_bytes() + (folder / "classes.csv").read_bytes())
-            assert not (folder / "scratch").exists()
+    problem, files = read(setup_of(rounds=3, cache=str(tmp_path))), []
+    round0 = Round0(problem.label_only, None, None, {})
+    for name, memory_bytes in (("memory", 2**20), ("disk", 1)):
+        folder = tmp_path / name
+        run_cell(problem, None, Cell("area", "perfect", 0), round0, folder, memory_bytes=memory_bytes)
+        files.append((folder / "queries.csv").read_bytes() + (folder / "classes.csv").read_bytes())
+        assert not (folder / "scratch").exists()
     assert files[0] == files[1]
 
 
 def test_a_small_first_image_does_not_make_large_ones_come_together():
-    bench, sizes = object.__new__(Workbench), [1, 2**19, 2**19, 2**21, 2**20, 5, 5]
-    bench.names = tuple(map(str, range(len(sizes))))
-    portions = list(bench._portions(lambda i: np.empty(sizes[i], np.uint8)))
-    assert portions == [range(0, 3), range(3, 4), range(4, 5), range(5, 7)]
+    sizes = [1, 2**19, 2**19, 2**21, 2**20, 5, 5]
+    ranges = list(ranges_of_images(lambda i: np.empty(sizes[i], np.uint8), len(sizes)))
+    assert ranges == [range(0, 3), range(3, 4), range(4, 5), range(5, 7)]
 
 
 def test_gathering_is_concatenating():
@@ -124,18 +126,15 @@ def test_gathering_is_concatenating():
 
 def test_the_cells_of_a_seed_wait_for_its_round_0_only(tmp_path):
     """One seed's cells run while another seed has not begun."""
-    bench = Workbench(
-        Settings("shapes[train=12,val=6,size=64]", "simulated", model="none", rounds=1, cache=str(tmp_path))
-    )
-    done = []
-    cells = grid.Grid(bench, ["area"], ["perfect"], 3, tmp_path / "run")
+    setup, done = setup_of(rounds=1, cache=str(tmp_path)), []
+    cells = Grid(setup, ["area"], ["perfect"], 3, tmp_path / "run")
 
-    with workers.here(bench, lambda *_: None) as submit:
+    with local.here(setup, setup.read(), lambda *_: None) as submit:
 
         def noted(task, out, what, needs):
             done.append((task.__name__, getattr(what, "seed", what)))
             return submit(task, out, what, needs)
 
-        assert cells._run(noted) == []
+        assert cells.run_on(noted) == []
     assert sorted(done) == [("begin", 0), ("begin", 1), ("begin", 2), ("work", 0), ("work", 1), ("work", 2)]
     assert all(done.index(("begin", seed)) < done.index(("work", seed)) for seed in range(3))

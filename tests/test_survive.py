@@ -12,24 +12,31 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from problems import SHAPES, TIMINGS, here, read, setup_of
 
-from bench import cli, grid, history, loop, report, store, workers
+from bench import commands, report, runfiles, store
+from bench.experiment import cell, grid, models
+from bench.experiment.grid import Grid
+from bench.experiment.journal import Journal
+from bench.experiment.labels import LabelMaps
+from bench.experiment.workers import local
 from bench.registry import catalogue
-from bench.workbench import Settings, Workbench
 
-SHAPES = "shapes[train=12,val=6,size=64]"
 FIT = ["run", "--preset", "smoke", "--cfg-options", "max_iters=5", "--dataset", SHAPES, "--rounds", "2", "--seeds", "1"]
 FIT += ["--strategy", "sim", "--strategy", "cil+lcm[epochs=2]", "--oracle", "tired[half_life=10]", "--budget", "8"]
 FIT += ["--jobs", "1", "--out"]
 LABELS = ["run", "--model", "none", "--dataset", SHAPES, "--strategy", "random", "--strategy", "area", "--seeds", "1"]
-SECONDS = [*store.TIMINGS, "evaluate_s"]
+SECONDS = [*TIMINGS, "evaluate_s"]
 
 # Imports everything once, then runs commands, each in a process group of its own that is killed from within at a given
 # count of a given step, or runs to the end.
 KILLER = """
 import json, os, signal, sys
 import numpy as np
-from bench import cli, compat, grid, kernels, loop, progress, report, training
+from bench import commands, compat, kernels, report
+from bench.commands import progress, run
+from bench.experiment.session import Session
+from bench.learners import mmseg as networks
 compat.install()
 import mmseg.models, mmengine.runner
 
@@ -48,8 +55,8 @@ def killing(owner, name, count):
 
 STEPS = {
     "fit": (progress.Bar, "step"),
-    "predict": (training.Trainer, "_resize"),
-    "answer": (loop.Cell, "_answer"),
+    "predict": (networks, "Prediction"),
+    "answer": (Session, "answer"),
     "write": (os, "replace"),
 }
 for argv, moment in json.loads(sys.argv[1]):
@@ -57,7 +64,7 @@ for argv, moment in json.loads(sys.argv[1]):
         os.setsid()
         if moment:
             killing(*STEPS[moment[0]], moment[1])
-        os._exit(cli.main(argv))
+        os._exit(commands.main(argv))
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     print("ended", moment, status, flush=True)
 """
@@ -82,14 +89,14 @@ def tables(out: Path) -> dict[str, pd.DataFrame]:
     return {name: frame.drop(columns=SECONDS, errors="ignore") for name, frame in frames.items()}
 
 
-def labels(out: Path, bench: Workbench) -> list[np.ndarray]:
-    maps = []
-    for spec in sorted(out.glob("cells/*/spec.json")):
-        name = [store.read_json(spec)[key] for key in ("strategy", "oracle", "seed")]
-        cell = loop.Cell(bench, *name, spec.parent, loop.Start(None, None, None, {}))
-        cell.resume()
-        maps += [cell.labels(i) for i in range(len(bench.names))]
-    return maps
+def labels(out: Path, problem) -> list[np.ndarray]:
+    """The label maps of all cells, played back."""
+    found = []
+    for rounds in sorted(out.glob("cells/*/rounds.csv")):
+        maps = LabelMaps(problem.pseudo.labels, out / "played", 2**20)
+        assert list(Journal(rounds.parent).play_back(problem.pseudo, maps))
+        found += [maps(i) for i in range(len(problem.names))]
+    return found
 
 
 def same(a: Path, b: Path) -> None:
@@ -115,60 +122,50 @@ def test_killed_at_five_moments_it_ends_as_if_nothing_had_happened(tmp_path, cac
     assert codes == [-signal.SIGKILL] * 5 + [0, 0], done.stderr
     same(tmp_path / "killed", tmp_path / "whole")
     assert not litter(tmp_path / "killed")
-    bench = Workbench(Settings(SHAPES, "simulated", model="none", cache=cache))
-    for one, other in zip(labels(tmp_path / "killed", bench), labels(tmp_path / "whole", bench), strict=True):
+    problem = read(setup_of(cache=cache))
+    for one, other in zip(labels(tmp_path / "killed", problem), labels(tmp_path / "whole", problem), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
 def test_an_interrupted_fit_costs_no_answers_and_a_whole_one_is_not_done_again(tmp_path, cache, monkeypatch):
     command = [*FIT, str(tmp_path), "--rounds", "1"]
-    fit, evaluate = Workbench.fit, Workbench.evaluate
+    fit, fitted = models.fit, []
 
-    def stop_in_round_1(self, labels, seed, round, *more):
-        if round == 1:
-            raise KeyboardInterrupt
-        return fit(self, labels, seed, round, *more)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Workbench, "fit", stop_in_round_1)
-        assert cli.main(command) == 130
-    folder = next(tmp_path.glob("cells/sim*"))
-    answers = (folder / "queries.csv").read_bytes()
-    assert len(pd.read_csv(folder / "queries.csv")) == 8 and len(pd.read_csv(folder / "rounds.csv")) == 1
-
-    def stop_after_a_fit(self, model):
+    def stop(*_):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Workbench, "evaluate", stop_after_a_fit)
-        patch.setattr(loop.Cell, "_ask", lambda *_: 1 / 0)
-        assert cli.main(command) == 130
-    fitted = []
-    monkeypatch.setattr(Workbench, "fit", lambda *a: fitted.append(a[1].scratch.parent.name) or fit(*a))
-    monkeypatch.setattr(Workbench, "evaluate", evaluate)
-    assert cli.main(command) == 0
+        patch.setattr(models, "fit", stop)
+        assert commands.main(command) == 130
+    folder = next(tmp_path.glob("cells/sim*"))
+    answers = (folder / "queries.csv").read_bytes()
+    assert len(pd.read_csv(folder / "queries.csv")) == 8 and len(pd.read_csv(folder / "rounds.csv")) == 1
+    with monkeypatch.context() as patch:
+        patch.setattr(models, "evaluate", stop)  # after a fit
+        patch.setattr(cell, "ask", lambda *_: 1 / 0)
+        assert commands.main(command) == 130
+    monkeypatch.setattr(models, "fit", lambda *a: fitted.append(a[5].parent.name) or fit(*a))
+    assert commands.main(command) == 0
     assert fitted and not any(name.startswith("sim") for name in fitted)
     assert (folder / "queries.csv").read_bytes() == answers
 
 
 def test_answers_without_their_last_file_are_asked_again(tmp_path):
-    place = dict.fromkeys(history.PLACE, 0) | {"image": "a"}
-    said = {"kind": "correction", "label_before": 1, "answer": "", "actions": "confirm"} | dict.fromkeys(
-        history.HARM, 0
-    )
-    done = history.History(tmp_path)
-    done.timings = [dict.fromkeys(history.TIMING_COLUMNS, 0)]
-    done.add_round(dict.fromkeys(history.KEYS, 0), ("a", "b"), np.ones((2, 3), int), None, {"confirm": 1.0})
+    keys = dict.fromkeys(runfiles.names(runfiles.ROUNDS, "key"), 0)
+    row = dict.fromkeys(runfiles.names(runfiles.QUERIES), 0) | {"round": 1, "answer": "", "actions": "confirm"}
+    row |= {"image": "a", "kind": "correction"}
+    done = Journal(tmp_path)
+    done.seconds(0)
+    done.add_round(keys, ("a", "b"), np.ones((1, 2, 3), int), None, {"confirm": 1.0})
     done.write_round()
-    done.queries = [{**place, **said, "round": 1}]
-    store.write_csv(tmp_path / "queries.csv", done.queries, history.QUERY_COLUMNS)  # killed here
-    found = history.History(tmp_path)
-    found.read()
-    assert (len(found.rounds), len(found.timings), found.queries) == (1, 1, [])
-    done.timings.append(dict.fromkeys(history.TIMING_COLUMNS, 0) | {"round": 1})
+    done.queries.append(row)
+    runfiles.write(tmp_path / "queries.csv", done.queries)  # killed here
+    found = Journal(tmp_path)
+    assert (found.n_measured, found.has_answers(1), found.queries) == (1, False, [])
+    done.seconds(1)
     done.write_answers()
-    found.read()
-    assert (len(found.rounds), len(found.timings), len(found.queries)) == (1, 2, 1)
+    found = Journal(tmp_path)
+    assert (found.n_measured, found.has_answers(1), found.n_asked) == (1, True, 1)
 
 
 def test_leftovers_of_a_killed_run_go_and_do_not_count_as_files(tmp_path):
@@ -217,7 +214,7 @@ def test_a_failing_cell_is_recorded_the_others_go_on_and_it_is_tried_again(tmp_p
     command = [*LABELS, "--rounds", "2", "--jobs", "1", "--out", str(tmp_path)]
     with monkeypatch.context() as patch:
         patch.setattr(catalogue("strategies").classes["random"], "acquire", lambda *_: 1 / 0)
-        assert cli.main(command) == 1
+        assert commands.main(command) == 1
     assert "failed" in capsys.readouterr().err
     specs = {
         name: store.read_json(tmp_path / "cells" / f"{name}__perfect__seed0" / "spec.json")
@@ -226,30 +223,30 @@ def test_a_failing_cell_is_recorded_the_others_go_on_and_it_is_tried_again(tmp_p
     assert specs["random"]["status"] == "failed" and "ZeroDivisionError" in specs["random"]["error"]
     assert specs["area"]["status"] == "done"
     written = (tmp_path / "cells" / "area__perfect__seed0" / "rounds.csv").stat().st_mtime_ns
-    assert cli.main(command) == 0
+    assert commands.main(command) == 0
     assert (tmp_path / "cells" / "area__perfect__seed0" / "rounds.csv").stat().st_mtime_ns == written
     assert set(pd.read_csv(tmp_path / "rounds.csv").strategy) == {"random", "area"}
 
 
 def test_a_failing_round_0_fails_the_cells_of_its_seed_alone(tmp_path, cache, monkeypatch):
-    load_start = grid.load_start
+    load_round0 = grid.load_round0
 
-    def failing(bench, out, seed, needs):
+    def failing(problem, learner, out, seed, *more):
         if seed == 0:
             raise ZeroDivisionError
-        return load_start(bench, out, seed, needs)
+        return load_round0(problem, learner, out, seed, *more)
 
-    monkeypatch.setattr(grid, "load_start", failing)
-    bench = Workbench(Settings(SHAPES, "simulated", model="none", rounds=1, cache=cache))
-    cells = grid.Grid(bench, ["random", "area"], ["perfect"], 2, tmp_path)
-    failed = cells.run(lambda: workers.here(bench, lambda *_: None))
+    monkeypatch.setattr(grid, "load_round0", failing)
+    setup = setup_of(rounds=1, cache=cache)
+    cells = Grid(setup, ["random", "area"], ["perfect"], 2, tmp_path)
+    failed = cells.run(here(setup))
     assert failed == [cell for cell in cells.cells if cell.seed == 0]
     assert set(pd.read_csv(tmp_path / "rounds.csv").seed) == {1}
 
 
 def test_a_worker_that_dies_is_replaced(tmp_path, cache):
-    bench = Workbench(Settings(SHAPES, "simulated", model="none", rounds=60, budget="1", cache=cache))
-    cells = grid.Grid(bench, ["random", "area"], ["perfect"], 1, tmp_path)
+    setup = setup_of(rounds=60, budget="1", cache=cache)
+    problem, cells = setup.read(), Grid(setup, ["random", "area"], ["perfect"], 1, tmp_path)
     pids = []
 
     def kill_one(what, n):
@@ -258,7 +255,7 @@ def test_a_worker_that_dies_is_replaced(tmp_path, cache):
             spawned = [pid for pid in pids if alive(pid) and b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
             os.kill(spawned[0], signal.SIGKILL)
 
-    assert cells.run(lambda: workers.processes(bench, 2, kill_one)) == []
+    assert cells.run(lambda: local.processes(setup, problem, 2, kill_one)) == []
     assert pids and len(pd.read_csv(tmp_path / "rounds.csv")) == 2 * 61
 
 
@@ -266,7 +263,7 @@ def test_files_that_may_not_grow_end_the_run_with_one_line_and_it_goes_on(tmp_pa
     """A limit on the size of files stands for a full disk: the same refusal, from the same calls."""
     out, whole = tmp_path / "run", tmp_path / "whole"
     command = [*LABELS, "--rounds", "6", "--budget", "20", "--jobs", "1", "--out"]
-    assert cli.main([*command, str(whole)]) == 0
+    assert commands.main([*command, str(whole)]) == 0
     largest = max(path.stat().st_size for path in whole.glob("cells/*/queries.csv"))
 
     def limit():
@@ -278,7 +275,7 @@ def test_files_that_may_not_grow_end_the_run_with_one_line_and_it_goes_on(tmp_pa
     assert stopped.stderr.splitlines()[-1].startswith(f"alc-bench: cannot write {out}")
     assert "File too large" in stopped.stderr
     assert not litter(out)
-    assert cli.main([*command, str(out)]) == 0
+    assert commands.main([*command, str(out)]) == 0
     same(out, whole)
 
 
@@ -295,16 +292,16 @@ def small_disk(tmp_path):
 def test_a_full_and_a_read_only_disk_are_one_line_and_harm_nothing(small_disk, cache, capfd, tmp_path_factory):
     command = [*LABELS, "--rounds", "3", "--jobs", "1", "--out"]
     whole, out = tmp_path_factory.mktemp("whole"), small_disk / "run"
-    assert cli.main([*command, str(whole)]) == 0
+    assert commands.main([*command, str(whole)]) == 0
     filler = small_disk / "filler"
     filler.write_bytes(bytes(236 * 1024))
-    assert cli.main([*command, str(out)]) == 2
+    assert commands.main([*command, str(out)]) == 2
     *_, last = capfd.readouterr().err.splitlines()
     assert last.startswith("alc-bench: cannot write") and "No space left on device" in last
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
-    assert cli.main([*command, str(out)]) == 2
+    assert commands.main([*command, str(out)]) == 2
     *_, last = capfd.readouterr().err.splitlines()
     assert last == f"alc-bench: --out {out}: Read-only file system"
     subprocess.run(["mount", "-o", "remount,rw,size=64m", str(small_disk)], check=True)
-    assert cli.main([*command, str(out)]) == 0
+    assert commands.main([*command, str(out)]) == 0
     same(out, whole)

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from bench import seeds
-from bench.training import Trainer, preset_file
+from bench.learners.config import preset_file
+from bench.learners.mmseg import Mmseg
 from bench.types import VOID, InputError
 
 N_CLASSES = 3
@@ -29,7 +30,7 @@ def pictures(n, size=(32, 48)):
 
 def trainer(**options):
     options = dict(input_size=[32, 48], max_iters=2) | options
-    return Trainer(str(TINY), "shapes", N_CLASSES, "cpu", options)
+    return Mmseg(str(TINY), "shapes", N_CLASSES, "cpu", options)
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +173,7 @@ def test_the_log_goes_to_a_file_and_not_to_the_terminal(samples, tmp_path, capfd
 )
 def test_what_there_is_not(arguments, said):
     with pytest.raises(InputError, match=said) as caught:
-        Trainer(*arguments)
+        Mmseg(*arguments)
     assert "\n" not in str(caught.value)
 
 
@@ -184,7 +185,7 @@ def test_a_preset_for_the_dataset_goes_first():
 def test_a_preset_may_be_a_file(tmp_path):
     path = tmp_path / "mine.py"
     path.write_text(f"_base_ = {str(preset_file('smoke', 'shapes'))!r}\nmax_iters = 3\n")
-    door = Trainer(str(path), "shapes", 5, "cpu")
+    door = Mmseg(str(path), "shapes", 5, "cpu")
     assert door.n_steps == 3
     assert door.config.model.decode_head.num_classes == 5
 
@@ -209,7 +210,7 @@ def test_a_preset_may_be_a_file(tmp_path):
 )
 def test_options_that_cannot_be_built_are_said_at_once(key, value):
     with pytest.raises(InputError, match=rf"tiny_preset\.py with --cfg-options {key} cannot be built: ") as caught:
-        Trainer(str(TINY), "shapes", N_CLASSES, "cpu", {key: value})
+        Mmseg(str(TINY), "shapes", N_CLASSES, "cpu", {key: value})
     assert "\n" not in str(caught.value)
 
 
@@ -218,5 +219,5 @@ def test_a_preset_that_is_none_is_one_line(tmp_path, text):
     path = tmp_path / "mine.py"
     path.write_text(text)
     with pytest.raises(InputError, match=str(path)) as caught:
-        Trainer(str(path), "shapes", 5, "cpu")
+        Mmseg(str(path), "shapes", 5, "cpu")
     assert "\n" not in str(caught.value)

@@ -27,7 +27,7 @@ class Dataset(ABC):
 
     ``classes``: names, by id; ``palette`` (n_classes, 3) uint8 RGB; ``background``: the id of pixels outside every
     foreground object, or ``VOID`` where the dataset has no such class; ``twins``: pairs of ids of classes that look
-    alike, if the dataset knows any.
+    alike, if the dataset knows any; ``foundation``: where its pseudo labels come from unless a run says otherwise.
 
     Corrected labels are written with ``write_labels``, once for each train image, and then ``write_rest``. Without
     more, that makes a dataset that `folder` reads; a subclass that has files of its own writes them as it reads them.
@@ -37,6 +37,7 @@ class Dataset(ABC):
     palette: np.ndarray
     background: int = VOID
     twins: tuple[tuple[int, int], ...] = ()
+    foundation: str | None = None
 
     @abstractmethod
     def names(self, split: str) -> tuple[str, ...]:

@@ -35,6 +35,7 @@ class Shapes(Dataset):
         np.uint8,
     )
     background = 0
+    foundation = "simulated"
     twins = tuple(
         (i, j) for (i, a), (j, b) in combinations(enumerate(CLASSES.values(), 1), 2) if a[0] == b[0] or a[2] == b[2]
     )

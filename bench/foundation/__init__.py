@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.datasets import Dataset, class_ids
-from bench.foundation.superpixels import Maker
+from bench.foundation.superpixels import Superpixels
 from bench.types import InputError
 
 # (images (H, W, 3) uint8 RGB, truths (H, W) uint8, dataset) -> a label map (H, W) uint8 for every train image, in the
@@ -40,13 +40,13 @@ class Foundation(ABC):
         """
 
 
-def parameters(plugin: Foundation | Maker) -> dict:
+def parameters(plugin: Foundation | Superpixels) -> dict:
     """A foundation's or maker's parameters by name; those that are such plug-ins themselves as nested dictionaries."""
-    return {
-        name: {"name": type(value).__name__, **parameters(value)} if isinstance(value, (Foundation, Maker)) else value
-        for name, value in sorted(vars(plugin).items())
-        if name[0] != "_"
-    }
+    own = {name: value for name, value in sorted(vars(plugin).items()) if name[0] != "_"}
+    for name, value in own.items():
+        if isinstance(value, (Foundation, Superpixels)):
+            own[name] = {"name": type(value).__name__, **parameters(value)}
+    return own
 
 
 def check_maps(labels: np.ndarray, superpixels: np.ndarray, dataset: Dataset, name: str, where: Path | str) -> None:

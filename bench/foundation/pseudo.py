@@ -12,9 +12,10 @@ from PIL import Image
 
 from bench import store
 from bench.cache import Cache
-from bench.datasets import Dataset, read_png
+from bench.datasets import Dataset
+from bench.datasets.files import read_png
 from bench.foundation import Foundation, TrainAndPredict, painting, parameters
-from bench.foundation.superpixels import Maker
+from bench.foundation.superpixels import Superpixels
 from bench.kernels.regions import Regions, regions
 from bench.types import InputError
 
@@ -25,11 +26,13 @@ class PseudoLabels:
     """Label maps and superpixels of the train split, read when asked for.
 
     They lie in ``folder`` as in the papers' releases: mask_jpg/<name>.png and obj_jpg/<name>.png, 8- or 16-bit PNG.
-    Up to ``memory_bytes`` of label maps and regions stay in memory, those used least recently are removed first.
+    ``index`` gives the number of a name. Up to ``memory_bytes`` of label maps and regions stay in memory, those used
+    least recently are removed first.
     """
 
     def __init__(self, folder: Path, names: tuple[str, ...], memory_bytes: int = 2**30):
         self.folder, self.names = folder, names
+        self.index = {name: i for i, name in enumerate(names)}
         self._cache = Cache(memory_bytes)
 
     def __len__(self) -> int:
@@ -52,7 +55,10 @@ class PseudoLabels:
 
         Raises InputError where the image has no such superpixel.
         """
-        return self.regions(i).pixels(superpixel)
+        try:
+            return self.regions(i).pixels(superpixel)
+        except InputError as error:
+            raise InputError(f"{self.names[i]}: {error}") from error
 
     def superpixels(self, i: int) -> np.ndarray:
         """(H, W) int32 superpixel ids of train image ``i``, 0 outside every superpixel; read anew in each call."""
@@ -145,6 +151,6 @@ def cache_key(foundation: Foundation, dataset: Dataset, trained_by: str = "") ->
 
 
 def _content(plugin):
-    parts = [value for _, value in sorted(vars(plugin).items()) if isinstance(value, (Foundation, Maker))]
+    parts = [value for _, value in sorted(vars(plugin).items()) if isinstance(value, (Foundation, Superpixels))]
     code = Path(inspect.getfile(type(plugin))).read_bytes()
     return type(plugin).__name__, parameters(plugin), code, [_content(part) for part in parts]

@@ -3,11 +3,41 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import pandas as pd
 from rich.console import Console
 
 from bench.report import audit, figures, index, judge, page, panels, tables
 from bench.report.results import COSTS, Results, read
 from bench.types import InputError
+
+
+def load_results(paths: list[Path] | Path, mixed: bool = False) -> pd.DataFrame:
+    """The tidy table of one or many runs: a row for each round of each done cell, with the columns of rounds.csv.
+
+    ``paths``: folders of runs and foreign rounds.csv files. Beside those columns stand ``run`` (folder or file),
+    ``foreign``, ``leaky``, ``bound`` and ``protocol``. ``mixed``: take runs of different protocols together. Raises
+    InputError for what cannot be read or compared.
+    """
+    return read(_listed(paths), mixed).rounds
+
+
+def compare(paths: list[Path] | Path, cost: str = "queries", mixed: bool = False) -> dict[str, pd.DataFrame]:
+    """The tables that a report prints: ``summary``, ``pairs``, ``coverage``, ``aggregate`` and ``robustness``.
+
+    ``cost``: the axis, a key of `COSTS`. Raises InputError as `load_results` does.
+    """
+    results = read(_listed(paths), mixed)
+    return {
+        "summary": tables.summarise(results, cost, audit.references(results)),
+        "pairs": tables.pairs(results, cost),
+        "coverage": tables.coverage(results),
+        "aggregate": judge.aggregate(results, cost),
+        "robustness": judge.robustness(results, cost),
+    }
+
+
+def _listed(paths: list[Path] | Path) -> list[Path]:
+    return [Path(p) for p in (paths if isinstance(paths, (list, tuple)) else [paths])]
 
 
 def write(

@@ -6,15 +6,17 @@ are shown, and cells only as long as they fit in `LIMIT_BYTES`.
 
 import base64
 import io
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw
 
-from bench.report import audit
-from bench.report.replay import Source, Step, replay
+from bench import runfiles
+from bench.experiment.journal import Journal, Step
 from bench.report.results import CELL, Results
+from bench.report.source import Source
 from bench.types import VOID, InputError
 
 SIDE_PX = 144
@@ -59,7 +61,7 @@ def build(results: Results) -> dict:
             if thumbnails.n_bytes > LIMIT_BYTES:
                 notes.append(f"{cell.strategy}, seed {cell.seed}: left out to keep the page small")
                 continue
-            rounds = _rounds(sources[cell.run], audit.changes(cell.folder), thumbnails)
+            rounds = _rounds(sources[cell.run], Journal(Path(cell.folder)), thumbnails)
         except InputError as error:
             notes.append(str(error))
             continue
@@ -73,7 +75,6 @@ def build(results: Results) -> dict:
 def choose(asked: pd.DataFrame) -> pd.DataFrame:
     """Of each round, the `N_BEST` questions that gained most pixels (corrected less harmed) and the `N_WORST` that
     gained least, best first."""
-    asked = asked[asked.number >= 0]
     ordered = asked.assign(gain=asked.corrected_px - asked.harmed_px).sort_values(
         ["round", "gain", "number"], ascending=[True, False, True]
     )
@@ -82,47 +83,55 @@ def choose(asked: pd.DataFrame) -> pd.DataFrame:
     return ordered[(place < N_BEST) | (place >= size - N_WORST)]
 
 
-def _rounds(source: Source, asked: pd.DataFrame, thumbnails: Thumbnails) -> dict[str, list[dict]]:
-    chosen = choose(asked)
-    concerned = asked[asked.image.isin(chosen.image)]
-    items = {step.row.number: step for step in replay(source, concerned) if step.row.number in set(chosen.number)}
+def _rounds(source: Source, journal: Journal, thumbnails: Thumbnails) -> dict[str, list[dict]]:
+    """The chosen questions of each round, in the order of `choose`, with their pictures."""
+    chosen = choose(pd.DataFrame(journal.queries, columns=runfiles.names(runfiles.QUERIES)))
+    items: dict[int, dict] = {}
+    wanted, images = set(chosen.number), set(chosen.image)
+    with tempfile.TemporaryDirectory(prefix="alc-bench-") as scratch:
+        labels = source.label_maps(Path(scratch))
+        for step in journal.play_back(source.pseudo, labels, only=images):
+            if step.asked and step.row["number"] in wanted:
+                items[step.row["number"]] = _item(source, step, labels(step.image), thumbnails)
     rounds: dict[str, list[dict]] = {}
     for row in chosen.itertuples(index=False):
-        rounds.setdefault(str(row.round), []).append(_item(source, items[row.number], int(row.gain), thumbnails))
+        rounds.setdefault(str(row.round), []).append(items[row.number] | {"gain": int(row.gain)})
     return rounds
 
 
-def _item(source: Source, step: Step, gain: int, thumbnails: Thumbnails) -> dict:
+def _item(source: Source, step: Step, after: np.ndarray, thumbnails: Thumbnails) -> dict:
+    """A question with its pictures; ``after`` (H, W) uint8 is its image's label map after the answer."""
     row = step.row
-    truth, image = source.dataset.truth("train", row.image), source.image(row.image)
+    truth, image = source.dataset.truth("train", row["image"]), source.image(row["image"])
     view = _window(step.pixels, truth.shape)
     inside = np.zeros(truth.shape, bool)
     inside.ravel()[step.pixels] = True
+    before = after.copy()
+    before.ravel()[step.pixels] = step.was
     palette = np.full((256, 3), VOID_COLOR, np.uint8)
     palette[: len(source.dataset.palette)] = source.dataset.palette
-    plain = palette[step.before] if image is None else image
-    answer = np.where(inside, step.after, VOID) if row.answer else np.where(inside, step.before, VOID)
+    plain = palette[before] if image is None else image
+    answer = np.where(inside, after if row["answer"] else before, VOID)
     whole = (slice(0, truth.shape[0]), slice(0, truth.shape[1]))
     pictures = dict(
         image=None if image is None else _boxed(image, whole, step.pixels, None),
-        before=_labels(step.before, view, palette),
-        question=_boxed(_faded(plain, inside), view, step.pixels, (row.row, row.column)),
+        before=_labels(before, view, palette),
+        question=_boxed(_faded(plain, inside), view, step.pixels, (row["row"], row["column"])),
         answer=_labels(answer, view, palette),
         truth=_labels(truth, view, palette),
-        after=_labels(step.after, view, palette),
+        after=_labels(after, view, palette),
     )
     return dict(
-        number=int(row.number),
-        image=row.image,
-        size=int(row.size),
-        kind=row.kind,
-        before=int(row.label_before),
-        answer=[int(c) for c in row.answer.split()],
-        actions=row.actions,
-        truth=int(truth[row.row, row.column]),
-        gain=gain,
-        corrected=int(row.corrected_px),
-        harmed=int(row.harmed_px),
+        number=row["number"],
+        image=row["image"],
+        size=row["size"],
+        kind=row["kind"],
+        before=row["label_before"],
+        answer=list(step.answer.labels),
+        actions=row["actions"],
+        truth=int(truth[row["row"], row["column"]]),
+        corrected=row["corrected_px"],
+        harmed=row["harmed_px"],
         pictures={name: None if p is None else thumbnails.add(p) for name, p in pictures.items()},
     )
 

@@ -11,20 +11,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
+from bench import costs, metrics, runfiles
 from bench.store import read_json
 from bench.types import InputError
 
 SETTING = ["dataset", "foundation", "oracle"]
 CELL = ["dataset", "foundation", "strategy", "oracle", "seed"]
-COSTS = {"queries": "n_queries", "clicks": "cost_clicks", "bits": "cost_bits", "seconds": "cost_s"}
-METRICS = {"data": "data_miou", "model": "model_miou"}
-TIMES = ["fit_s", "predict_s", "acquire_s", "answer_s", "correct_s"]
-COUNTS = ["n_confirmed", "n_corrected", "n_void", "corrected_px", "harmed_px", "rewronged_px"]
-SHARES = ["data_miou", "data_miou_labelled", "data_accuracy", "model_miou"]
-COLUMNS = [*CELL, "round", *COSTS.values(), *COUNTS, *SHARES, *TIMES]
+COSTS = {"queries" if name == "questions" else name: unit.column for name, unit in costs.UNITS.items()}
+METRICS = {measure.of: measure.column for measure in metrics.MEASURES if measure.ranked}
+TIMES = runfiles.names(runfiles.ROUNDS, "time")
+STDS = tuple(runfiles.Column(f"{column}_std", "share", "of a foreign mean", empty=True) for column in METRICS.values())
 PLAIN = dict(status="done", leaky=False, bound=False, protocol="", folder="")
 FOREIGN_COLUMNS = ["dataset", "strategy", "round", "n_queries"]
 
@@ -65,6 +63,7 @@ def read(paths: list[Path], mixed: bool = False) -> Results:
         rounds.append(table)
         if path.is_dir():
             specs[path] = read_json(path / "spec.json")
+            runfiles.refuse_newer(path / "spec.json", specs[path])
             cells.append(_read_cells(path, table, specs[path]))
         else:
             keys = table[CELL].drop_duplicates()
@@ -83,55 +82,18 @@ def read(paths: list[Path], mixed: bool = False) -> Results:
     return Results(rounds.sort_values([*CELL, "run", "round"], ignore_index=True), cells, specs)
 
 
-def read_csv(path: Path) -> pd.DataFrame:
-    """A CSV file as text, nothing converted; InputError names a file that is missing or cannot be read."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
-    try:
-        return pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a CSV table: {str(error).splitlines()[0]}") from None
-
-
-def to_numbers(table: pd.DataFrame, columns, path: Path, optional=()) -> pd.DataFrame:
-    """``table`` with these columns as float64; InputError names the first value that is no finite number, unless it is
-    empty and its column ``optional``, or the columns that are not there."""
-    if missing := [name for name in columns if name not in table]:
-        raise InputError(f"{path}: no column {', '.join(missing)}; there are: {', '.join(table)}")
-    for name in columns:
-        values = pd.to_numeric(table[name], errors="coerce").astype(np.float64)
-        bad = ~np.isfinite(values) & ~(table[name].eq("") & (name in optional))
-        if bad.any():
-            row = int(np.flatnonzero(bad)[0])
-            raise InputError(f"{path}: line {row + 2}: {name} is {table[name].iloc[row]!r}; expected a finite number")
-        table[name] = values
-    return table
-
-
 def _read_rounds(path: Path) -> pd.DataFrame:
-    foreign = not path.is_dir()
-    file = path if foreign else path / "rounds.csv"
-    table = read_csv(file)
-    missing = [name for name in (FOREIGN_COLUMNS if foreign else COLUMNS) if name not in table]
-    if foreign and not any(name in table for name in METRICS.values()):
-        missing.append("data_miou or model_miou")
-    if missing:
-        raise InputError(f"{file}: no column {', '.join(missing)}; there are: {', '.join(table)}")
+    if path.is_dir():
+        file, foreign = path / "rounds.csv", False
+        table = runfiles.read(file)
+    else:
+        file, foreign = path, True
+        table = runfiles.parse(file, (*runfiles.ROUNDS, *STDS), FOREIGN_COLUMNS)
+        if table[list(METRICS.values())].isna().all(axis=None):
+            raise InputError(f"{file}: no values in {' or '.join(METRICS.values())}; there are: {', '.join(table)}")
     if table.empty:
         raise InputError(f"{file}: no rows; expected one for each round of each cell")
-    std = [name for name in ("data_miou_std", "model_miou_std") if name in table]
-    given = [name for name in COLUMNS if name in table]
-    numeric = [name for name in given if name not in CELL[:4]] + std
-    table = to_numbers(table, numeric, file, optional=numeric if foreign else ["model_miou"])
-    for name in set(COLUMNS) - set(given):
-        table[name] = "" if name in CELL[:4] else np.nan
-    table["seed"] = table.seed.fillna(-1).astype(int)
-    for name in [*SHARES, *std]:
-        if (outside := ~table[name].dropna().between(0, 1)).any():
-            row = outside.index[outside][0]
-            raise InputError(
-                f"{file}: line {row + 2}: {name} is {table[name][row]:g}; expected a share between 0 and 1"
-            )
+    table["seed"] = table.seed.fillna(-1).astype(int) if foreign else table.seed
     if (twice := table.duplicated([*CELL, "round"])).any():
         row = table[twice].iloc[0]
         raise InputError(f"{file}: round {row['round']:g} of {row.strategy}, seed {row.seed}, stands there twice")

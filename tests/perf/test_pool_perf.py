@@ -16,17 +16,17 @@ import numpy as np
 import torch
 
 from bench import registry, seeds, store, timing
+from bench.experiment.acquire import acquire_table
 from bench.kernels.regions import regions
-from bench.training import Prediction
-from bench.workbench import Workbench
+from bench.learners import Prediction
 
 N_IMAGES, N_CLASSES, HEIGHT, WIDTH, CELL = 2975, 19, 1024, 2048, 128  # 128 superpixels an image
 NEEDS = ("sim", "entropy_sum", "cil_sum", "probability_sum", "prediction_histogram", "label_histogram")
 SHIFTS = 16  # different images: shifted copies of one
 
 
-class Generated(Workbench):
-    """A workbench whose images, predictions and pseudo labels are made when they are asked for."""
+class Generated:
+    """A problem and a learner whose images, predictions and pseudo labels are made when they are asked for."""
 
     def __init__(self, n_images: int):
         rng = seeds.generator(0, "pool")
@@ -38,8 +38,8 @@ class Generated(Workbench):
         tiles = rows.clip(0, HEIGHT - 1) // CELL * (WIDTH // CELL) + columns.clip(0, WIDTH - 1) // CELL
         self.tiles = (1 + tiles).astype(np.int32)
         self.map = (tiles % N_CLASSES).astype(np.uint8)
-        self.trainer = SimpleNamespace(device=torch.device("cpu"), align_corners=False, predict=self.predict)
-        self.dataset = SimpleNamespace(image=lambda split, name: None)
+        self.learner = SimpleNamespace(device=torch.device("cpu"), align_corners=False, predict=self.predict)
+        self.image = lambda i: None
         self.pseudo = SimpleNamespace(
             labels=lambda i: self.shifted(self.map, i), regions=lambda i: regions(self.superpixels(i))
         )
@@ -58,7 +58,7 @@ class Generated(Workbench):
 def measure(n_images: int) -> dict:
     pool = Generated(n_images)
     with timing.Stopwatch() as whole:
-        table, spent = pool.acquire_table(None, pool.pseudo.labels, NEEDS)
+        table, spent = acquire_table(pool, pool.learner, None, pool.pseudo.labels, NEEDS)
     assert len(table) == n_images * HEIGHT * WIDTH // CELL**2
     peak_gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     strategy = registry.load("strategies", "sim")

@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from bench.time import SIZES, scene
 from test_pool_perf import Generated
 
 from bench import registry
 from bench.kernels import IMPLEMENTATIONS, superpixel_statistics
 from bench.kernels.statistics import STATISTICS
-from bench.time import SIZES, scene
 from bench.timing import compare
 from bench.types import Pool
 

@@ -7,7 +7,7 @@ import numpy as np
 from bench.datasets import Dataset
 
 
-class Maker(ABC):
+class Superpixels(ABC):
     """Base of a maker. A subclass writes ``segment`` and keeps its parameters as attributes.
 
     ``leaky``: true when the areas are made from the truth.

@@ -4,11 +4,11 @@ import numpy as np
 from skimage import color, filters, segmentation
 
 from bench.datasets import Dataset
-from bench.foundation.superpixels import Maker
+from bench.foundation.superpixels import Superpixels
 from bench.types import InputError
 
 
-class _Numbered(Maker):
+class _Numbered(Superpixels):
     def __init__(self, n: int = 100):
         if n < 1:
             raise InputError(f"{type(self).__name__.lower()}: n must be 1 or more superpixels, got {n}")

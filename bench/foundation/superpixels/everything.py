@@ -8,11 +8,11 @@ from skimage import measure
 
 from bench.datasets import Dataset
 from bench.foundation.painting import paint
-from bench.foundation.superpixels import Maker, fill
+from bench.foundation.superpixels import Superpixels, fill
 from bench.types import InputError
 
 
-class Everything(Maker):
+class Everything(Superpixels):
     """SAM's masks of all that a grid of points finds, made into a partition: smaller over larger, then what is left.
 
     ``sam``: a checkpoint of ``sam_type``; ``points``: on a side of the grid; ``quality``, ``stability``: masks are kept

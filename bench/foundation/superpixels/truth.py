@@ -4,11 +4,11 @@ import numpy as np
 from skimage import measure
 
 from bench.datasets import Dataset
-from bench.foundation.superpixels import Maker, fill
+from bench.foundation.superpixels import Superpixels, fill
 from bench.types import VOID
 
 
-class TruthObjects(Maker):
+class TruthObjects(Superpixels):
     """The true objects, and the connected areas of true background; void truth is outside. An upper bound."""
 
     leaky = True

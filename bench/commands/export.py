@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from bench import store
-from bench.report import audit
-from bench.report.replay import Source, replay
+from bench.experiment.journal import Journal, Step
 from bench.report.results import CELL, read
+from bench.report.source import Source
 from bench.types import InputError
 
 
@@ -26,7 +26,6 @@ def add_arguments(parser) -> None:
     parser.add_argument(
         "--to", type=Path, required=True, metavar="DIR", help="a folder that does not exist yet, or is empty"
     )
-    parser.set_defaults(main=main)
 
 
 def main(args) -> int:
@@ -45,19 +44,16 @@ def export(run: Path, strategy: str, seed: int, to: Path, oracle: str | None = N
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise InputError(f"{to} holds something already; name a folder that does not exist yet")
     source = Source.of(run, store.read_json(run / "spec.json"))
-    labels: dict[str, np.ndarray] = {}
-    changes = []
-    for step in replay(source, audit.changes(cell.folder)):
-        labels[step.row.image] = step.after
-        if step.after is not step.before:
-            before = np.unique(step.before.ravel()[step.pixels])
-            changes.append(step.row._asdict() | dict(label_before=" ".join(map(str, before))))
     work = to.with_name(f".{to.name}-unfinished")
     try:
         shutil.rmtree(work, ignore_errors=True)
+        labels = source.label_maps(work / "scratch")
+        steps = Journal(Path(cell.folder)).play_back(source.pseudo, labels)
+        changes = [_change(step) for step in steps if step.answer.labels]
         for i, name in enumerate(source.pseudo.names):
-            source.dataset.write_labels(work, name, labels.get(name, source.pseudo.labels(i)))
+            source.dataset.write_labels(work, name, labels(i))
         source.dataset.write_rest(work)
+        labels.clear()
         columns = ["number", "round", "image", "superpixel", "kind", "label_before", "answer", "actions"]
         store.write_csv(work / "changes.csv", pd.DataFrame(changes, columns=columns))
         if to.exists():
@@ -69,6 +65,15 @@ def export(run: Path, strategy: str, seed: int, to: Path, oracle: str | None = N
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return len(source.pseudo.names), len(changes)
+
+
+def _change(step: Step) -> dict:
+    """A row of changes.csv; a refiner's has the kind ``refined`` and the number -1, because nobody was asked."""
+    told = step.row if step.asked else {"number": -1, "kind": "refined", "actions": "correct"}
+    answer, before = (" ".join(map(str, ids)) for ids in (step.answer.labels, np.unique(step.was)))
+    place = {name: step.row[name] for name in ("round", "image", "superpixel")}
+    told = {name: told[name] for name in ("number", "kind", "actions")}
+    return place | told | dict(label_before=before, answer=answer)
 
 
 def _cell(run: Path, strategy: str, seed: int, oracle: str | None):

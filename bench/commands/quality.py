@@ -1,18 +1,18 @@
 """``alc-bench quality``: what a foundation's labels and superpixels are worth against the truth, and their ceiling."""
 
 import json
-import os
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from bench import metrics, progress, registry
+from bench import metrics, registry
+from bench.commands import progress
 from bench.datasets import Dataset
+from bench.experiment.problem import Setup
+from bench.experiment.settings import Settings
 from bench.types import InputError
-from bench.workbench import Settings, Workbench
 
 Maps = Iterable[tuple[str, np.ndarray, np.ndarray]]
 # name: (how it is shown, what it is)
@@ -111,15 +111,14 @@ def main(args) -> int:
         data_root=args.data_root,
         preset=args.preset,
         model="preset" if trains else "none",
-        cache=os.environ.get("ALC_BENCH_CACHE", str(Path.home() / ".cache" / "alc-bench")),
     )
     with progress.bar() as bar:
-        bench = Workbench(settings)
-        bar.begin("making labels", len(bench.names))
-        bench.on_step = bar.step
-        pseudo = bench.pseudo
-        bar.begin("reading labels", len(bench.names))
-        found = measure(bench.dataset, pseudo, lambda: bar.step("read", 1))
+        setup = Setup.of(settings)
+        n_images = len(setup.dataset.names("train"))
+        bar.begin("making labels", n_images)
+        pseudo = setup.make_pseudo_labels(bar.step)
+        bar.begin("reading labels", n_images)
+        found = measure(setup.dataset, pseudo, lambda: bar.step("read", 1))
     if args.json:
         print(json.dumps({"dataset": args.dataset, "foundation": args.foundation, **found}, indent=2))
     else:

@@ -5,7 +5,8 @@ import shlex
 import sys
 from pathlib import Path
 
-from bench import foundation, progress, quality, registry, store
+from bench import foundation, registry, store
+from bench.commands import progress, quality
 from bench.foundation import fit, pseudo
 from bench.foundation.simulated import Simulated
 from bench.types import InputError

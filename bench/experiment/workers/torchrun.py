@@ -3,7 +3,7 @@
     torchrun --nproc-per-node 4 -m bench run ... --launcher pytorch
 
 All processes go through the same run and come to the same results, because everything in it is seeded; they meet in the
-fit, each with its share of the batch (`bench.training`). The first one writes; the others work in a copy of the run's
+fit, each with its share of the batch (`bench.learners`). The first one writes; the others work in a copy of the run's
 folder that is thrown away.
 """
 

@@ -15,18 +15,18 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from bench.experiment.problem import Problem, Setup, Step
+from bench.experiment.workers import Worker, listening
 from bench.types import InputError
-from bench.workbench import Workbench
-from bench.workers import Listener, limit_threads, listening
 
 RETRIES = 3  # of a task whose worker was lost
 
 
 @contextmanager
-def nodes(bench: Workbench, address: str, on_step: Listener) -> Iterator[Callable[..., Future]]:
+def nodes(setup: Setup, problem: Problem, address: str, on_step: Step) -> Iterator[Callable[..., Future]]:
     """``address``: ``auto`` (the cluster this machine is part of), HOST:PORT, or ``local`` (a new one, for this run).
 
-    Opens ``submit`` as in `bench.workers`. Raises InputError without Ray and where there is no such cluster.
+    Opens ``submit`` as in `bench.experiment.workers`. Raises InputError without Ray and where there is no such cluster.
     """
     ray = _ray()
     _check_address(address)
@@ -41,10 +41,10 @@ def nodes(bench: Workbench, address: str, on_step: Listener) -> Iterator[Callabl
         from ray.util.queue import Empty, Queue
 
         events = Queue(actor_options={"num_cpus": 0})
-        gpu = bool(bench.trainer) and bench.trainer.device.type == "cuda"
-        settings = replace(bench.settings, device="cuda") if gpu else bench.settings
+        gpu = bool(setup.learner) and setup.learner.device.type == "cuda"
+        settings = replace(setup.settings, device="cuda") if gpu else setup.settings
         call = ray.remote(_call).options(num_cpus=1, num_gpus=int(gpu), max_retries=RETRIES)
-        shared = ray.put((settings, bench.confusion, events, Path.cwd()))
+        shared = ray.put((settings, problem.confusion, events, Path.cwd()))
 
         def get():
             try:
@@ -84,23 +84,26 @@ def _environment() -> dict:
     return {"env_vars": {"OMP_NUM_THREADS": "1", **passed}}
 
 
-_bench: Workbench | None = None  # a worker of the cluster has one
+_worker: Worker | None = None  # a worker of the cluster has one
 
 
 def _call(shared, task, out: Path, *arguments):
     """In a worker: what ``task`` returns, or the InputError that it raises."""
-    global _bench
+    global _worker
     settings, confusion, events, folder = shared
     try:
-        if not folder.is_dir() or not (out / "spec.json").is_file():
-            where = f"node {socket.gethostname()} does not see {folder} and {out}"
-            raise InputError(f"{where}; with --ray both must be in a folder that all nodes share")
+        check_shared(folder, out)
         os.chdir(folder)  # relative paths mean the same everywhere
-        if _bench is None:
-            _bench = Workbench(settings, check=False)
-            _bench.confusion = confusion
-            _bench.on_step = lambda what, n: events.actor.put_nowait.remote((what, n))
-            limit_threads(_bench)
-        return task(_bench, out, *arguments)
+        if _worker is None:
+            tell = lambda what, n: events.actor.put_nowait.remote((what, n))  # noqa: E731
+            _worker = Worker.start(settings, confusion, tell)
+        return task(_worker, out, *arguments)
     except InputError as error:
         return error
+
+
+def check_shared(folder: Path, out: Path) -> None:
+    """Raise InputError where this node does not see the folder of the run, or the one it was started in."""
+    if not folder.is_dir() or not (out / "spec.json").is_file():
+        where = f"node {socket.gethostname()} does not see {folder} and {out}"
+        raise InputError(f"{where}; with --ray both must be in a folder that all nodes share")

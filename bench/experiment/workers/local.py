@@ -1,11 +1,7 @@
-"""What runs the tasks of a grid on this machine: this process, or several. `bench.cluster` does it on many machines.
-
-Each opens a function ``submit(task, *arguments)`` that gives the future of ``task(bench, *arguments)``.
-"""
+"""Workers on this machine: this process, or several."""
 
 import multiprocessing
 import os
-import queue
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -16,37 +12,35 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from bench.experiment.problem import Problem, Settings, Setup, Step
+from bench.experiment.workers import Worker, listening
 from bench.types import InputError
-from bench.workbench import Settings, Workbench
-
-Listener = Callable[[str, int], None]
 
 
 @contextmanager
-def here(bench: Workbench, on_step: Listener) -> Iterator[Callable[..., Future]]:
+def here(setup: Setup, problem: Problem, on_step: Step) -> Iterator[Callable[..., Future]]:
     """In this process, one after the other: a future comes done."""
-    bench.on_step = on_step
-    limit_threads(bench)
+    worker = Worker.of(setup, problem, on_step)
 
     def submit(task, *arguments):
         future = Future()
-        future.set_result(task(bench, *arguments))
+        future.set_result(task(worker, *arguments))
         return future
 
     yield submit
 
 
 @contextmanager
-def processes(bench: Workbench, jobs: int, on_step: Listener) -> Iterator[Callable[..., Future]]:
+def processes(setup: Setup, problem: Problem, jobs: int, on_step: Step) -> Iterator[Callable[..., Future]]:
     """In ``jobs`` processes, each with a GPU of its own where there are any.
 
     They are gone when the block ends, also by an exception; when this process is killed, they notice and end.
     """
     context = multiprocessing.get_context("spawn")
     events, devices = context.Queue(), context.SimpleQueue()
-    for device in gpus(bench.trainer.device, torch.cuda.device_count(), jobs) if bench.trainer else [None] * jobs:
+    for device in gpus(setup.learner.device, torch.cuda.device_count(), jobs) if setup.learner else [None] * jobs:
         devices.put(device)
-    arguments = bench.settings, bench.confusion, events, devices
+    arguments = setup.settings, problem.confusion, events, devices
     with listening(lambda: events.get(timeout=0.2), on_step):
         pool = ProcessPoolExecutor(jobs, context, initializer=_enter, initargs=arguments)
 
@@ -67,27 +61,6 @@ def processes(bench: Workbench, jobs: int, on_step: Listener) -> Iterator[Callab
             pool.shutdown(cancel_futures=True)
 
 
-@contextmanager
-def listening(get: Callable[[], tuple[str, int]], on_step: Listener) -> Iterator[None]:
-    """Pass on what workers report, until the block ends. ``get`` raises queue.Empty where nothing came for a while."""
-    ended = threading.Event()
-
-    def listen():
-        while not ended.is_set():
-            try:
-                on_step(*get())
-            except queue.Empty:
-                pass
-
-    listener = threading.Thread(target=listen, daemon=True)  # a killed worker may leave it half a message to wait for
-    listener.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        listener.join(timeout=1)
-
-
 def gpus(device: torch.device, n_gpus: int, jobs: int, visible: str | None = None) -> list[str | None]:
     """CUDA_VISIBLE_DEVICES of each of ``jobs`` workers; None where the run is on the CPU.
 
@@ -104,34 +77,25 @@ def gpus(device: torch.device, n_gpus: int, jobs: int, visible: str | None = Non
     return usable[:jobs]
 
 
-def default_jobs(bench: Workbench) -> int:
+def default_jobs(setup: Setup) -> int:
     """One process for each GPU, or for each core when training on the CPU; one for a run without a model."""
-    if bench.trainer is None:
+    if setup.learner is None:
         return 1
-    if bench.trainer.device.type == "cuda":
-        return torch.cuda.device_count() if bench.trainer.device.index is None else 1
+    if setup.learner.device.type == "cuda":
+        return torch.cuda.device_count() if setup.learner.device.index is None else 1
     return len(os.sched_getaffinity(0))
 
 
-def limit_threads(bench: Workbench) -> None:
-    """Sums depend on the number of threads: the preset fixes it, so that a run gives the same numbers anywhere."""
-    if bench.trainer and bench.trainer.config.get("threads"):
-        torch.set_num_threads(bench.trainer.config.threads)
-
-
-_bench: Workbench | None = None  # a worker process has one
+_worker: Worker | None = None  # a process of the pool has one
 
 
 def _enter(settings: Settings, confusion: np.ndarray, events, devices) -> None:
-    global _bench
+    global _worker
     threading.Thread(target=_die_with_parent, daemon=True).start()
     if (device := devices.get()) is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = device
         settings = replace(settings, device="cuda")
-    _bench = Workbench(settings, check=False)
-    _bench.confusion = confusion
-    _bench.on_step = lambda what, n: events.put((what, n))
-    limit_threads(_bench)
+    _worker = Worker.start(settings, confusion, lambda what, n: events.put((what, n)))
 
 
 def _die_with_parent() -> None:
@@ -140,4 +104,4 @@ def _die_with_parent() -> None:
 
 
 def _call(task, *arguments):
-    return task(_bench, *arguments)
+    return task(_worker, *arguments)

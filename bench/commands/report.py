@@ -19,7 +19,6 @@ def add_arguments(parser) -> None:
         "A RUN may be a CSV file: rounds of a method run elsewhere, with the columns dataset, strategy, round, "
         "n_queries and data_miou or model_miou (shares in [0, 1]); see results/README.md."
     )
-    parser.set_defaults(main=main)
 
 
 def main(args) -> int:

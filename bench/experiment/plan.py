@@ -1,10 +1,11 @@
-"""``alc-bench plan``: what ``run`` would do with the same arguments: cells, what is there, time, memory and disk.
+"""What a run would do: cells, what is there already, time, memory and disk.
 
 Times come from rounds that were run before, on a machine of as many cores, with the same dataset, preset and options,
 in the run's own folder or in ``results/runs``; else from a few training iterations and predictions now.
 """
 
 import os
+import resource
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,12 +13,12 @@ import numpy as np
 import pandas as pd
 
 from bench import kernels, store
-from bench.grid import Grid, n_done
+from bench.experiment.grid import Grid, n_done
+from bench.experiment.problem import MEMORY_BYTES, Setup
 from bench.timing import Stopwatch
-from bench.training import Trainer
-from bench.workbench import MEMORY_BYTES, Workbench
 
 ITERATIONS = 4  # measured ones, after one that warms up
+N_IMAGES = 8  # to train on and predict meanwhile
 UNKNOWN = "no run like this before; without a model a round is taken to last a second"
 PIXEL_BYTES = 0.1  # of a label map and its superpixels, as PNG: about
 
@@ -34,25 +35,26 @@ class Costs:
 
 def estimate(grid: Grid, jobs: int, measured: Costs) -> dict[str, str]:
     """What the plan says, by the heading of its line."""
-    bench, left, starts = grid.bench, grid.left(), grid.starts_left()
-    n_rounds = len(grid.cells) * grid.bench.settings.rounds
+    setup, left, to_begin = grid.setup, grid.left(), grid.seeds_to_begin()
+    names = setup.dataset.names("train")
+    n_rounds = len(grid.cells) * setup.settings.rounds
     n_cells, n_seeds = len(grid.cells), len(grid.seeds)
     there = {cell: n_done(cell.folder(grid.out)) for cell in grid.cells}
     round_s = measured.fit_s + measured.other_s
     jobs_used = min(jobs, max(len(left), 1))
-    n_fits = grid.fits_left() if bench.trainer else 0
-    known = bench.pseudo_folder.is_dir()
+    n_fits = grid.fits_left() if setup.learner else 0
+    known = setup.pseudo_folder.is_dir()
     n_begun = sum(n > 0 and cell in left for cell, n in there.items())
     done = f"{n_cells - len(left)} done, {n_begun} begun, {len(left) - n_begun} to do"
-    cached = f"pseudo labels: {'' if known else 'not yet '}in {bench.pseudo_folder}; round 0 of"
-    seconds = span_s([round_s] * len(starts), jobs) + span_s([round_s * n for n in left.values()], jobs)
-    pool_px = len(bench.names) * float(np.prod(bench.dataset.size("train", bench.names[0])))
+    cached = f"pseudo labels: {'' if known else 'not yet '}in {setup.pseudo_folder}; round 0 of"
+    seconds = span_s([round_s] * len(to_begin), jobs) + span_s([round_s * n for n in left.values()], jobs)
+    pool_px = len(names) * float(np.prod(setup.dataset.size("train", names[0])))
     memory = measured.memory_gib + min(4 * pool_px, 3 * MEMORY_BYTES) / 2**30
-    model = sum(t.nbytes for t in bench.trainer.build().state_dict().values()) if bench.trainer else 0
-    disk = model * (len(starts) + 2 * jobs_used) + pool_px * PIXEL_BYTES * (not known)
+    model = setup.learner.model_bytes() if setup.learner else 0
+    disk = model * (len(to_begin) + 2 * jobs_used) + pool_px * PIXEL_BYTES * (not known)
     return {
         "cells": f"{n_cells}: {done}; rounds of questions: {sum(there.values())} of {n_rounds} done",
-        "cached": f"{cached} {n_seeds - len(starts)} of {n_seeds} seeds",
+        "cached": f"{cached} {n_seeds - len(to_begin)} of {n_seeds} seeds",
         "time": f"about {duration(seconds)} on {jobs_used} at a time: {n_fits} fits of {duration(measured.fit_s)}, "
         f"{duration(measured.other_s)} a round beside",
         "memory": f"about {memory:.1f} GiB a process, {memory * jobs_used:.1f} GiB together",
@@ -75,9 +77,9 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 120 else f"{minutes / 60:.1f} h"
 
 
-def earlier(bench: Workbench, folders: list[Path]) -> Costs | None:
+def earlier(setup: Setup, folders: list[Path]) -> Costs | None:
     """The median round of earlier runs of the same dataset, preset and options on as many cores."""
-    protocol, rounds, memory = bench.protocol(), [], []
+    protocol, rounds, memory = setup.protocol(), [], []
     alike = [k for k in ("dataset", "names", "config", "model") if k in protocol]
     for folder in folders:
         if not (folder / "spec.json").exists():
@@ -97,35 +99,38 @@ def earlier(bench: Workbench, folders: list[Path]) -> Costs | None:
     return Costs(table.fit_s.median(), other_s, max(memory), f"{len(table)} rounds that were run before")
 
 
-def measure(bench: Workbench, needs: tuple[str, ...]) -> Costs:
-    """Train for a few iterations and predict a batch, now. Needs a model, and images of the train split."""
-    options = bench.settings.cfg_options | {"max_iters": ITERATIONS + 1, "param_scheduler": []}
-    known = bench.settings.preset, bench.dataset_name, bench.n_classes, bench.settings.device
-    trainer = Trainer(*known, options)
-    images = [bench.dataset.image("train", name) for name in bench.names[: trainer.config.batch_size]]
+def measure(setup: Setup, needs: tuple[str, ...]) -> Costs:
+    """Train for a few steps and predict a few images, now. Needs a model, and images of the train split."""
+    learner, names = setup.learner.with_steps(ITERATIONS + 1), setup.dataset.names("train")
+    images = [setup.dataset.image("train", name) for name in names[:N_IMAGES]]
     samples = [(image, np.zeros(image.shape[:2], np.uint8)) for image in images]
-    fit, steady, predict = (Stopwatch(trainer.device) for _ in range(3))
+    fit, steady, predict = (Stopwatch(learner.device) for _ in range(3))
     count = 0
 
     def step(n):
         nonlocal count
         count += n
-        if count == 1:  # the first iteration warms up
+        if count == 1:  # the first step warms up
             steady.__enter__()
         elif count == ITERATIONS + 1:
             steady.__exit__()
 
     with fit:
-        model = trainer.fit(samples * trainer.config.batch_size, 0, Path(bench.settings.cache) / "logs", None, step)
-    of_logits = [need for need in needs if need not in kernels.BASE and kernels.statistic(need).fused]
-    for watch in (Stopwatch(trainer.device), predict):  # the first time compiles
+        model = learner.fit(samples * N_IMAGES, 0, Path(setup.settings.cache) / "logs", None, step)
+    fused = [need for need in needs if need not in kernels.BASE and kernels.statistic(need).fused]
+    for watch in (Stopwatch(learner.device), predict):  # the first time compiles
         with watch:
-            for prediction, (_, labels) in zip(trainer.predict(model, images), samples, strict=True):
-                kernels.superpixel_statistics(prediction.logits, labels, _squares(labels), of_logits, logits=True)
-    fit_s = fit.total_s - steady.total_s + bench.trainer.n_steps * steady.total_s / ITERATIONS
-    other_s = predict.total_s / len(images) * (len(bench.names) + len(bench.val_names))
+            for prediction, (_, labels) in zip(learner.predict(model, images), samples, strict=True):
+                kernels.superpixel_statistics(prediction.logits, labels, _squares(labels), fused, logits=True)
+    fit_s = fit.total_s - steady.total_s + setup.learner.n_steps * steady.total_s / ITERATIONS
+    other_s = predict.total_s / len(images) * (len(names) + len(setup.dataset.names("val")))
     source = f"{ITERATIONS} training iterations and {len(images)} predictions, measured now on one process"
-    return Costs(fit_s, other_s, bench.peak_memory_gib(), source)
+    return Costs(fit_s, other_s, held_gib(), source)
+
+
+def held_gib() -> float:
+    """The most memory that this process has held so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def _squares(labels: np.ndarray) -> np.ndarray:
@@ -137,7 +142,7 @@ def _squares(labels: np.ndarray) -> np.ndarray:
 def plan(grid: Grid, jobs: int) -> dict[str, str]:
     """`estimate` from what is known best."""
     folders = sorted({path.resolve() for path in (grid.out, *Path("results/runs").glob("*"))})
-    costs = earlier(grid.bench, folders)
-    if costs is None and grid.bench.trainer is not None:
-        costs = measure(grid.bench, grid.needs)
-    return estimate(grid, jobs, costs or Costs(0.0, 1.0, grid.bench.peak_memory_gib(), UNKNOWN))
+    costs = earlier(grid.setup, folders)
+    if costs is None and grid.setup.learner is not None:
+        costs = measure(grid.setup, grid.needs)
+    return estimate(grid, jobs, costs or Costs(0.0, 1.0, held_gib(), UNKNOWN))

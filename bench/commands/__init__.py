@@ -1,0 +1,58 @@
+"""The command line, ``alc-bench``: one module a command, each with ``add_arguments(parser)`` and ``main(args)``.
+
+Exit code 0: everything asked for was done; 1: a cell failed, the others are done; 2: what was asked for cannot be done.
+"""
+
+import argparse
+import importlib
+import signal
+import sys
+
+from bench import __version__
+from bench.types import InputError
+
+COMMANDS = {  # the modules of this package, in the order of --help
+    "list": "strategies, oracles, datasets, foundations and learners",
+    "run": "a grid of strategies, oracles and seeds",
+    "plan": "what run would do: cells, what is there already, time, memory and disk",
+    "prepare": "pseudo labels and superpixels of foundation models in files; a fit of simulated",
+    "quality": "what labels and superpixels are worth against the truth, and their ceiling",
+    "report": "tables, curves and a page from the folders of runs",
+    "export": "the corrected dataset, in its own layout",
+    "time": "the acquisition kernels, checked for equality and then timed",
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    argv = sys.argv[1:] if argv is None else argv
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    try:
+        args = parser(argv).parse_args(argv)
+        return args.main(args)
+    except InputError as error:
+        print("alc-bench:", " ".join(str(error).splitlines()), file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("alc-bench: stopped; the same command goes on from here", file=sys.stderr)
+        return 130
+
+
+class Parser(argparse.ArgumentParser):
+    """Says in one line, like everything else, what is wrong with a command line."""
+
+    def error(self, message: str):
+        raise InputError(f"{message}; see {self.prog} --help")
+
+
+def parser(argv: list[str]) -> argparse.ArgumentParser:
+    """The parser of a command line; only the module of the command that ``argv`` names is imported."""
+    whole = Parser(prog="alc-bench", description="A benchmark for active label correction.")
+    whole.add_argument("--version", action="version", version=f"alc-bench {__version__}")
+    commands = whole.add_subparsers(required=True, metavar="command")
+    for name, what in COMMANDS.items():
+        command = commands.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.")
+        if name in argv[:1]:
+            module = importlib.import_module(f"bench.commands.{name}")
+            module.add_arguments(command)
+            command.set_defaults(main=module.main)
+    return whole

@@ -1,0 +1,16 @@
+"""``alc-bench plan``: what ``run`` would do with the same arguments, and what that would take."""
+
+from bench.commands import run
+from bench.experiment import plan
+from bench.experiment.workers import local
+
+
+def add_arguments(parser) -> None:
+    run.add_arguments(parser)
+
+
+def main(args) -> int:
+    grid = run.grid_of(args, check=False)
+    for heading, text in plan.plan(grid, args.jobs or local.default_jobs(grid.setup)).items():
+        print(f"{heading:8}{text}")
+    return 0

@@ -1,0 +1,131 @@
+"""``alc-bench run``: a grid of strategies, oracles and seeds."""
+
+import dataclasses
+import json
+import shlex
+import sys
+from pathlib import Path
+
+from bench import registry, report, store
+from bench.commands import progress
+from bench.experiment.grid import Grid
+from bench.experiment.problem import Setup
+from bench.experiment.settings import Settings
+from bench.experiment.workers import local, ray, torchrun
+from bench.types import InputError
+
+STRATEGIES, ORACLES = ["random", "entropy", "cil_pixel", "sim"], ["perfect"]
+
+
+def add_arguments(parser) -> None:
+    """The options of the grid, of `Settings`, and of how the grid is worked through."""
+    parser.add_argument("--strategy", action="append", help=f"repeatable; default: {', '.join(STRATEGIES)}")
+    parser.add_argument("--oracle", action="append", help=f"repeatable; default: {', '.join(ORACLES)}")
+    parser.add_argument("--seeds", type=int, default=2, metavar="N", help="seeds 0 to N-1")
+    add_settings(parser)
+    parser.add_argument("--jobs", type=int, help="cells at a time; default: one for each GPU or core")
+    parser.add_argument(
+        "--ray", metavar="ADDRESS", help="run on a Ray cluster: auto, HOST:PORT, or local to start one here"
+    )
+    parser.add_argument("--launcher", choices=["pytorch"], help="train each cell on all processes of a torchrun")
+    parser.add_argument("--reference", choices=["full"], help="full: also train once a seed on the whole truth")
+    parser.add_argument(
+        "--repeat", type=int, default=0, metavar="N", help="run all cells N more times: equal runs differ by?"
+    )
+    parser.add_argument("--out", type=Path, help="default: results/runs/<dataset>-<protocol>")
+
+
+def add_settings(parser) -> None:
+    """An option for each field of `Settings` that has a text, with its default."""
+    for field in dataclasses.fields(Settings):
+        if field.metadata:
+            kind = int if field.type is int else str
+            name = f"--{field.name.replace('_', '-')}"
+            parser.add_argument(name, default=field.default, type=kind, **field.metadata)
+    parser.add_argument("--cfg-options", nargs="+", default=[], metavar="KEY=VALUE", help="changes to the preset")
+
+
+def settings_of(args) -> Settings:
+    """The settings that the options of `add_settings` give."""
+    given = {f.name: getattr(args, f.name) for f in dataclasses.fields(Settings) if f.metadata}
+    return Settings(**given, cfg_options=parse_options(args.cfg_options))
+
+
+def main(args) -> int:
+    if args.launcher:
+        args.device, args.jobs = torchrun.join(args.device), 1
+    with progress.bar() as bar:
+        grid = grid_of(args)
+        grid.out = torchrun.place(grid.out)
+        failed = _run(args, grid, bar)
+    if (grid.out / "rounds.csv").exists() and torchrun.is_first():
+        report.write([grid.out])
+    for folder in failed:
+        print(f"failed: {folder.name}; the traceback is in {folder / 'spec.json'}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _run(args, grid: Grid, bar: progress.Bar) -> list[Path]:
+    """Work through the grid, and again as often as --repeat says. Returns the folders of cells that failed."""
+    setup, out, protocol = grid.setup, grid.out, grid.setup.protocol()
+    record = {
+        "command": shlex.join(["alc-bench", *sys.argv[1:]]),
+        "data_root": str(Path(args.data_root).resolve()) if args.data_root else None,
+        **{"strategies": grid.strategies, "oracles": grid.oracles, "seeds": args.seeds},
+        **store.environment(),
+    }
+    n_images, by = len(setup.dataset.names("train")), ("fit",) if setup.learner else ("round",)
+    with store.claimed(out, protocol, record):
+        bar.begin("making and reading labels", 2 * n_images)
+        problem = setup.read(bar.step)
+        store.add_to_spec(out, pseudo_labels=str(problem.pseudo.folder.resolve()))
+        workers = _workers(args, setup, problem, bar.step)
+        bar.begin("cells", grid.n_steps(), by)
+        if args.reference:
+            grid.reference(workers)
+        failed = [cell.folder(out) for cell in grid.run(workers)]
+        for k in range(1, args.repeat + 1):
+            again = Grid(setup, grid.strategies, grid.oracles, args.seeds, out / f"repeat{k}")
+            with store.claimed(again.out, protocol, record):
+                bar.begin(f"cells again ({k} of {args.repeat})", again.n_steps(), by)
+                failed += [cell.folder(again.out) for cell in again.run(workers)]
+    return failed
+
+
+def grid_of(args, check: bool = True) -> Grid:
+    """The grid that the arguments ask for; ``check``: read all of the data first."""
+    for flag, least in (("jobs", 1), ("repeat", 0)):
+        if getattr(args, flag) is not None and getattr(args, flag) < least:
+            raise InputError(f"--{flag} must be {least} or more, got {getattr(args, flag)}")
+    if args.launcher and (args.ray or args.model == "none"):
+        raise InputError("--launcher trains one cell on many GPUs; it goes with neither --ray nor --model none")
+    if args.reference and args.model == "none":
+        raise InputError("--reference full trains a model; it does not go with --model none")
+    setup = Setup.of(settings_of(args), check)
+    name = registry.parse(args.dataset)[0]
+    out = args.out or Path("results/runs") / f"{name}-{store.digest(setup.protocol())[:8]}"
+    return Grid(setup, args.strategy or STRATEGIES, args.oracle or ORACLES, args.seeds, out)
+
+
+def _workers(args, setup, problem, on_step):
+    """Opens what runs the tasks: see `bench.experiment.workers`."""
+    if args.ray:
+        return lambda: ray.nodes(setup, problem, args.ray, on_step)
+    jobs = args.jobs or local.default_jobs(setup)
+    if jobs == 1:
+        return lambda: local.here(setup, problem, on_step)
+    return lambda: local.processes(setup, problem, jobs, on_step)
+
+
+def parse_options(pairs: list[str]) -> dict:
+    """``KEY=VALUE`` pairs as a dictionary; a value is JSON, or else text."""
+    options = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise InputError(f"--cfg-options: expected KEY=VALUE, got {pair!r}")
+        try:
+            options[key] = json.loads(value)
+        except json.JSONDecodeError:
+            options[key] = value
+    return options

@@ -1,0 +1,140 @@
+"""One cell of the grid: rounds of acquire, ask, correct, fit, measure."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bench import costs, registry, seeds, store
+from bench.acquisition import Strategy
+from bench.experiment.journal import Journal
+from bench.experiment.labels import LabelMaps
+from bench.experiment.models import Models
+from bench.experiment.problem import MEMORY_BYTES, Problem, Setup, Step
+from bench.experiment.round0 import Round0
+from bench.experiment.session import Session, places
+from bench.kernels.statistics import OF_TRUTH
+from bench.learners import Learner
+from bench.timing import Clock
+from bench.types import Answer, Candidates, InputError, Pool, Query
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One strategy, one oracle, one seed, by their names."""
+
+    strategy: str
+    oracle: str
+    seed: int
+
+    def folder(self, out: Path) -> Path:
+        return out / "cells" / store.slug(self.strategy, self.oracle, f"seed{self.seed}")
+
+
+def run_cell(
+    problem: Problem,
+    learner: Learner | None,
+    cell: Cell,
+    round0: Round0,
+    folder: Path,
+    on_step: Step = lambda what, n: None,
+    memory_bytes: int = MEMORY_BYTES,
+) -> None:
+    """Rounds of acquire, ask, correct, fit, measure. What ``folder`` holds whole is played back and not done again.
+
+    Reports ("round", 1) for each round, and what the learner reports of its fits.
+    """
+    strategy, refiner = registry.load_strategy(cell.strategy)
+    journal = Journal(folder)
+    labels = LabelMaps(problem.pseudo.labels, folder / "scratch", memory_bytes)
+    labels.clear()
+    session = Session(problem, cell.oracle, cell.seed, labels)
+    session.play_back(journal)
+    models = Models(problem, learner, round0, cell.seed, journal, on_step)
+    for number in range(journal.n_measured, problem.settings.rounds + 1):
+        to_ask = number > 0 and not journal.has_answers(number)
+        clock = Clock(journal.seconds(number))
+        if to_ask:
+            table = models.pool(number, labels, needs(cell.strategy))
+            if strategy.reads_truth:
+                table = Candidates(dict(table.columns) | session.truth_columns(table, strategy.question))
+            with clock("acquire_s"):
+                query = acquire(strategy, session.pool(number, table), problem, cell.seed)
+            ask(session, journal, number, table, query, clock)
+            if refiner is not None:
+                refine(refiner, session, journal, number, table, query)
+            if learner is not None:
+                journal.write_answers()  # a fit takes long, and may be interrupted
+        confusion = models.measure(number, labels)
+        keys = {"dataset": problem.settings.dataset, "foundation": problem.settings.foundation, **vars(cell)}
+        journal.add_round(
+            keys | {"round": number}, problem.classes, session.quality.by_image, confusion, problem.seconds
+        )
+        journal.write_round()
+        models.forget(but=number)
+        on_step("round", 1)
+    models.forget()
+    labels.clear()
+
+
+def acquire(strategy: Strategy, pool: Pool, problem: Problem, seed: int) -> Query:
+    """What the strategy asks in this round: at most what the budget can pay for, and nothing twice."""
+    n = len(pool.candidates)
+    most = problem.budget.most(n, problem.seconds) if problem.budget else math.ceil(n / 20)
+    query = strategy.acquire(pool, most, seeds.generator(seed, "acquire", pool.round))
+    if pool.asked[query.rows].any():
+        raise InputError(f"{type(strategy).__name__} asks a superpixel again; asked ones are banned")
+    return query
+
+
+def ask(session: Session, journal: Journal, number: int, table: Candidates, query: Query, clock: Clock) -> None:
+    """Ask the questions of a round one by one, and write each answer before the next, until the budget is spent."""
+    problem, spent = session.problem, 0.0
+    for place in places(table.take(query.rows)):
+        if problem.budget and spent >= problem.budget.amount:  # the last answer may pass it: its price shows once given
+            break
+        with clock("answer_s"):
+            question = session.question(query.kind, place, journal.n_asked)
+            answer = session.answer(question)
+        with clock("correct_s"):
+            harm = session.write(question.image, question.superpixel, answer)
+        journal.add_question(number, problem.names[question.image], question, answer, harm)
+        if problem.budget:
+            price = [query.kind], [" ".join(answer.actions)], problem.n_classes, problem.budget.unit, problem.seconds
+            spent += costs.price(*price)[0]
+
+
+def refine(refiner, session: Session, journal: Journal, number: int, table: Candidates, query: Query) -> None:
+    """Let the refiner relabel superpixels that nobody was asked about."""
+    pool = session.pool(number, table)
+    asked = query.rows[pool.asked[query.rows]]  # a budget in seconds may have ended before the query
+    keys = table.image.tolist(), table.superpixel.tolist()
+    modes = [session.mode(keys[0][row], keys[1][row]) for row in asked]
+    rng = seeds.generator(session.seed, "refine", number)
+    rows, labels = refiner.refine(pool, asked, np.array(modes, np.uint8), rng)
+    for row, label in zip(rows.tolist(), labels.tolist(), strict=True):
+        image, superpixel = keys[0][row], keys[1][row]
+        harm = session.write(image, superpixel, Answer((label,), ("correct",)), asked=False)
+        journal.add_refinement(number, session.problem.names[image], superpixel, label, harm)
+
+
+def needs(strategy: str) -> tuple[str, ...]:
+    """The statistics that a strategy and its refiner read from the model; those that read the truth are left out."""
+    chosen, refiner = registry.load_strategy(strategy)
+    both = dict.fromkeys((*chosen.needs, *(refiner.needs if refiner else ())))
+    return tuple(need for need in both if need not in OF_TRUTH)
+
+
+def check(strategy: str, oracle: str, setup: Setup) -> None:
+    """Raise InputError, before any work, for a cell that could not run: unknown names, missing statistics."""
+    chosen, annotator = registry.load_strategy(strategy)[0], registry.load("oracles", oracle)
+    if chosen.question not in annotator.kinds:
+        raise InputError(
+            f"{strategy} asks {chosen.question!r} questions; {oracle} answers {', '.join(annotator.kinds)}"
+        )
+    available = setup.available_statistics()
+    missing = [need for need in needs(strategy) if available is not None and need not in available]
+    if missing:
+        lacking = f"strategy {strategy!r} needs the statistics {', '.join(missing)}"
+        raise InputError(f"{lacking}; a run without a model has those of --scores alone")

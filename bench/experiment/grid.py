@@ -1,0 +1,194 @@
+"""The grid of strategies × oracles × seeds: round 0 once a seed, then every cell, wherever workers run them."""
+
+import traceback
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pandas as pd
+
+from bench import metrics, registry, runfiles, store
+from bench.experiment import cell as cells
+from bench.experiment.cell import Cell, run_cell
+from bench.experiment.journal import read_rounds
+from bench.experiment.problem import Setup, evaluate, fit
+from bench.experiment.round0 import folder_of, load_round0
+from bench.experiment.workers import Worker
+from bench.types import InputError
+
+ATTEMPTS = 3  # how often the workers are opened when processes of them die
+Submit = Callable[..., Future]  # (task, *arguments) -> the future of task(worker, *arguments)
+
+
+class Grid:
+    """All cells of a run in the folder ``out``. Building one checks every name; `run` does the work."""
+
+    def __init__(self, setup: Setup, strategies: list[str], oracles: list[str], n_seeds: int, out: Path):
+        if n_seeds < 1:
+            raise InputError(f"--seeds must be 1 or more, got {n_seeds}")
+        self.setup, self.out = setup, out
+        self.strategies, self.oracles, self.seeds = _once(strategies), _once(oracles), range(n_seeds)
+        self.cells = [Cell(s, o, seed) for seed in self.seeds for o in self.oracles for s in self.strategies]
+        self.needs = tuple(sorted({need for s in self.strategies for need in cells.needs(s)}))
+        for name in dict.fromkeys((c.strategy, c.oracle) for c in self.cells):
+            cells.check(*name, setup)
+
+    def left(self) -> dict[Cell, int]:
+        """The cells that are not done, and how many rounds of questions each lacks."""
+        rounds = {cell: self.setup.settings.rounds - n_done(cell.folder(self.out)) for cell in self.cells}
+        return {cell: n for cell, n in rounds.items() if n > 0 or not is_done(cell.folder(self.out))}
+
+    def seeds_to_begin(self) -> set[int]:
+        """The seeds whose round 0 is needed and not there."""
+        if self.setup.learner is None:
+            return set()
+        return {cell.seed for cell in self.left() if not (folder_of(self.out, cell.seed) / "spec.json").exists()}
+
+    def fits_left(self) -> int:
+        return len(self.seeds_to_begin()) + sum(self.left().values())
+
+    def n_steps(self) -> int:
+        """Steps of training (without a model: rounds) that are left to do."""
+        return self.fits_left() * (self.setup.learner.n_steps if self.setup.learner else 1)
+
+    def run(self, workers: Callable[[], AbstractContextManager[Submit]]) -> list[Cell]:
+        """Run what is not done yet; returns the cells that failed: each leaves its traceback in its spec.json.
+
+        ``workers`` opens what runs the tasks (`bench.experiment.workers`), anew where a process of it was lost.
+        """
+        for _ in range(ATTEMPTS):
+            try:
+                with workers() as submit:
+                    return self.run_on(submit)
+            except BrokenExecutor:
+                continue
+        raise InputError(f"a worker process died {ATTEMPTS} times (out of memory?); what is done stays: try --jobs 1")
+
+    def run_on(self, submit: Submit) -> list[Cell]:
+        """`run`, on workers that are open: a seed's cells wait for its round 0 and for nothing else."""
+        self.collect()  # a run may have been stopped between its last cell and this
+        left, failed, running = list(self.left()), set(), {}
+        tasks = deque(dict.fromkeys(cell.seed for cell in left))
+        while tasks or running:
+            if tasks:
+                seed_or_cell = tasks.popleft()
+                task = work if isinstance(seed_or_cell, Cell) else begin
+                running[submit(task, self.out, seed_or_cell, self.needs)] = seed_or_cell
+            for future in wait(running, timeout=0 if tasks else None, return_when=FIRST_COMPLETED).done:
+                seed_or_cell, error = running.pop(future), _error(future)
+                if isinstance(seed_or_cell, Cell):
+                    failed |= {seed_or_cell} if error else set()
+                    self.collect()
+                else:
+                    waiting = [cell for cell in left if cell.seed == seed_or_cell]
+                    if error:
+                        for cell in waiting:
+                            note(self.setup, self.out, cell, "failed", error=error)
+                        failed.update(waiting)
+                    else:
+                        tasks.extend(waiting)
+        return [cell for cell in self.cells if cell in failed]
+
+    def reference(self, workers: Callable[[], AbstractContextManager[Submit]]) -> None:
+        """``reference.csv``: model mIoU on val of the preset trained on the whole truth, a row a seed."""
+        path = self.out / "reference.csv"
+        known = runfiles.read(path).to_dict("records") if path.exists() else []
+        todo = [seed for seed in self.seeds if seed not in [row["seed"] for row in known]]
+        if todo:
+            with workers() as submit:
+                found = [(seed, submit(supervised, self.out, seed)) for seed in todo]
+                rows = known + [{"seed": seed, "model_miou": future.result()} for seed, future in found]
+            runfiles.write(path, rows)
+
+    def collect(self) -> None:
+        """``rounds.csv`` of the whole folder: every cell's rows, in a fixed order."""
+        frames = [read_rounds(path) for path in sorted(self.out.glob("cells/*/rounds.csv"))]
+        if frames:
+            rows = pd.concat([f.dropna(axis=1, how="all") for f in frames], ignore_index=True)
+            order = ["dataset", "foundation", "oracle", "strategy", "seed", "round"]
+            runfiles.write(self.out / "rounds.csv", rows.sort_values(order, kind="stable"))
+
+
+def supervised(worker: Worker, out: Path, seed: int) -> float:
+    """Model mIoU on val after training on the truth of the train split: what labels could give at best."""
+    problem, learner = worker.problem, worker.learner
+    logs = out / "reference" / f"seed{seed}"
+    model = fit(problem, learner, problem.truth, seed, 0, logs, None, worker.on_step)
+    return metrics.miou(evaluate(problem, learner, model).sum(0))
+
+
+def begin(worker: Worker, out: Path, seed: int, needs: tuple[str, ...]) -> str | None:
+    """Round 0 of a seed: fit on the pseudo labels, measure, and reduce the first predictions to a table."""
+    return _caught(lambda: load_round0(worker.problem, worker.learner, out, seed, needs, worker.on_step))
+
+
+def work(worker: Worker, out: Path, cell: Cell, needs: tuple[str, ...]) -> str | None:
+    """Run one cell; returns the traceback if it failed."""
+    note(worker.setup, out, cell, "running")
+
+    def run():
+        parts = worker.problem, worker.learner
+        round0 = load_round0(*parts, out, cell.seed, needs, worker.on_step)
+        run_cell(*parts, cell, round0, cell.folder(out), worker.on_step)
+
+    if error := _caught(run):
+        note(worker.setup, out, cell, "failed", error=error)
+    else:
+        note(worker.setup, out, cell, "done", peak_memory_gib=worker.peak_memory_gib())
+    return error
+
+
+def note(setup: Setup, out: Path, cell: Cell, status: str, **more) -> None:
+    """Write a cell's spec.json."""
+    oracle, (strategy, _) = registry.load("oracles", cell.oracle), registry.load_strategy(cell.strategy)
+    protocol = setup.protocol()
+    spec = vars(cell) | {
+        "settings": protocol,
+        "protocol_hash": store.digest(protocol),
+        "leaky": oracle.leaky,
+        "leaky_foundation": setup.foundation.leaky,
+        "reads_truth": strategy.reads_truth,
+        "status": status,
+    }
+    store.write_json(cell.folder(out) / "spec.json", spec | more)
+
+
+def n_done(folder: Path) -> int:
+    """Rounds of questions that a cell's folder holds whole."""
+    path = folder / "rounds.csv"
+    return len(read_rounds(path)) - 1 if path.exists() else 0
+
+
+def is_done(folder: Path) -> bool:
+    path = folder / "spec.json"
+    return path.exists() and store.read_json(path).get("status") == "done"
+
+
+def _caught(task: Callable[[], object]) -> str | None:
+    """The traceback of what broke, if anything did. What breaks one cell leaves the others; a full disk breaks all."""
+    try:
+        task()
+    except store.Unwritable:
+        raise
+    except Exception:
+        return traceback.format_exc()
+    return None
+
+
+def _error(future: Future) -> str | None:
+    """What a task returned; for one that was lost with its worker, the traceback of that."""
+    try:
+        found = future.result()
+    except (InputError, BrokenExecutor):
+        raise
+    except Exception:
+        return traceback.format_exc()
+    if isinstance(found, InputError):
+        raise found
+    return found
+
+
+def _once(names: list[str]) -> list[str]:
+    return list(dict.fromkeys(names))

@@ -1,0 +1,203 @@
+"""All that a cell's folder says: its one writer, one reader and one replay, for the run, the report and the export.
+
+A round leaves its files in three steps, and a stopped cell goes on after the last of them: the answers
+(``queries.csv``, ``refined.csv``, and last a row of ``timings.csv``), the model (``model-<round>.pth``), the measures
+(``classes.csv``, and last a row of ``rounds.csv``).
+"""
+
+from collections.abc import Callable, Container, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from bench import costs, metrics, runfiles
+from bench.experiment.labels import LabelMaps
+from bench.foundation.pseudo import PseudoLabels
+from bench.runfiles import CLASSES, QUERIES, ROUNDS, TIMINGS, names
+from bench.types import VOID, Answer, InputError, Question
+
+HARM = names(ROUNDS, "harm")
+REFINED_PX = names(ROUNDS, "refined")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One change of the labels, made again: its ``row`` of queries.csv or refined.csv, the ``answer`` that was written,
+    the index of its train ``image``, the superpixel's flat ``pixels`` (m,), and their labels before (``was``) and after
+    (``now``), (m,) uint8 each. ``asked``: it answers a question; else a refiner did it."""
+
+    row: dict
+    answer: Answer
+    asked: bool
+    image: int
+    pixels: np.ndarray
+    was: np.ndarray
+    now: np.ndarray
+
+
+class Journal:
+    """Rows of the files of ``folder``, as far as they are whole, and what is added to them.
+
+    ``timings`` has one row more than ``rounds`` while a round's answers are there and its measures are not. Raises
+    InputError for a file that is missing or broken.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.rounds: list[dict] = []
+        self.queries: list[dict] = []
+        self.refined: list[dict] = []
+        self.classes: list[dict] = []
+        self.timings: list[dict] = []
+        if (folder / "rounds.csv").exists():
+            self._read()
+
+    @property
+    def n_measured(self) -> int:
+        """How many rounds are done, round 0 among them."""
+        return len(self.rounds)
+
+    @property
+    def n_asked(self) -> int:
+        return len(self.queries)
+
+    def has_answers(self, number: int) -> bool:
+        """Whether the questions of a round have been answered."""
+        return number < len(self.timings)
+
+    def seconds(self, number: int) -> dict:
+        """The row of timings.csv of a round, to be added to."""
+        if number == len(self.timings):
+            self.timings.append(dict.fromkeys(names(TIMINGS), 0.0) | {"round": number})
+        return self.timings[number]
+
+    def play_back(
+        self,
+        pseudo: PseudoLabels,
+        labels: LabelMaps,
+        ask_again: Callable[[dict, int], object] | None = None,
+        only: Container[str] | None = None,
+    ) -> Iterator[Step]:
+        """Every change of the labels, made again in ``labels``, which begin as ``pseudo``: a round's answers first.
+
+        ``ask_again(row, image)`` is called before an answer is written, for annotators that remember. ``only``: the
+        names of the images whose changes are wanted. Raises InputError for an image or a superpixel that the run did
+        not begin with.
+        """
+        events = [(row["round"], True, row, answer_of(row)) for row in self.queries]
+        events += [(row["round"], False, row, Answer((row["label"],), ("correct",))) for row in self.refined]
+        for _, asked, row, answer in sorted(events, key=lambda event: (event[0], not event[1])):
+            if only is not None and row["image"] not in only:
+                continue
+            if row["image"] not in pseudo.index:
+                raise InputError(f"{self.folder}: no train image is called {row['image']!r}")
+            image = pseudo.index[row["image"]]
+            pixels = pseudo.pixels(image, row["superpixel"])
+            if asked and ask_again is not None:
+                ask_again(row, image)
+            yield Step(row, answer, asked, image, pixels, *labels.write(image, pixels, answer))
+
+    def add_question(self, number: int, name: str, question: Question, answer: Answer, harm: tuple) -> None:
+        """``name``: of the image; ``harm``: of writing the answer (`bench.metrics.harm`)."""
+        self.queries.append(
+            {
+                "round": number,
+                "number": question.number,
+                "image": name,
+                "superpixel": question.superpixel,
+                "row": question.row,
+                "column": question.column,
+                "size": len(question.labels),
+                "kind": question.kind,
+                "label_before": question.label,
+                "answer": " ".join(map(str, answer.labels)),
+                "actions": " ".join(answer.actions),
+                **_named(HARM, harm),
+            }
+        )
+
+    def add_refinement(self, number: int, name: str, superpixel: int, label: int, harm: tuple) -> None:
+        place = {"round": number, "image": name, "superpixel": superpixel, "label": label}
+        self.refined.append(place | _named(REFINED_PX, (sum(harm), harm[1])))
+
+    def add_round(
+        self,
+        keys: dict,
+        classes: tuple[str, ...],
+        data: np.ndarray,
+        model: np.ndarray | None,
+        seconds: dict[str, float],
+    ) -> None:
+        """Measure a round: ``keys`` are the first columns of its row; ``data`` and ``model`` the confusion matrices by
+        image, (n, C, C + 1), of the labels and of the model on val; ``seconds`` what an action takes."""
+        asked = pd.DataFrame(self.queries, columns=names(QUERIES))
+        row = keys | self.timings[-1] | _counts(asked)
+        for unit in costs.UNITS.values():
+            spent = costs.price(asked.kind, asked.actions, len(classes), unit.name, seconds)
+            row |= {unit.column: row.get(unit.column, float(spent.sum()))}
+        row |= {name: int(asked[name].sum()) for name in HARM}
+        row |= {name: sum(r[name] for r in self.refined) for name in REFINED_PX}
+        matrices = {"data": data, "model": model}
+        for measure in metrics.MEASURES:
+            by_image = matrices[measure.of]
+            row[measure.column] = None if by_image is None else measure.formula(by_image)
+        self.rounds.append(row)
+        ious = [np.full(len(classes), np.nan) if m is None else metrics.iou(m.sum(0)) for m in (data, model)]
+        for values in zip(classes, *ious, strict=True):
+            self.classes.append({"round": row["round"]} | _named(names(CLASSES)[1:], values))
+
+    def write_answers(self) -> None:
+        if self.refined:
+            runfiles.write(self.folder / "refined.csv", self.refined)
+        runfiles.write(self.folder / "queries.csv", self.queries)
+        self.write_timings()
+
+    def write_timings(self) -> None:
+        runfiles.write(self.folder / "timings.csv", self.timings)
+
+    def write_round(self) -> None:
+        self.write_answers()
+        runfiles.write(self.folder / "classes.csv", self.classes)
+        runfiles.write(self.folder / "rounds.csv", self.rounds)
+
+    def _read(self) -> None:
+        self.rounds = read_rounds(self.folder / "rounds.csv").to_dict("records")
+        n_rounds = len(self.rounds)
+        self.timings = self._rows("timings.csv", n_rounds)
+        n_answered = len(self.timings) - 1
+        self.queries = self._rows("queries.csv", n_answered)
+        if (self.folder / "refined.csv").exists():
+            self.refined = self._rows("refined.csv", n_answered)
+        self.classes = self._rows("classes.csv", n_rounds - 1)
+
+    def _rows(self, name: str, last: int) -> list[dict]:
+        frame = runfiles.read(self.folder / name)
+        return frame[frame["round"] <= last].to_dict("records")
+
+
+def read_rounds(path: Path) -> pd.DataFrame:
+    """A cell's rounds.csv. Raises InputError unless it counts the rounds of one seed."""
+    frame = runfiles.read(path)
+    if frame["round"].tolist() != list(range(len(frame))) or frame.seed.nunique() > 1:
+        raise InputError(f"{path}: expected the rounds 0, 1, ... of a seed; remove {path.parent} to run the cell anew")
+    return frame
+
+
+def answer_of(row: dict) -> Answer:
+    """The answer in a row of ``queries.csv``."""
+    return Answer(tuple(map(int, row["answer"].split())), tuple(row["actions"].split()))
+
+
+def _named(keys, values) -> dict:
+    return dict(zip(keys, values, strict=True))
+
+
+def _counts(asked: pd.DataFrame) -> dict[str, int]:
+    """What came of the questions: the label was confirmed, another class was given, or no class was."""
+    same = asked.answer == asked.label_before.astype(str)
+    confirmed = same | ((asked.answer == "") & asked.actions.str.endswith("confirm"))
+    void = ~confirmed & asked.answer.isin(("", str(VOID)))
+    corrected = ~confirmed & ~void
+    return _named(names(ROUNDS, "count"), map(int, (len(asked), confirmed.sum(), corrected.sum(), void.sum())))

@@ -1,0 +1,237 @@
+"""What all cells of a run share: the settings, the plug-ins that they name, and the data. It sees the truth."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from bench import costs, metrics, registry, runfiles, seeds, store
+from bench.cache import Cache
+from bench.datasets import Dataset
+from bench.experiment import candidates
+from bench.experiment.settings import Settings
+from bench.foundation import Foundation
+from bench.foundation.pseudo import PseudoLabels, cache_folder, pseudo_labels
+from bench.learners import Learner, Model, n_processes
+from bench.learners.config import WEIGHTS_KEY
+from bench.types import Candidates, InputError
+
+MEMORY_BYTES = 2**29  # of each kind of map that a process keeps: truth, pseudo labels and superpixels, changed labels
+NOT_IN_PROTOCOL = ("data_root", "device", "cache", "scores", "preset", "learner", "seconds")  # or there by content
+Step = Callable[[str, int], object]  # (what was done, how much of it): for a progress bar
+
+
+@dataclass(frozen=True)
+class Setup:
+    """The settings of a run with the plug-ins that they name. Names are checked; nothing large is read yet.
+
+    ``settings.foundation`` is filled in. ``learner`` is None in a run without a model; ``budget`` None for the default.
+    """
+
+    settings: Settings
+    dataset: Dataset
+    foundation: Foundation
+    learner: Learner | None
+    budget: costs.Budget | None
+    seconds: dict[str, float]
+
+    @classmethod
+    def of(cls, settings: Settings, check: bool = True) -> "Setup":
+        """``check``: read all of the data once. Raises InputError with one line for whatever cannot be used."""
+        dataset = registry.load("datasets", settings.dataset, root=settings.data_root)
+        name = registry.parse(settings.dataset)[0]
+        if settings.foundation is None:
+            if dataset.foundation is None:
+                where = "where do its pseudo labels come from?"
+                raise InputError(f"--foundation is needed for the dataset {name!r}: {where}")
+            settings = replace(settings, foundation=dataset.foundation)
+        budget = costs.budget(settings.budget) if settings.budget is not None else None
+        seconds = costs.read_seconds(settings.seconds) if settings.seconds else costs.SECONDS
+        trained, learner = settings.model != "none", None
+        if check:
+            dataset.check("train", images=trained)
+            if trained:
+                dataset.check("val")
+        if trained:
+            known = dict(dataset=name, n_classes=len(dataset.classes), device=settings.device)
+            known |= dict(preset=settings.preset, options=settings.cfg_options)
+            learner = registry.load("learners", settings.learner, **known)
+        foundation = registry.load("foundations", settings.foundation)
+        return cls(settings, dataset, foundation, learner, budget, seconds)
+
+    def protocol(self) -> dict:
+        """All that decides a cell's numbers, but its strategy, oracle and seed."""
+        kept = {k: v for k, v in asdict(self.settings).items() if k not in NOT_IN_PROTOCOL}
+        trained = self.learner is not None
+        kept |= {
+            "names": store.digest(self.dataset.names("train")),
+            "classes": list(self.dataset.classes),
+            "learner": self.settings.learner if trained else None,
+            "preset": self.settings.preset if trained else None,
+            "config": self.recipe or None,
+            "cfg_options": {k: v for k, v in self.settings.cfg_options.items() if k != WEIGHTS_KEY},
+            "seconds": self.seconds,
+            "scores": store.file_digest(Path(self.settings.scores)) if self.settings.scores else None,
+            "files": self._files if self.foundation.folder else None,
+            "format": runfiles.FORMAT,
+        }
+        if (n := n_processes()) > 1:
+            kept["processes"] = n
+        return kept
+
+    @cached_property
+    def recipe(self) -> str:
+        """A digest of the learner's recipe; empty without a model."""
+        return store.digest(self.learner.recipe()) if self.learner else ""
+
+    @property
+    def pseudo_folder(self) -> Path:
+        """Where the pseudo labels lie, or will lie once they are made."""
+        where = self.foundation, self.dataset, Path(self.settings.cache), self.recipe
+        return self.foundation.folder or cache_folder(*where)
+
+    @cached_property
+    def _files(self) -> str:
+        """A digest of the foundation's own files; a missing one is said where it is read."""
+        folder, kinds = self.foundation.folder, ("mask_jpg", "obj_jpg")
+        paths = [folder / kind / f"{name}.png" for kind in kinds for name in self.dataset.names("train")]
+        return store.digest([store.file_digest(path) if path.is_file() else None for path in paths])
+
+    def make_pseudo_labels(self, on_step: Step = lambda what, n: None) -> PseudoLabels:
+        """The foundation's maps, from the cache where they are there. Reports ("label", 1) for each image."""
+
+        def train_and_predict(images, truths, dataset) -> Iterator[np.ndarray]:
+            if self.learner is None:
+                spec = self.settings.foundation
+                raise InputError(f"the foundation {spec!r} trains a model; it does not go with --model none")
+            logs = Path(self.settings.cache) / "logs"
+            pairs, seed = list(zip(images, truths, strict=True)), seeds.integer(0, "weak")
+            model = self.learner.fit(pairs, seed, logs, None, lambda n: on_step("fit", n))
+            names = dataset.names("train")
+            predictions = self.learner.predict(model, (dataset.image("train", name) for name in names))
+            for name, prediction in zip(names, predictions, strict=True):
+                yield self.learner.label_map(prediction, dataset.size("train", name))
+
+        cache, step = Path(self.settings.cache), lambda: on_step("label", 1)
+        return pseudo_labels(self.foundation, self.dataset, cache, train_and_predict, self.recipe, MEMORY_BYTES, step)
+
+    def read(self, on_step: Step = lambda what, n: None, confusion: np.ndarray | None = None) -> "Problem":
+        """Make the pseudo labels where they are not there, and measure them, unless ``confusion`` is known already.
+
+        Reports ("label", 1) and then ("read", 1) for each image. Raises InputError for maps that cannot be used.
+        """
+        pseudo = self.make_pseudo_labels(on_step)
+        if confusion is None:
+            confusion = _confusion(self, pseudo, on_step)
+        pool = None if self.learner else self._label_only(pseudo)
+        return Problem(self.settings, self.dataset, pseudo, confusion, self.budget, self.seconds, pool)
+
+    def available_statistics(self) -> tuple[str, ...] | None:
+        """What a strategy may need in a run without a model: the columns of the scores file; None with a model."""
+        if self.learner:
+            return None
+        path = self.settings.scores
+        return tuple(store.read_csv(Path(path), (), nrows=0)) if path else ()
+
+    def _label_only(self, pseudo: PseudoLabels) -> Candidates:
+        """The pool of a run without a model: from the scores file, else geometry alone."""
+        maps = pseudo.labels, pseudo.superpixels
+        if self.settings.scores:
+            return candidates.from_scores(Path(self.settings.scores), pseudo.names, *maps)
+        return candidates.gather(candidates.geometry(*(of(i) for of in maps)) for i in range(len(pseudo)))
+
+
+def _confusion(setup: Setup, pseudo: PseudoLabels, on_step: Step) -> np.ndarray:
+    """Of the pseudo labels against the truth, by image; shapes and ids are checked on the way."""
+    n_classes, found, empty = len(setup.dataset.classes), [], True
+    for i, name in enumerate(pseudo.names):
+        on_step("read", 1)
+        try:
+            found.append(metrics.confusion(setup.dataset.truth("train", name), pseudo.labels(i), n_classes))
+        except InputError as error:
+            raise InputError(f"train image {name!r}: {error}") from error
+        empty = empty and not len(pseudo.regions(i))
+    if empty:
+        raise InputError(f"{setup.settings.foundation}: no superpixel to ask about: every superpixel map is empty")
+    return np.array(found, np.int32)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The data of a run, read and checked; nothing in it changes.
+
+    ``confusion`` (N, C, C + 1) int32: the pseudo labels of each train image against its truth
+    (`bench.metrics.confusion`). ``budget`` is a round's, None for a twentieth of the pool; ``seconds`` those of an
+    action. ``label_only`` is the pool of a run without a model, None in one with a model.
+    """
+
+    settings: Settings
+    dataset: Dataset
+    pseudo: PseudoLabels
+    confusion: np.ndarray
+    budget: costs.Budget | None
+    seconds: dict[str, float]
+    label_only: Candidates | None = None
+    _truths: Cache = field(default_factory=lambda: Cache(MEMORY_BYTES), repr=False)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the train images."""
+        return self.pseudo.names
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.dataset.classes
+
+    @property
+    def n_classes(self) -> int:
+        return len(self.dataset.classes)
+
+    def truth(self, index: int) -> np.ndarray:
+        """(H, W) uint8: the truth of a train image. For oracles and metrics only."""
+        return self._truths.get(index, lambda: self.dataset.truth("train", self.names[index]))
+
+    def image(self, index: int) -> np.ndarray:
+        """(H, W, 3) uint8 RGB of a train image."""
+        return self.dataset.image("train", self.names[index])
+
+    def samples(self, labels: Callable[[int], np.ndarray]) -> "Pairs":
+        """The train images with these label maps, each read when asked for."""
+        return Pairs(self.image, labels, len(self.names))
+
+    def val_samples(self) -> "Pairs":
+        """The val images with their truth."""
+        names = self.dataset.names("val")
+        image, truth = (lambda i, of=of: of("val", names[i]) for of in (self.dataset.image, self.dataset.truth))
+        return Pairs(image, truth, len(names))
+
+
+class Pairs:
+    """A sequence of (image, labels), each read when asked for."""
+
+    def __init__(self, image: Callable[[int], np.ndarray], labels: Callable[[int], np.ndarray], n: int):
+        self.image, self.labels, self.n = image, labels, n
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        if not 0 <= index < self.n:
+            raise IndexError(index)  # ends a loop over all of them
+        return self.image(index), self.labels(index)
+
+
+def fit(
+    problem: Problem, learner: Learner, labels, seed: int, round: int, log_dir: Path, start: Model | None, on_step: Step
+) -> Model:
+    """Train on the train images with these label maps. One seed and round draw the same numbers in every cell."""
+    with store.writing(log_dir):
+        step = lambda n: on_step("fit", n)  # noqa: E731
+        return learner.fit(problem.samples(labels), seeds.integer(seed, "fit", round), log_dir, start, step)
+
+
+def evaluate(problem: Problem, learner: Learner, model: Model) -> np.ndarray:
+    """(M, C, C + 1) confusion matrices of the model on the val images."""
+    return np.array(list(learner.evaluate(model, problem.val_samples())), np.int32)

@@ -1,0 +1,73 @@
+"""Round 0 of a seed, the same in all its cells: the model trained on the pseudo labels, and the first pool."""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bench import store
+from bench.experiment.acquire import acquire_table
+from bench.experiment.problem import Problem, Step, evaluate, fit
+from bench.learners import Learner, Model
+from bench.timing import Stopwatch
+from bench.types import Candidates
+
+
+@dataclass(frozen=True)
+class Round0:
+    """The pool of round 1, the confusion of the model on val by image, its file, and the seconds that each took.
+
+    Without a model there is a pool alone.
+    """
+
+    candidates: Candidates
+    confusion: np.ndarray | None
+    model: Path | None
+    seconds: dict[str, float]
+
+
+def folder_of(out: Path, seed: int) -> Path:
+    return out / "round0" / f"seed{seed}"
+
+
+def load_round0(
+    problem: Problem, learner: Learner | None, out: Path, seed: int, needs: tuple[str, ...], on_step: Step
+) -> Round0:
+    """Round 0 of a seed from the run folder ``out``, made first where it is not there or lacks a statistic."""
+    if learner is None:
+        return Round0(problem.label_only, None, None, {})
+    folder = folder_of(out, seed)
+    model_path, table_path, spec_path = folder / "model.pth", folder / "candidates.npz", folder / "spec.json"
+    confusion_path, model = folder / "confusion.npy", None
+    if not model_path.exists():
+        with Stopwatch(learner.device) as watch:
+            model = fit(problem, learner, problem.pseudo.labels, seed, 0, folder / "logs", None, on_step)
+        store.write_json(folder / "fit.json", {"fit_s": watch.total_s})
+        save(learner, model, model_path)
+    if not spec_path.exists():
+        model = model or learner.load(model_path)
+        with Stopwatch(learner.device) as watch:
+            confusion = evaluate(problem, learner, model)
+        with store.replacing(confusion_path) as path, open(path, "wb") as file:
+            np.save(file, confusion)
+        store.write_json(spec_path, store.read_json(folder / "fit.json") | {"evaluate_s": watch.total_s})
+    if not table_path.exists() or not set(needs) <= set(np.load(table_path).files):
+        model = model or learner.load(model_path)
+        table, seconds = acquire_table(problem, learner, model, problem.pseudo.labels, needs)
+        with store.replacing(table_path) as path, open(path, "wb") as file:
+            np.savez(file, **table.columns, _seconds=[seconds["predict_s"], seconds["acquire_s"]])
+    with np.load(table_path) as table:
+        seconds = dict(zip(("predict_s", "acquire_s"), table["_seconds"].tolist(), strict=True))
+        columns = {name: table[name] for name in table.files if name != "_seconds"}
+    spec = store.read_json(spec_path)
+    seconds |= {name: spec[name] for name in ("fit_s", "evaluate_s")}
+    return Round0(Candidates(columns), np.load(confusion_path), model_path, seconds)
+
+
+def save(learner: Learner, model: Model, path: Path) -> None:
+    """Write a model's file whole; a disk that takes no more is named."""
+    buffer = io.BytesIO()  # torch would hide why a disk takes no more
+    learner.save(model, buffer)
+    with store.replacing(path) as partial:
+        partial.write_bytes(buffer.getbuffer())

@@ -1,0 +1,51 @@
+"""What a run is asked to do, besides its strategies, oracles and seeds. The command line is made from these fields."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.types import InputError
+
+
+def option(default, text: str, **more):
+    """A field with what its command-line option says; ``more``: further arguments of the option."""
+    return field(default=default, metadata={"help": text, **more})
+
+
+def default_cache() -> str:
+    """$ALC_BENCH_CACHE, else a folder in the user's cache."""
+    return os.environ.get("ALC_BENCH_CACHE", str(Path.home() / ".cache" / "alc-bench"))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A round's ``budget`` is in questions or another unit (`bench.costs.budget`); None is a twentieth of the pool.
+
+    ``cfg_options``: values by dotted key of the preset. ``cache``: the folder of pseudo labels that were made.
+    """
+
+    dataset: str = option("shapes", "the dataset; parameters in brackets")
+    data_root: str | None = option(None, "the dataset's folder")
+    foundation: str | None = option(None, "where labels and superpixels come from (shapes: simulated)")
+    rounds: int = option(4, "rounds of questions after round 0")
+    budget: str | None = option(
+        None, "a round's questions, or 600s, 500clicks, 2000bits; default: a twentieth of the pool"
+    )
+    seconds: str | None = option(None, "CSV of action,seconds that replaces the assumed ones", metavar="FILE")
+    learner: str = option("mmseg", "what is trained and predicts")
+    preset: str = option("cpu", "of mmseg: smoke, cpu, paper, or the path of an mmengine config")
+    model: str = option("preset", "preset: train as --learner and --preset say; none: labels only, no training")
+    scores: str | None = option(None, "CSV of statistics for --model none")
+    start: str = option("cold", "cold (a new network each round) or warm")
+    device: str = option("auto", "auto, cpu, cuda, cuda:1")
+    cfg_options: dict = field(default_factory=dict)
+    cache: str = field(default_factory=default_cache)
+
+    def __post_init__(self):
+        if self.rounds < 0:
+            raise InputError(f"--rounds must be 0 or more, got {self.rounds}")
+        for name, known in (("model", ("preset", "none")), ("start", ("cold", "warm"))):
+            if getattr(self, name) not in known:
+                raise InputError(f"--{name} must be one of {', '.join(known)}; got {getattr(self, name)!r}")
+        if self.scores and self.model != "none":
+            raise InputError("--scores are statistics for a run without a model: add --model none")

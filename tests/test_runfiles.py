@@ -1,0 +1,82 @@
+"""One schema of the run files: what is written reads back, older files are read, newer ones refused."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench import costs, metrics, runfiles
+from bench.types import InputError
+
+
+@pytest.mark.parametrize("name", runfiles.FILES)
+def test_what_is_written_reads_back_with_its_kinds(tmp_path, name):
+    columns = runfiles.FILES[name]
+    values = {"text": "a b", "whole": 3, "number": 0.1 + 0.2, "share": 1 / 3}
+    row = {c.name: round(values[c.kind], 3) if c.role == "time" else values[c.kind] for c in columns}
+    row |= {"evaluate_s": 0.25} if "evaluate_s" in row else {}
+    runfiles.write(tmp_path / name, [row, row])
+    found = runfiles.read(tmp_path / name)
+    assert found.to_dict("records") == [row, row] and list(found) == runfiles.names(columns)
+    kinds = {"text": "OTU", "whole": "i", "number": "f", "share": "f"}
+    assert all(found[c.name].dtype.kind in kinds[c.kind] for c in columns)
+
+
+def test_every_column_says_what_it_is_and_costs_and_measures_have_theirs():
+    assert all(c.what and c.kind in runfiles.WORDS for columns in runfiles.FILES.values() for c in columns)
+    rounds = runfiles.names(runfiles.ROUNDS)
+    assert {unit.column for unit in costs.UNITS.values()} <= set(rounds)
+    assert {measure.column for measure in metrics.MEASURES} <= set(rounds)
+
+
+def test_timings_are_written_to_the_millisecond(tmp_path):
+    row = dict.fromkeys(runfiles.names(runfiles.TIMINGS), 1.23456) | {"round": 0}
+    runfiles.write(tmp_path / "timings.csv", [row])
+    assert runfiles.read(tmp_path / "timings.csv").fit_s.tolist() == [1.235]
+
+
+COLUMNS = (
+    runfiles.Column("name", "text", "a name"),
+    runfiles.Column("n", "whole", "a count"),
+    runfiles.Column("later", "share", "came later", since=2),
+    runfiles.Column("word", "text", "came later", since=2),
+)
+
+
+def test_a_column_that_came_later_is_empty_and_one_of_the_first_format_is_missed(tmp_path):
+    (tmp_path / "x.csv").write_text("name,n,own\nNA,1,5\n")
+    found = runfiles.parse(tmp_path / "x.csv", COLUMNS)
+    assert found.name.tolist() == ["NA"] and found.own.tolist() == [5] and found.word.tolist() == [""]
+    assert found.later.isna().all() and found.n.dtype == np.int64
+    (tmp_path / "x.csv").write_text("name,later\na,0.5\n")
+    with pytest.raises(InputError, match="missing columns: n"):
+        runfiles.parse(tmp_path / "x.csv", COLUMNS)
+    assert runfiles.parse(tmp_path / "x.csv", COLUMNS, required=["name"]).n.isna().all()
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("a,1.5,0.5", "line 3: n is 1.5; expected a whole number"),
+        ("a,x,0.5", "line 3: n is x; expected a whole number"),
+        ("a,,0.5", "line 3: n is empty; expected a whole number"),
+        ("a,1,1.5", "line 3: later is 1.5; expected a share between 0 and 1"),
+        ("a,1,inf", "line 3: later is inf; expected a share between 0 and 1"),
+    ],
+)
+def test_a_value_of_another_kind_is_named_with_its_line(tmp_path, row, said):
+    (tmp_path / "x.csv").write_text(f"name,n,later\na,1,\n{row}\n")
+    with pytest.raises(InputError, match=said):
+        runfiles.parse(tmp_path / "x.csv", COLUMNS)
+
+
+def test_a_newer_format_is_refused_in_one_line(tmp_path):
+    runfiles.refuse_newer(tmp_path / "spec.json", {"protocol": {"format": runfiles.FORMAT}})
+    runfiles.refuse_newer(tmp_path / "spec.json", {})
+    with pytest.raises(InputError, match=f"a run of format 99; this version reads up to {runfiles.FORMAT}"):
+        runfiles.refuse_newer(tmp_path / "spec.json", {"protocol": {"format": 99}})
+
+
+def test_without_rows_the_columns_stay(tmp_path):
+    runfiles.write(tmp_path / "queries.csv", [])
+    assert len(pd.read_csv(tmp_path / "queries.csv")) == 0
+    assert list(runfiles.read(tmp_path / "queries.csv")) == runfiles.names(runfiles.QUERIES)
