@@ -17,7 +17,8 @@ class Pixelpick(Strategy):
 
     The source scores every pixel and asks about pixels. Here a candidate is a superpixel, seen through its
     representative pixel, so the top share is of an image's superpixels (one at the least). Images take turns: each
-    gives its first draw before any gives a second; when the share is used up, the next best follow in order.
+    gives its first draw before any gives a second; when the share is used up, the next best follow in order. It asks
+    for the class of a pixel, as the source does.
     """
 
     needs = ("representative_probability",)

@@ -11,7 +11,8 @@ class Strategy:
     """Base of a strategy. A subclass writes ``score``, or ``acquire`` where it chooses in a way of its own.
 
     ``needs``: the statistics it reads, by their names in `bench.kernels.statistics.STATISTICS`. ``question``: what it
-    asks, one of `bench.types.QUESTIONS`. ``source``: paper and equation. ``reads_truth``: true for bounds, which are
+    asks, one of `bench.types.QUESTIONS`; the class has the kind of its source, and ``name[question=dominant]`` sets
+    another (`bench.registry.COMMON`). ``source``: paper and equation. ``reads_truth``: true for bounds, which are
     drawn as reference lines and never ranked.
     """
 

@@ -64,6 +64,20 @@ def said(question: Question, answer: Answer) -> tuple[int, ...]:
     return {"confirm": (question.label,), "void": (VOID,)}.get(answer.actions[-1], ())
 
 
+def outcome(question: Question, answer: Answer) -> tuple[int, str]:
+    """What `bench.types.Pool` says of an answer: the class given or confirmed, -1 for none or several, and the action.
+
+    The action, one of `bench.types.ACTIONS`, is that of the answer as a whole; of a crowd it is not what each did.
+    """
+    classes = said(question, answer)
+    one = len(classes) == 1 and classes != (VOID,)
+    if answer.labels and answer.labels != (VOID,):  # the label shown may be given again: a gate of whole superpixels
+        action = "correct" if question.kind == "correction" else "classify"
+    else:
+        (action,) = reply(question, classes).actions
+    return classes[0] if one else -1, action
+
+
 class Erring(Oracle):
     """Base of an error model round another annotator: ``of`` answers, and ``alter`` may change the classes it named.
 

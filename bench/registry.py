@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
 
-from bench.types import InputError
+from bench.types import QUESTIONS, InputError
 
 KINDS = {  # of plug-ins: the folder that holds the suite's own, and the verb that tells one
     "strategies": ("baselines", "acquire"),
@@ -32,6 +32,9 @@ KINDS = {  # of plug-ins: the folder that holds the suite's own, and the verb th
 VALUES = {int: "a whole number", float: "a finite number", bool: "true or false", str: "text"}
 # Parameters that a run gives, and nobody writes in brackets.
 GIVEN = {"datasets": ("root",), "learners": ("dataset", "n_classes", "device", "options")}
+# What every plug-in of a kind takes in its brackets besides its own parameters, and the values that it may have. It is
+# set as an attribute of the plug-in; the class attribute of that name is the default.
+COMMON = {"strategies": {"question": QUESTIONS}}
 # What a class says of itself, beside its caption.
 DECLARED = {
     "strategies": ("question", "needs", "source", "reads_truth"),
@@ -94,6 +97,7 @@ def load(kind: str, spec: str, **defaults):
     """The plug-in that ``spec`` names, built with the parameters in its brackets.
 
     ``defaults`` are given to those plug-ins that take a parameter of that name and find none in the brackets.
+    Parameters of `COMMON` are taken by every plug-in of the kind, and set once it is built.
     Raises InputError for an unknown name or parameter, a missing one, and a value that the plug-in refuses.
     """
     name, parameters = parse(spec)
@@ -102,9 +106,14 @@ def load(kind: str, spec: str, **defaults):
         raise InputError(f"{kind}: {name!r} does not import: {plugins.broken[name]}")
     cls = plugins.classes[one_of(name, plugins.classes, singular(kind))]
     accepted = inspect.signature(cls).parameters
+    common = {key: choices for key, choices in COMMON.get(kind, {}).items() if key not in accepted}
+    chosen = {key: parameters.pop(key) for key in common if key in parameters}
+    for key, value in chosen.items():
+        if value not in common[key]:
+            raise InputError(f"unknown {key} {value!r} for {name}; there are: {', '.join(common[key])}")
     if not any(p.kind is p.VAR_KEYWORD for p in accepted.values()):
         for parameter in parameters:
-            one_of(parameter, accepted, f"parameter of {name}")
+            one_of(parameter, {**accepted, **common}, f"parameter of {name}")
     arguments = {k: v for k, v in defaults.items() if k in accepted and v is not None} | parameters
     for parameter in accepted.values():
         needed = parameter.default is parameter.empty and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
@@ -117,11 +126,14 @@ def load(kind: str, spec: str, **defaults):
         if of in VALUES and not _is(of, value):
             raise InputError(f"{singular(kind)} {name!r}: {key} must be {VALUES[of]}, got {value!r}")
     try:
-        return cls(**arguments)
+        plugin = cls(**arguments)
     except InputError:
         raise
     except (TypeError, ValueError) as error:
         raise InputError(f"{singular(kind)} {spec!r}: {_line(error)}") from error
+    for key, value in chosen.items():
+        setattr(plugin, key, value)
+    return plugin
 
 
 def load_strategy(spec: str) -> tuple:
@@ -165,6 +177,7 @@ def describe(kind: str) -> list[dict]:
             for p in inspect.signature(cls).parameters.values()
             if p.kind is not p.VAR_KEYWORD and p.name not in GIVEN.get(kind, ())
         ]
+        parameters += [f"{key}={getattr(cls, key)}" for key in COMMON.get(kind, {}) if hasattr(cls, key)]
         declared = {
             key: getattr(cls, key) for key in DECLARED[kind] if isinstance(getattr(cls, key, None), (str, bool, tuple))
         }

@@ -63,8 +63,10 @@ class Pool:
     """All that a strategy may see. There is no truth in it.
 
     ``asked`` (n,) bool marks rows asked in earlier rounds; ``ties`` (n,) float64 in [0, 1) is a seeded hash of
-    (image, superpixel) that stays the same in all rounds; ``answered`` (n,) int16 is the class an annotator gave
-    to an asked row, -1 elsewhere; ``spend`` is the cost so far, in the unit of the budget; ``round`` counts from 1.
+    (image, superpixel) that stays the same in all rounds; ``answered`` (n,) int16 is the class that an annotator gave,
+    or confirmed, for an asked row, -1 where there is no such class: never asked, void, given up, or several classes;
+    ``action`` (n,) int8 is what was done, an index into `ACTIONS`, -1 where nobody was asked; ``spend`` is what all
+    answers so far cost, in the unit of the budget; ``round`` counts from 1.
     """
 
     candidates: Candidates
@@ -74,11 +76,17 @@ class Pool:
     answered: np.ndarray = field(repr=False)
     round: int = 1
     spend: float = 0.0
+    action: np.ndarray | None = field(default=None, repr=False)
 
     def __post_init__(self):
-        for name in ("asked", "ties", "answered"):
-            if getattr(self, name).shape != (len(self.candidates),):
-                raise InputError(f"{name} has shape {getattr(self, name).shape}, expected ({len(self.candidates)},)")
+        for name in ("asked", "ties", "answered", "action"):
+            found = getattr(self, name)
+            if found is not None and found.shape != (len(self.candidates),):
+                raise InputError(f"{name} has shape {found.shape}, expected ({len(self.candidates)},)")
+        if self.action is not None and ((self.action >= 0) != self.asked).any():
+            raise InputError("action must be -1 where nobody was asked, and there alone")
+        if (self.answered[~self.asked] != -1).any():
+            raise InputError("answered must be -1 where nobody was asked")
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """Pools for tests: consistent ones from pixels, and random ones of any size from the tables of statistics."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -7,22 +9,24 @@ from bench import seeds
 from bench.kernels import superpixel_statistics
 from bench.kernels.statistics import statistic, thresholds, trips
 from bench.registry import parse
-from bench.types import VOID, Candidates, Pool
+from bench.types import ACTIONS, VOID, Candidates, Pool
 
 
 def pool(columns, n_classes, asked=None, round=1, seed=0):
-    """A pool round these columns; ``asked``: rows asked before."""
+    """A pool round these columns; ``asked``: rows asked before, whose labels were confirmed."""
     n = len(columns["image"])
     mask = np.zeros(n, bool)
     mask[list(asked or [])] = True
     ties = seeds.uniform(seed, "ties", columns["image"], columns["superpixel"])
-    return Pool(Candidates(columns), mask, ties, n_classes, np.full(n, -1, np.int16), round)
+    answered = np.where(mask, np.asarray(columns["label"], np.int16), np.int16(-1))
+    action = np.where(mask, ACTIONS.index("confirm"), -1).astype(np.int8)
+    return Pool(Candidates(columns), mask, ties, n_classes, answered, round, float(mask.sum()), action)
 
 
 def permuted(old, order):
     """The same pool with its table in another order."""
-    columns = {name: column[order] for name, column in old.candidates.columns.items()}
-    return Pool(Candidates(columns), old.asked[order], old.ties[order], old.n_classes, old.answered[order], old.round)
+    rows = {name: getattr(old, name)[order] for name in ("asked", "ties", "answered", "action")}
+    return replace(old, candidates=old.candidates.take(order), **rows)
 
 
 def random_columns(needs, n, n_classes=5, depth=4, n_images=7, seed=0):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from bench import registry, seeds
-from bench.annotation import said
+from bench.annotation import outcome, said
 from bench.types import ACTIONS, QUESTIONS, VOID, Answer, InputError, Question, Truth
 from oracles.crowd import dawid_skene
 
@@ -232,6 +232,28 @@ def test_perfect_answers_the_other_kinds_whatever_label_is_there():
     nothing = np.full((2, 2), VOID)
     assert by_hand(nothing, labels, "perfect", "multiclass") == Answer((), ("void",))
     assert by_hand(nothing, labels, "perfect[void=void]", "multiclass") == Answer((VOID,), ("void",))
+
+
+@pytest.mark.parametrize(
+    ("spec", "kind", "truth", "labels", "expected"),
+    [
+        ("perfect", "correction", HALF, np.full((2, 2), 2), (2, "confirm")),
+        ("perfect", "correction", HALF, np.full((2, 2), 1), (2, "correct")),
+        ("perfect[gate=superpixel]", "correction", HALF, np.full((2, 2), 2), (2, "correct")),
+        ("perfect", "classification", HALF, np.full((2, 2), 2), (2, "classify")),
+        ("perfect", "multiclass", HALF, np.full((2, 2), 2), (-1, "classify")),
+        ("perfect", "multiclass", np.full((2, 2), 3), np.full((2, 2), 2), (3, "classify")),
+        ("perfect", "correction", [[1, 1], [1, VOID]], np.full((2, 2), 1), (-1, "void")),
+        ("perfect[void=void]", "dominant", np.full((2, 2), VOID), np.full((2, 2), 1), (-1, "void")),
+        ("abstaining[p=1]", "correction", HALF, np.full((2, 2), 2), (-1, "give_up")),
+        ("crowd[n=3,of=noisy[rate=0]]", "correction", HALF, np.full((2, 2), 2), (2, "confirm")),
+    ],
+)
+def test_the_outcome_of_an_answer(spec, kind, truth, labels, expected):
+    truth, labels = np.array(truth, np.uint8), np.array(labels, np.uint8)
+    question = Question(kind, 0, 1, 1, 1, int(labels[1, 1]), labels.ravel(), 0, L)
+    answer = load(spec).answer(question, Truth(truth, np.arange(4)), seeds.generator(0, "oracle"))
+    assert outcome(question, answer) == expected
 
 
 # How often people err

@@ -84,7 +84,7 @@ def test_what_a_plug_in_says_of_itself(room):
     assert entry == {
         "name": "nearest_edge",
         "caption": "Says hello.",
-        "parameters": ["k", "pull=0.5", "root=None"],
+        "parameters": ["k", "pull=0.5", "root=None", "question=correction"],
         "question": "correction",
         "needs": ("size",),
         "source": "us",
@@ -123,6 +123,8 @@ def test_parameters_and_defaults(room):
         ("nearest_edge[k=1,pull=true]", "pull must be a finite number, got True"),
         ("nearest_edge[k=1,pull=nan]", "pull must be a finite number, got nan"),
         ("nearest_edge[k=1,k=2]", "gives 'k' twice"),
+        ("nearest_edge[k=1,question=guess]", "unknown question 'guess' for nearest_edge; there are: correction, "),
+        ("nearest_edge[k=1,qestion=dominant]", "unknown parameter of nearest_edge 'qestion'; did you mean 'question'"),
         ("nearest_edge[k]", "expected parameter=value"),
         ("nearest_edge[=1]", "expected parameter=value"),
         ("nearest_edge[k=1,]", "expected parameter=value"),
@@ -140,6 +142,25 @@ def test_errors_say_what_was_meant(room, spec, said):
     with pytest.raises(InputError, match=said) as caught:
         registry.load("strategies", spec)
     assert "\n" not in str(caught.value)
+
+
+def test_every_strategy_takes_the_kind_of_question(room):
+    """Also one of another package, which does not know `bench.acquisition.Strategy`."""
+    room()
+    built = registry.load("strategies", "nearest_edge[question=dominant,k=3]")
+    assert (built.question, built.k) == ("dominant", 3)
+    assert registry.load("strategies", "nearest_edge[k=3]").question == "correction"
+    assert registry.load("strategies", "any2[question=multiclass,a=1]").options == {"a": 1}
+
+
+def test_a_wrapper_asks_as_what_it_wraps_or_as_it_is_told():
+    for spec, kind in [
+        ("power[of=sim]", "correction"),
+        ("power[of=sim[question=dominant]]", "dominant"),
+        ("power[of=pixbal,question=classification]", "classification"),
+        ("softrank[of=pixbal]", "multiclass"),
+    ]:
+        assert registry.load_strategy(spec + "+lcm")[0].question == kind
 
 
 def test_an_unknown_kind():

@@ -59,6 +59,15 @@ def test_declares_what_it_needs_what_it_asks_and_where_it_is_from(spec):
     assert ":" in inspect.getdoc(type(strategy)).partition("\n")[0]
 
 
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("kind", QUESTIONS)
+def test_asks_any_kind_of_question(name, kind):
+    strategy, p = made(f"{name}[question={kind}]")
+    assert strategy.acquire(p, 3, np.random.default_rng(1)).kind == kind
+    entry = next(e for e in registry.describe("strategies") if e["name"] == name)
+    assert any(parameter.startswith("question=") for parameter in entry["parameters"])
+
+
 @pytest.mark.parametrize("spec", SPECS)
 @pytest.mark.parametrize("budget", [0, 1, 7, N - 6, N, 3 * N])
 def test_exactly_the_budget_or_what_is_left_and_never_a_banned_row(spec, budget):

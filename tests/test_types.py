@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
-from bench.types import VOID, Answer, Candidates, InputError, Pool, Query, Truth
+from bench.types import ACTIONS, VOID, Answer, Candidates, InputError, Pool, Query, Truth
 
 
 def columns(n=3, **extra):
@@ -56,11 +56,22 @@ def test_candidates_name_what_is_missing():
         _ = Candidates(columns()).entropy_sum
 
 
-@pytest.mark.parametrize("name", ["asked", "ties", "answered"])
+@pytest.mark.parametrize("name", ["asked", "ties", "answered", "action"])
 def test_a_pool_has_a_value_for_each_row(name):
     pool()
     with pytest.raises(InputError, match=rf"{name} has shape \(2,\), expected \(3,\)"):
         pool(**{name: np.zeros(2)})
+
+
+def test_a_pool_says_what_was_done_where_somebody_was_asked_and_there_alone():
+    asked, answered = np.array([True, True, False]), np.array([3, -1, -1], np.int16)
+    action = np.array([ACTIONS.index("confirm"), ACTIONS.index("give_up"), -1], np.int8)
+    held = pool(asked=asked, answered=answered, action=action)
+    assert [ACTIONS[a] for a in held.action[held.asked]] == ["confirm", "give_up"]
+    with pytest.raises(InputError, match="action must be -1 where nobody was asked"):
+        pool(asked=asked, answered=answered, action=action[::-1])
+    with pytest.raises(InputError, match="answered must be -1 where nobody was asked"):
+        pool(asked=asked, answered=answered[::-1], action=action)
 
 
 def test_a_pool_has_no_place_for_the_truth():
