@@ -22,8 +22,11 @@ class Oracle(ABC):
 
     @abstractmethod
     def answer(self, question: Question, truth: Truth, rng: np.random.Generator) -> Answer:
-        """The answer to one question. ``rng`` is keyed by (seed, image, representative pixel), so the same
-        question draws the same errors whatever else was asked."""
+        """The answer to one question.
+
+        ``rng`` belongs to the superpixel: whoever asks about it, at whichever of its pixels, meets the same slip. For
+        that an oracle draws as many numbers, with the same meaning, whatever is shown and whatever is true there.
+        """
 
     def prepare(self, confusion: np.ndarray) -> None:  # noqa: B027 - most oracles need nothing of the pool
         """Called once before the first question: (C, C) int64 pixels of the pool, rows truth, columns pseudo label."""
@@ -82,7 +85,8 @@ class Erring(Oracle):
     """Base of an error model round another annotator: ``of`` answers, and ``alter`` may change the classes it named.
 
     An altered answer replaces the last thing that was done, so that what a crowd was paid stays paid. ``alter`` draws
-    as often when it changes nothing: one seed then meets the same errors, and more of them, at a higher rate.
+    as often when it changes nothing: one seed then meets the same errors, and more of them, at a higher rate. It does
+    not look at the representative pixel before it draws: a superpixel then meets the same slip at all of its pixels.
     """
 
     def __init__(self, of="perfect"):
@@ -109,10 +113,12 @@ class Erring(Oracle):
 
 
 def flip(seen: tuple[int, ...], rate: float, n_classes: int, rng: np.random.Generator) -> tuple[int, ...]:
-    """Each class, with probability ``rate``, as another class, all of them as likely; ``VOID`` as any class."""
+    """Each class, with probability ``rate``, as another class, all of them as likely; ``VOID`` as any class.
+
+    Draws two numbers a class of a multiclass answer, and two for any other answer, also for none.
+    """
     flipped = set()
-    for c in seen:
-        lapse, which = rng.random(2)
+    for c, (lapse, which) in zip(seen, rng.random((max(len(seen), 1), 2)), strict=False):
         n_others = n_classes - (c != VOID)
         if lapse < rate and n_others:
             other = int(which * n_others)

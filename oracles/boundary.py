@@ -1,3 +1,5 @@
+import numpy as np
+
 from bench.annotation import Erring, number, probability
 from bench.types import VOID
 
@@ -6,8 +8,9 @@ class Boundary(Erring):
     """Errs with probability `rate` within `width_px` of another class, and names a class from across the boundary.
 
     Near: the square of width_px around the representative pixel (Chebyshev distance) holds a true class, void aside,
-    other than its own; one of those pixels, all as likely, gives the wrong class. Only for questions on one pixel. A
-    model of ours: people disagree mostly along outlines.
+    other than its own; one of those pixels, all as likely, gives the wrong class. Only for questions on one pixel. One
+    draw decides for the whole superpixel whether the person errs wherever it is near, another which share of the pixels
+    across, in the order of their classes, gives the name. A model of ours: people disagree mostly along outlines.
     """
 
     def __init__(self, width_px=5, rate=0.3, of="perfect"):
@@ -19,7 +22,7 @@ class Boundary(Erring):
         lapse, which = rng.random(2)
         top, left = max(question.row - self.width_px, 0), max(question.column - self.width_px, 0)
         window = truth.map[top : question.row + self.width_px + 1, left : question.column + self.width_px + 1]
-        across = window[(window != VOID) & (window != truth.map[question.row, question.column])]
+        across = np.sort(window[(window != VOID) & (window != truth.map[question.row, question.column])])
         if lapse >= self.rate or not seen or not across.size:
             return seen
         return (int(across[int(which * across.size)]),)

@@ -17,27 +17,27 @@ class Confused(Erring):
         origin = source.pop("from", None)
         if source or origin not in (None, "pseudo") or (matrix is None) == (origin is None):
             raise InputError("confused needs either matrix=FILE.csv or from=pseudo, and knows only of= beside them")
-        self.cumulative = None if matrix is None else _cumulative(_read(str(matrix)))
+        self.counts = None if matrix is None else _read(str(matrix))
 
     def prepare(self, confusion):
         super().prepare(confusion)
-        if self.cumulative is None:
-            empty = confusion.sum(1) == 0
-            self.cumulative = _cumulative(confusion + np.diag(empty))
-        elif self.cumulative.shape != confusion.shape:
-            raise InputError(f"the matrix of confused has {len(self.cumulative)} classes, the dataset {len(confusion)}")
+        if self.counts is None:
+            self.counts = confusion + np.diag(confusion.sum(1) == 0)
+        elif self.counts.shape != confusion.shape:
+            raise InputError(f"the matrix of confused has {len(self.counts)} classes, the dataset {len(confusion)}")
 
     def alter(self, seen, question, truth, rng):
-        if self.cumulative is None:
+        if self.counts is None:
             raise InputError("confused[from=pseudo] must be prepared with the confusion of the pool before it is asked")
-        draws = rng.random(len(seen))
-        drawn = (c if c == VOID else int((self.cumulative[c] <= u).sum()) for c, u in zip(seen, draws, strict=True))
+        draws = rng.random(max(len(seen), 1))  # as many where another oracle could not tell
+        drawn = (c if c == VOID else self._named(c, u) for c, u in zip(seen, draws, strict=False))
         return tuple(sorted(set(drawn)))
 
-
-def _cumulative(counts: np.ndarray) -> np.ndarray:
-    sums = np.cumsum(counts, axis=1, dtype=np.float64)
-    return sums / sums[:, -1:]
+    def _named(self, true_class: int, draw: float) -> int:
+        """The class that a draw in [0, 1) stands for: the wrong ones first, so that a low draw errs for any class."""
+        order = np.r_[np.delete(np.arange(len(self.counts)), true_class), true_class]
+        sums = np.cumsum(self.counts[true_class, order], dtype=np.float64)
+        return int(order[(sums <= draw * sums[-1]).sum()])
 
 
 def _read(path: str) -> np.ndarray:

@@ -1,7 +1,7 @@
 import numpy as np
 
 from bench import registry, seeds
-from bench.annotation import Oracle, number, reply, said
+from bench.annotation import Oracle, number, probability, reply, said
 from bench.types import VOID, Answer, InputError
 
 
@@ -9,7 +9,12 @@ class Crowd(Oracle):
     """Asks `n` people (`of`), pays them all, and takes the vote=majority or weighs them by vote=dawid_skene.
 
     Majority: the class named most often (tie: by whom was asked first); in a multiclass question, every class that more
-    than half of those who can tell have named. Of a mixture, the people are its members in turn; each errs on his own.
+    than half of those who can tell have named. Of a mixture, the people are its members in turn.
+
+    ``shared``: how much of their errors people share, since some superpixels are hard for everybody. Each has one draw
+    of the superpixel in common with the others and one of his own, and goes by the common one with probability
+    √shared. Each errs as often as alone; the errors of two people of one kind have the correlation ``shared``, and they
+    then name the same wrong class. 0, the default: they err independently of each other.
 
     dawid_skene answers while the run goes on, so it knows the votes given so far and no later ones: Dawid and Skene's
     EM over those is refitted whenever their number has grown by a tenth, and the answer is the most probable of the
@@ -18,10 +23,11 @@ class Crowd(Oracle):
     The actions are those of all members, the ones who gave the crowd's answer last.
     """
 
-    def __init__(self, n=3, of="noisy", vote="majority"):
+    def __init__(self, n=3, of="noisy", vote="majority", shared=0.0):
         if vote not in ("majority", "dawid_skene"):
             raise InputError(f"vote must be majority or dawid_skene; got {vote!r}")
         number("n", n, 1, whole=True)
+        self.follows = probability("shared", shared) ** 0.5
         hired = [registry.load("oracles", str(of)) for _ in range(n)]
         self.people = [p.team[i % len(p.team)] if hasattr(p, "team") else p for i, p in enumerate(hired)]
         self.kinds = tuple(k for k in self.kinds if all(k in person.kinds for person in self.people))
@@ -36,7 +42,9 @@ class Crowd(Oracle):
             person.prepare(confusion)
 
     def answer(self, question, truth, rng):
-        keys = rng.integers(2**63, size=len(self.people)).tolist()
+        keys = rng.integers(2**63, size=len(self.people))
+        common, follows = rng.integers(2**63), rng.random(len(keys)) < self.follows
+        keys = np.where(follows, common, keys).tolist()
         answers = [
             p.answer(question, truth, seeds.generator(k, "member")) for p, k in zip(self.people, keys, strict=True)
         ]

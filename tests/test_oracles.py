@@ -22,18 +22,19 @@ INSTANCES = [
     "noisy[rate=0.3,of=perfect[gate=superpixel]]",
     "confused[from=pseudo]",
     "boundary[width_px=2,rate=0.5]",
-    "small[area_px=20,rate=0.5]",
+    "small[area_px=40,rate=0.5]",
     "tired[half_life=10]",
     "tired[half_life=10,session=5]",
     "biased[p=0.5]",
     "abstaining[p=0.5]",
     "crowd[n=3,of=noisy[rate=0.3]]",
     "crowd[n=4,of=abstaining[p=0.5,of=noisy[rate=0.4]]]",
-    "crowd[n=3,of=crowd[n=3]]",
+    "crowd[n=3,of=crowd[n=3,of=noisy[rate=0.5]]]",
     "crowd[n=3,of=noisy[rate=0.3],vote=dawid_skene]",
+    "crowd[n=3,of=noisy[rate=0.3],shared=0.5]",
     "noisy[of=crowd]",
     "mixture[ann=perfect,bob=noisy[rate=0.5]]",
-    "crowd[n=3,of=mixture[ann=perfect,bob=noisy[rate=0.5],eve=abstaining]]",
+    "crowd[n=3,of=mixture[ann=perfect,bob=noisy[rate=0.8],eve=noisy[rate=0.8,of=abstaining]]]",
 ]
 HARMLESS = [
     "noisy[rate=0]",
@@ -57,8 +58,11 @@ def load(spec):
     return oracle
 
 
-def case(number=0, kind="correction", side=8, n_classes=L, void=0.1, truth=None, labels=None):
-    """A superpixel (the inner square of an image) with labels and truth drawn for ``number``, and its generator."""
+def case(number=0, kind="correction", side=8, n_classes=L, void=0.1, truth=None, labels=None, at=None):
+    """A superpixel (the inner square of an image) with labels and truth drawn for ``number``, and its generator.
+
+    ``at``: which of its pixels is the representative; by default that is drawn too.
+    """
     rng = seeds.generator(7, "case", number)
     if truth is None:
         truth = rng.integers(n_classes, size=(side, side)).astype(np.uint8)
@@ -68,12 +72,12 @@ def case(number=0, kind="correction", side=8, n_classes=L, void=0.1, truth=None,
     inner = np.zeros(truth.shape, bool)
     inner[1:-1, 1:-1] = True
     pixels = np.flatnonzero(inner)
-    row, column = np.unravel_index(rng.choice(pixels), truth.shape)
+    row, column = np.unravel_index(rng.choice(pixels) if at is None else pixels[at], truth.shape)
     shown = labels.astype(np.uint8)
     question = Question(
         kind, number, 1, int(row), int(column), int(shown[row, column]), shown.ravel()[pixels], number, n_classes
     )
-    return question, Truth(truth, pixels), seeds.generator(3, "oracle", number, int(row), int(column))
+    return question, Truth(truth, pixels), seeds.generator(4, "oracle", number, 1)
 
 
 def ask(oracle, *args, **kwargs):
@@ -131,6 +135,59 @@ def test_errors_are_keyed_by_what_is_asked_not_by_when(spec):
         assert {i: ask(second, i)[2] for i in range(49, -1, -2)}.items() <= forwards.items()
 
 
+def pairs(spec, kind, n=100, never_right=False, **given):
+    """The answers of two who ask the same superpixel at two of its pixels, with what they are told without a slip."""
+    perfect, oracle = load("perfect"), load(spec)
+    for i in range(n):
+        if never_right:
+            truth = seeds.generator(2, "truth", i).integers(L - 1, size=(8, 8)).astype(np.uint8)
+            given = {"truth": truth, "labels": np.full((8, 8), L - 1)}
+        both = []
+        for at in (5 * i % 36, (7 * i + 11) % 36):
+            oracle = load(spec) if oracle.memory else oracle
+            question, truth, answer = ask(oracle, i, kind, at=at, **given)
+            exact = perfect.answer(question, truth, None)
+            both.append((said(question, exact), question.label, said(question, answer), answer))
+        yield both
+
+
+@pytest.mark.parametrize("spec", INSTANCES)
+def test_one_superpixel_means_one_slip_at_whichever_of_its_pixels(spec):
+    """Slip: another class is named than without error, or none. No label here is right, so that each slip is seen.
+
+    An anchored person is anchored at both pixels, one who overlooks or cannot tell does so at both, and one who errs
+    errs at both: `confused` too, where classes are confused equally often.
+    """
+    for kind in load(spec).kinds:
+        if kind == "correction" and ("superpixel" in spec or "dominant" in spec):
+            continue  # what such an oracle sees is not the representative pixel
+        asked = pairs(spec, kind, never_right=True)
+        slips = np.array([[said != exact for exact, _, said, _ in both] for both in asked])
+        assert (slips[:, 0] == slips[:, 1]).mean() == 1, kind
+        never = spec.startswith("perfect") or (spec.startswith("biased") and kind != "correction")
+        assert slips.any() != never, kind
+
+
+@pytest.mark.parametrize("spec", [s for s in INSTANCES if "boundary" not in s])
+def test_where_both_pixels_show_the_same_the_answer_is_the_same(spec):
+    n_alike = 0
+    for kind in load(spec).kinds:
+        for first, second in pairs(spec, kind):
+            if first[:2] == second[:2]:
+                assert first[3] == second[3]
+                n_alike += 1
+    assert n_alike > 20
+
+
+def test_who_errs_near_boundaries_errs_near_all_of_a_superpixel_s_and_names_the_class_across():
+    truth = np.repeat([[0] * 4 + [3] * 4], 8, axis=0).astype(np.uint8)
+    for first, second in pairs("boundary[width_px=8,rate=0.5]", "correction", truth=truth):
+        if first[0] == second[0]:
+            assert first[2] == second[2]
+        else:
+            assert (first[2] != first[0]) == (second[2] != second[0])
+
+
 @pytest.mark.parametrize("spec", HARMLESS)
 @settings(max_examples=30, deadline=None)
 @given(number=st.integers(0, 10**6), kind=st.sampled_from(QUESTIONS))
@@ -173,6 +230,7 @@ def test_a_higher_rate_keeps_the_errors_of_a_lower_one(number, low, high):
         "crowd[n=0]",
         "crowd[n=2.5]",
         "crowd[vote=loudest]",
+        "crowd[shared=2]",
         "mixture",
         "confused",
         "confused[from=thin_air]",
@@ -380,6 +438,28 @@ def test_a_crowd_of_a_mixture_has_one_person_of_each_kind():
     _, _, answer = ask(crowd, truth=np.full((8, 8), 1), labels=np.full((8, 8), 2))
     assert sorted(answer.actions) == ["confirm", "correct", "give_up"]
     assert answer == Answer((1,), ("give_up", "confirm", "correct"))  # a tie goes to whom was asked first
+
+
+@pytest.mark.parametrize("shared", [0, 0.5, 1])
+def test_people_share_as_much_of_their_errors_as_they_are_told_and_each_errs_as_often(shared):
+    """The label shown is the only wrong class there is, so that who errs confirms it.
+
+    The number of those who err has the variance m r (1 - r) (1 + (m - 1) correlation), of m people at the rate r.
+    """
+    n, m, rate = 3000, 3, 0.2
+    two = {"n_classes": 2, "truth": np.full((8, 8), 1, np.uint8), "labels": np.zeros((8, 8))}
+    crowd = load(f"crowd[n={m},of=noisy[rate={rate}],shared={shared}]")
+    wrong = np.array([ask(crowd, i, **two)[2].actions.count("confirm") for i in range(n)])
+    assert wrong.mean() / m == pytest.approx(rate, abs=0.025)
+    correlation = (wrong.var() / (m * rate * (1 - rate)) - 1) / (m - 1)
+    assert correlation == pytest.approx(shared, abs=0.06)
+
+
+def test_a_crowd_that_shares_its_errors_errs_more():
+    independent, alike = (load(f"crowd[n=5,of=noisy[rate=0.3],shared={s}]") for s in (0, 1))
+    n = 2000
+    assert error_rate(independent, n) < 0.6 * n * 0.3
+    assert agrees(error_rate(alike, n), n, 0.3)
 
 
 def test_mixture_asks_all_its_people_as_often():
