@@ -39,6 +39,10 @@ class Foundation(ABC):
         Pixels outside every superpixel have id 0. Ids may have gaps. Raises InputError for unusable input.
         """
 
+    def annotated(self, dataset: Dataset) -> set[str]:
+        """Names of train images whose labels are true masks: they have no superpixel, so nobody is asked about them."""
+        return set()
+
 
 def parameters(plugin: Foundation | Superpixels) -> dict:
     """A foundation's or maker's parameters by name; those that are such plug-ins themselves as nested dictionaries."""

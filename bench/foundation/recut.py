@@ -15,7 +15,7 @@ class Recut(Foundation):
     """Labels of a foundation with the superpixels of a maker: ``recut[of=files[root=R],superpixels=slic[n=200]]``.
 
     ``where``: ``all`` puts the maker's superpixels in the place of the foundation's, so that one may hold several
-    labels; ``uncovered`` adds them only where there was no superpixel.
+    labels; ``uncovered`` adds them only where there was no superpixel. Images whose labels are true masks get none.
     """
 
     def __init__(self, of: str, superpixels: str = "felzenszwalb", where: str = "all"):
@@ -28,6 +28,12 @@ class Recut(Foundation):
     def generate(
         self, dataset: Dataset, train_and_predict: TrainAndPredict | None = None
     ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+        annotated = self.annotated(dataset)
         for name, labels, superpixels in self.of.generate(dataset, train_and_predict):
-            areas = self.superpixels.segment(dataset, name)
-            yield name, labels, areas if self.where == "all" else fill(superpixels, areas)
+            if name not in annotated:
+                areas = self.superpixels.segment(dataset, name)
+                superpixels = areas if self.where == "all" else fill(superpixels, areas)
+            yield name, labels, superpixels
+
+    def annotated(self, dataset: Dataset) -> set[str]:
+        return self.of.annotated(dataset)

@@ -34,9 +34,9 @@ class Simulated(Foundation):
     of Kim et al., ICML 2024, or the path of a fit's JSON file. Where the dataset has other classes than the fit, the
     confusion is the mean rate of wrong classes, as ``flip``.
 
-    Smaller masks are painted over larger ones; a superpixel's id is its mask's index + 1, so covered masks leave gaps.
-    The rest of the image is background. Defaults resemble the PASCAL files of Kim et al., ICML 2024, in superpixels
-    an image, share of wrong ones and covered area.
+    Smaller masks are painted over larger ones, and the rest of the image is background. Masks are made object by
+    object, false ones last; their superpixels get other ids when they are written, since these would tell. Defaults
+    resemble the PASCAL files of Kim et al., ICML 2024, in superpixels an image, share of wrong ones and covered area.
     """
 
     leaky = True

@@ -13,9 +13,10 @@ from bench.types import InputError
 
 
 class Weak(Foundation):
-    """For images without a foundation model: the run's own model, trained on ``n`` labelled train images, labels all.
+    """For images without a foundation model: the run's own, trained on ``n`` labelled train images, labels the others.
 
-    Superpixels cover the image: ``superpixels`` is ``felzenszwalb`` (at least half of 1/``n_segments`` of the image
+    The n images keep their true masks as labels and have no superpixel: nobody is asked about them again. In the others
+    superpixels cover the image: ``superpixels`` is ``felzenszwalb`` (at least half of 1/``n_segments`` of the image
     each; Felzenszwalb and Huttenlocher, 2004) or ``slic`` (about ``n_segments`` an image; Achanta et al., 2012). They
     are cut along the outlines of the predicted label map, so that each has one label; a piece of less than a tenth of
     1/``n_segments`` joins the nearest larger one of its label that it is connected to. On Kvasir-SEG both kinds reach
@@ -37,15 +38,23 @@ class Weak(Foundation):
         names = dataset.names("train")
         if train_and_predict is None:
             raise InputError("weak trains a model and needs one; use another foundation, or a run with a model")
-        if self.n > len(names):
+        if self.n >= len(names):
             raise InputError(
-                f"weak: n={self.n} labelled images, but {type(dataset).__name__} has {len(names)} train images"
+                f"weak: n={self.n} labelled images, but {type(dataset).__name__} has {len(names)} train images, and "
+                "some must be left to ask about"
             )
-        chosen = sorted(seeds.generator(self.seed, "weak").permutation(len(names))[: self.n])
-        images = [dataset.image("train", names[i]) for i in chosen]
-        truths = [dataset.truth("train", names[i]) for i in chosen]
+        annotated = self.annotated(dataset)
+        chosen = [name for name in names if name in annotated]
+        images, truths = ([read("train", name) for name in chosen] for read in (dataset.image, dataset.truth))
         for name, labels in zip(names, train_and_predict(images, truths, dataset), strict=True):
-            yield name, labels, self.segment(dataset.image("train", name), labels)
+            if name in annotated:
+                yield name, dataset.truth("train", name), np.zeros(labels.shape, np.int32)
+            else:
+                yield name, labels, self.segment(dataset.image("train", name), labels)
+
+    def annotated(self, dataset: Dataset) -> set[str]:
+        names = dataset.names("train")
+        return {names[i] for i in seeds.generator(self.seed, "weak").permutation(len(names))[: self.n]}
 
     def segment(self, image: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """(H, W) int32 superpixels from 1 of an (H, W, 3) uint8 image, each within one label of ``labels``."""
