@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from scipy.stats import rankdata
-from trees import save
+from trees import same_areas, save
 
 from bench import foundation, registry
 from bench.datasets.folder import Folder
@@ -21,12 +21,6 @@ CLEAN = dict(miss=0, flip=0, merge=0, duplicate=0, jitter=0, erode=0, extra=0)
 def miou(confusion):
     hits = np.diag(confusion)
     return (hits / (confusion.sum(0) + confusion.sum(1) - hits)).mean()
-
-
-def same_areas(a, b):
-    """Whether two superpixel maps differ in their ids alone."""
-    pairs = np.unique(np.stack([a.ravel(), b.ravel()]), axis=1)
-    return all(len(np.unique(side)) == pairs.shape[1] for side in pairs) and ((a > 0) == (b > 0)).all()
 
 
 def measured(dataset, maps):
