@@ -1,51 +1,55 @@
-"""Uncertainty from several predictions of one image, flipped and rescaled (`bench.kernels.statistics.PASSES`).
+"""Uncertainty from several predictions of one image, flipped and rescaled: test-time augmentation (TTA).
 
-Test-time augmentation and not dropout: it works for models without dropout layers, and it draws no random number.
+The formulas are those of dropout and of ensembles, with other passes: `bench.kernels.statistics.PASSES`. They work for
+networks without dropout layers, and draw no random number. What they measure is how much the prediction depends on the
+view of the image, not on the weights.
 """
 
 import numpy as np
 
 from bench.acquisition import Strategy
 
+_PASSES = "; passes by augmentation: Wang et al., Neurocomputing 2019"
 
-class PredictiveEntropy(Strategy):
-    """Predictive entropy: mean over the superpixel of the mean prediction's entropy; passes are flips and scales."""
+
+class TtaPredictiveEntropy(Strategy):
+    """Predictive entropy by TTA: mean over the superpixel of the entropy of the mean p over flips and scales."""
 
     needs = ("predictive_entropy_sum",)
-    source = "Gal et al., ICML 2017; nnActive, 2025"
+    source = "Gal et al., ICML 2017, with dropout" + _PASSES
 
     def score(self, pool):
         c = pool.candidates
         return c.predictive_entropy_sum / c.size
 
 
-class ExpectedEntropy(Strategy):
-    """Expected entropy: mean over the superpixel of the passes' mean entropy; passes are flips and scales."""
+class TtaExpectedEntropy(Strategy):
+    """Expected entropy by TTA: mean over the superpixel of the mean entropy of p over flips and scales."""
 
     needs = ("expected_entropy_sum",)
-    source = "Gal et al., ICML 2017; nnActive, 2025"
+    source = "Gal et al., ICML 2017, with dropout" + _PASSES
 
     def score(self, pool):
         c = pool.candidates
         return c.expected_entropy_sum / c.size
 
 
-class Bald(Strategy):
-    """BALD: mean over the superpixel of predictive less expected entropy, at least 0; passes are flips and scales."""
+class TtaBald(Strategy):
+    """BALD by TTA: mean over the superpixel of predictive less expected entropy over flips and scales, at least 0."""
 
     needs = ("predictive_entropy_sum", "expected_entropy_sum")
-    source = "Houlsby et al., 2011; Gal et al., ICML 2017"
+    source = "Houlsby et al., 2011; Gal et al., ICML 2017, with dropout" + _PASSES
 
     def score(self, pool):
         c = pool.candidates
         return np.maximum(c.predictive_entropy_sum - c.expected_entropy_sum, 0) / c.size
 
 
-class VoteEntropy(Strategy):
-    """Vote entropy: mean over the superpixel of the entropy of the passes' predicted classes; flips and scales."""
+class TtaVoteEntropy(Strategy):
+    """Vote entropy by TTA: mean over the superpixel of the entropy of the classes predicted over flips and scales."""
 
     needs = ("vote_entropy_sum",)
-    source = "Dagan and Engelson, ICML 1995; for superpixels: Siddiqui et al. (ViewAL), CVPR 2020"
+    source = "Dagan and Engelson, ICML 1995, with a committee" + _PASSES
 
     def score(self, pool):
         c = pool.candidates

@@ -1,15 +1,17 @@
-"""Uncertainty weighted towards classes that the model predicts rarely."""
+"""Uncertainty weighted towards classes that the model predicts rarely, and batches with a share for each class."""
 
 import numpy as np
 
-from bench.acquisition import Strategy
+from bench.acquisition import Strategy, left, top
+from bench.types import Query
 
 
 class ClassBalanced(Strategy):
     """Class-balanced BvSB: mean p2/p1 over the superpixel, scaled to [0, 1] over the pool, x exp(-share of its class).
 
-    The class of a superpixel is its dominant prediction; its share is over the superpixels never asked, or with
-    ``over=pixels`` over their pixels. The scaling is over the same superpixels.
+    The class of a superpixel is its dominant prediction. Its share is that of the superpixels of this class among all,
+    or with ``over=pixels`` that of their pixels: sizes are summed by dominant class, not by predicted pixel. Scale and
+    shares are over the whole pool, asked or not. It asks for the dominant class, as both sources do.
     """
 
     needs = ("ratio_sum", "dominant")
@@ -20,25 +22,58 @@ class ClassBalanced(Strategy):
         if over not in ("regions", "pixels"):
             raise ValueError(f"over must be regions or pixels, got {over!r}")
         self.over = over
-        if over == "pixels":
-            self.needs += ("prediction_histogram",)
 
     def score(self, pool):
-        c, rows = pool.candidates, ~pool.asked
-        if not rows.any():
-            return np.zeros(len(rows))
-        if self.over == "regions":
-            counts = np.bincount(c.dominant[rows].astype(int), minlength=pool.n_classes)
-        else:
-            counts = c.prediction_histogram[rows].sum(0)
+        c = pool.candidates
+        dominant = c.dominant.astype(int)
+        counts = np.bincount(dominant, c.size if self.over == "pixels" else None, pool.n_classes)
         ratio = c.ratio_sum / c.size
-        low, high = ratio[rows].min(), ratio[rows].max()
-        scaled = (ratio - low) / (high - low or 1)
-        return scaled * np.exp(-counts / counts.sum())[c.dominant.astype(int)]
+        low, high = ratio.min(), ratio.max()
+        return (ratio - low) / (high - low or 1) * np.exp(-counts / counts.sum())[dominant]
+
+
+class ClassBalancedEntropy(Strategy):
+    """Class-balanced entropy: a share of the batch goes to classes in equal parts, by mean of entropy x p[class].
+
+    ``share`` of the questions is divided among the classes but for ``background`` (a class id, or none); what does not
+    divide evenly goes to drawn classes. The classes choose in drawn order: each takes its best superpixels, by the mean
+    of H·p[class], among those not taken. The rest of the batch goes by mean entropy. The source takes the mean p of
+    five networks, and 0.66 or 0.33 as share; it gives an image a limited number of patches, which is left out here.
+    """
+
+    needs = ("entropy_sum", "class_entropy_sum")
+    source = "Luth et al. (nnActive), 2025, class-balanced entropy"
+
+    def __init__(self, share: float = 0.66, background: int | None = None):
+        if not 0 <= share <= 1:
+            raise ValueError(f"share must be from 0 to 1, got {share}")
+        if not (background is None or (isinstance(background, int) and background >= 0)):
+            raise ValueError(f"background must be a class id, or none, got {background!r}")
+        self.share, self.background = share, background
+
+    def acquire(self, pool, budget, rng):
+        n = left(pool, budget)[1]
+        c = pool.candidates
+        classes = rng.permutation([k for k in range(pool.n_classes) if k != self.background])
+        n_each, n_more = divmod(int(n * self.share), max(len(classes), 1))
+        taken, chosen = pool.asked.copy(), []
+
+        def take(scores, k):
+            rows = top(np.where(taken, -np.inf, scores), pool, k)
+            taken[rows] = True
+            chosen.extend(rows)
+
+        for i, k in enumerate(classes):
+            take(c.class_entropy_sum[:, k] / c.size, n_each + (i < n_more))
+        take(c.entropy_sum / c.size, n - len(chosen))
+        return Query(np.array(chosen, int), self.question)
 
 
 class Pixbal(Strategy):
-    """PixBal: mean over the superpixel of p2/p1 / (nu x the pool's mean probability of the pixel's class + 1)²."""
+    """PixBal: mean over the superpixel of p2/p1 / (nu x the pool's mean probability of the pixel's class + 1)².
+
+    It asks for all classes of a superpixel, as its source does: a click a class.
+    """
 
     needs = ("ratio_by_class", "probability_sum")
     question = "multiclass"

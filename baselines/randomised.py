@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from bench import registry
-from bench.acquisition import Strategy, left, top
+from bench.acquisition import Strategy, left, scored, top
 from bench.types import InputError, Query
 
 
@@ -13,9 +12,7 @@ class _Noisy(Strategy):
     def __init__(self, of="sim", beta=1.0):
         if not beta > 0:
             raise ValueError(f"beta must be above 0, got {beta}")
-        self.inner, self.beta = registry.load("strategies", of), beta
-        if type(self.inner).acquire is not Strategy.acquire:
-            raise InputError(f"{of!r} chooses without a score: give a strategy that has one")
+        self.inner, self.beta = scored(of), beta
         self.needs, self.question, self.reads_truth = self.inner.needs, self.inner.question, self.inner.reads_truth
 
     def acquire(self, pool, budget, rng):

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
+from bench import registry
 from bench.types import InputError, Pool, Query
 
 
@@ -48,6 +49,14 @@ class Refiner(ABC):
         ``pool``: as the strategy saw it, with this round's rows marked as asked; ``rows`` (k,) int64: those asked this
         round; ``labels`` (k,) uint8: the label that most pixels of each of them have after correction.
         """
+
+
+def scored(spec: str) -> Strategy:
+    """The strategy that ``spec`` names, for one that wraps its score. Raises InputError where it has none."""
+    strategy = registry.load("strategies", spec)
+    if type(strategy).acquire is not Strategy.acquire:
+        raise InputError(f"{spec!r} chooses without a score: give a strategy that has one")
+    return strategy
 
 
 def left(pool: Pool, budget: int) -> tuple[np.ndarray, int]:

@@ -223,10 +223,13 @@ def _is(of: type, value) -> bool:
 
 
 def one_of(name: str, known, what: str) -> str:
-    """``name``, if it is among the ``known`` ones. Else raises the InputError that suggests a close one."""
+    """``name``, if it is among the ``known`` ones. Else raises the InputError that suggests a close one.
+
+    Close is first of all what adds a word in front: ``tta_bald`` for ``bald``.
+    """
     if name in known:
         return name
-    close = difflib.get_close_matches(name, known, n=1)
+    close = [k for k in known if k.endswith(f"_{name}")] or difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(sorted(known)) or 'none'}"
     raise InputError(f"unknown {what} {name!r}; {hint}")
 

@@ -53,7 +53,7 @@ def random_columns(needs, n, n_classes=5, depth=4, n_images=7, seed=0):
             columns[name] = rng.integers(0, n_classes, n)
         elif base.endswith(("_histogram", "_count")):
             shares = rng.dirichlet(np.full(width or 1, 0.5), n)
-            counts = np.floor(shares * size[:, None] * rng.random((n, 1))).astype(np.int64)
+            counts = np.ceil(shares * size[:, None] * rng.random((n, 1))).astype(np.int64)
             columns[name] = counts if width else counts[:, 0]
         elif base == "feature":
             columns[name] = rng.normal(size=(n, width)).astype(np.float32)

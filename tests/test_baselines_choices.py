@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 from pools import pool, random_columns
+from sklearn.cluster import KMeans, kmeans_plusplus
 
 from bench import registry
 from bench.acquisition import left, top
-from bench.kernels.distances import between, draw, k_centre, k_means, nearest_centre, plus_plus, squared
+from bench.kernels.distances import between, clusters, draw, k_centre, plus_plus, squared
 
 RNG = np.random.default_rng(0)
 POINTS = RNG.normal(size=(150, 6)).astype(np.float32) + 3
@@ -119,12 +120,11 @@ def test_falcun_is_that_of_scikit_activeml_given_the_same_uniform_numbers():
 
 
 def test_plus_plus_spreads_as_well_as_that_of_scikit_learn():
-    cluster = pytest.importorskip("sklearn.cluster", reason=TWIN)
     to, even = squared(POINTS), np.ones(150)
     ours, theirs = [], []
     for seed in range(150):
         rows = plus_plus(to, even, 8, np.random.default_rng(seed))
-        others = cluster.kmeans_plusplus(POINTS, 8, random_state=seed, n_local_trials=1)[1]
+        others = kmeans_plusplus(POINTS, 8, random_state=seed, n_local_trials=1)[1]
         ours.append(between(POINTS, POINTS[rows]).min(1).sum())
         theirs.append(between(POINTS, POINTS[others]).min(1).sum())
     error = np.hypot(np.std(ours), np.std(theirs)) / np.sqrt(150)
@@ -143,37 +143,60 @@ def test_draws_follow_their_weights_and_avoid_what_is_taken():
     assert min(draw(np.zeros(3000), taken, rng) for _ in range(200)) >= 2990
 
 
-def test_k_means_is_that_of_scikit_learn_from_the_same_start():
-    cluster = pytest.importorskip("sklearn.cluster", reason=TWIN)
-    start, weights = np.arange(6), RNG.random(150)
-    centres, members = k_means(POINTS, start, weights, 100)
-    theirs = cluster.KMeans(6, init=POINTS[start].astype(float), n_init=1, max_iter=100, tol=0, algorithm="lloyd")
-    theirs.fit(POINTS.astype(float), sample_weight=weights)
-    np.testing.assert_allclose(centres, theirs.cluster_centers_, atol=1e-5)
-    assert members.tolist() == theirs.labels_.tolist()
+def inertia(points, weights, centres):
+    return (weights * between(points, centres).min(1)).sum()
 
 
-def test_k_means_keeps_the_centre_of_an_empty_cluster():
-    points = np.array([[0.0], [0.0], [9.0]])
-    centres, members = k_means(points, np.array([0, 1, 2]), np.ones(3), 10)
-    assert centres.tolist() == [[0], [0], [9]] and members.tolist() == [0, 0, 2]
+def test_clusters_are_no_looser_than_those_of_scikit_learn_and_the_same_in_each_run():
+    weights = RNG.random(150).astype(np.float32)
+    ours, theirs = [], []
+    for seed in range(40):
+        centres, members = clusters(POINTS, 8, np.random.default_rng(seed), weights)
+        again = clusters(POINTS, 8, np.random.default_rng(seed), weights)
+        assert (centres == again[0]).all() and (members == between(POINTS, centres).argmin(1)).all()
+        ours.append(inertia(POINTS, weights, centres))
+        found = KMeans(8, random_state=seed).fit(POINTS, sample_weight=weights)
+        theirs.append(inertia(POINTS, weights, found.cluster_centers_))
+    error = np.hypot(np.std(ours), np.std(theirs)) / np.sqrt(40)
+    assert np.mean(ours) - np.mean(theirs) < 3 * error
 
 
-def test_clue_asks_the_nearest_to_each_centre(monkeypatch):
-    metrics = pytest.importorskip("sklearn.metrics", reason=TWIN)
+def clue_centres(monkeypatch, spec, **columns):
+    """What a strategy asks, its pool, and the points, weights and centres of its clusters."""
     seen = {}
 
-    def spy(*arguments):
-        seen["centres"], members = k_means(*arguments)
-        seen["weights"] = arguments[2]
-        return seen["centres"], members
+    def spy(points, n, rng, weights, iterations):
+        centres, members = clusters(points, n, rng, weights, iterations)
+        seen.update(points=points, weights=weights, centres=centres)
+        return centres, members
 
-    monkeypatch.setattr("baselines.diversity.k_means", spy)
-    rows, p = acquire("clue", budget=8, feature=POINTS)
+    monkeypatch.setattr("baselines.diversity.clusters", spy)
+    rows, p = acquire(spec, budget=8, feature=POINTS, **columns)
+    return rows, p, seen
+
+
+def test_clue_asks_the_nearest_to_each_centre_weighted_by_entropy(monkeypatch):
+    rows, p, seen = clue_centres(monkeypatch, "clue")
     order = left(p, 0)[0]
-    nearest = metrics.pairwise_distances_argmin(seen["centres"], POINTS[order])
+    nearest = between(seen["centres"], POINTS[order]).argmin(1)
     assert len(set(nearest)) == 8 and rows.tolist() == order[nearest].tolist()
     np.testing.assert_allclose(seen["weights"], (p.candidates.entropy_sum / p.candidates.size)[order])
+    np.testing.assert_allclose(seen["points"], POINTS[order])
+
+
+def test_clue_takes_the_entropy_at_its_temperature(monkeypatch):
+    name = "tempered_entropy_sum[temperature=0.1]"
+    _, p, seen = clue_centres(monkeypatch, "clue[temperature=0.1]")
+    order = left(p, 0)[0]
+    np.testing.assert_allclose(seen["weights"], (getattr(p.candidates, name) / p.candidates.size)[order])
+
+
+def test_clue_is_as_tight_as_scikit_learn(monkeypatch):
+    """The source's clusters are those of `KMeans` with its defaults."""
+    _, _, seen = clue_centres(monkeypatch, "clue")
+    ours = inertia(seen["points"], seen["weights"], seen["centres"])
+    runs = [KMeans(8, random_state=s).fit(seen["points"], sample_weight=seen["weights"]) for s in range(20)]
+    assert ours <= max(run.inertia_ for run in runs)
 
 
 def test_clue_gives_a_shared_nearest_to_the_first_centre_alone():
@@ -182,15 +205,21 @@ def test_clue_gives_a_shared_nearest_to_the_first_centre_alone():
     assert len(set(rows.tolist())) == 4
 
 
-def test_nearest_centre_in_blocks(monkeypatch):
-    expected = [((POINTS[:9] - x) ** 2).sum(1).argmin() for x in POINTS]
-    for block in (1, 50, 10**6):
-        monkeypatch.setattr("bench.kernels.distances.BLOCK", block)
-        assert nearest_centre(POINTS, POINTS[:9]).tolist() == expected
-
-
 def redal_scores(p):
-    return (p.candidates.entropy_sum + 0.1 * p.candidates.colour_gradient_sum) / p.candidates.size
+    """The source's: entropy in bits, the mean over the 5 classes; alpha 1 and beta 0.1, as for S3DIS."""
+    bits = p.candidates.entropy_sum / np.log(2)
+    return (bits / 5 + 0.1 * p.candidates.colour_gradient_sum) / p.candidates.size
+
+
+def test_redal_by_hand():
+    """Half of the pixels even over four classes, half sure: 1 bit, a quarter of a bit a class; gradient 0.05."""
+    columns = {"size": np.array([10, 10]), "entropy_sum": np.array([10 * np.log(2), 10 * np.log(2) - 0.01])}
+    columns |= {"colour_gradient_sum": np.array([0.0, 0.5]), "image": np.zeros(2, np.int32)}
+    strategy = registry.load("strategies", "redal")
+    assert (strategy.alpha, strategy.beta, strategy.clusters, strategy.decay) == (1, 0.1, 400, 0.95)
+    p = pool(random_columns(strategy.needs, 2, n_classes=4) | columns, 4)
+    scores = [0.25, 0.25 - 0.001 / (4 * np.log(2)) + 0.1 * 0.05]
+    assert scores[1] > scores[0] and strategy.acquire(p, 1, np.random.default_rng(0)).rows.tolist() == [1]
 
 
 def test_redal_as_a_loop_that_lowers_each_cluster_by_its_picks():
@@ -252,3 +281,29 @@ def test_pixelpick_takes_turns_and_draws_from_each_image_s_top_share():
 def test_pixelpick_goes_on_in_order_when_the_share_is_used_up():
     rows, p = acquire("pixelpick[score=confidence,share=0.01]", budget=50, n=50, image=np.zeros(50, np.int32))
     assert rows.tolist() == p.candidates.representative_probability.max(1).argsort().tolist()
+
+
+def test_class_balanced_entropy_gives_each_class_its_part_and_the_rest_to_entropy():
+    """8 questions: 5 to the four classes but the background, one each and one more to a drawn one; 3 to entropy."""
+    strategy = registry.load("strategies", "class_balanced_entropy[share=0.66,background=0]")
+    p = pool(random_columns(strategy.needs, 150, seed=3) | {"size": np.ones(150, int)}, 5, [7])
+    by_class, entropy = p.candidates.class_entropy_sum.copy(), p.candidates.entropy_sum.copy()
+    rng, expected = np.random.default_rng(4), []
+    order = rng.permutation([1, 2, 3, 4])
+    by_class[7] = entropy[7] = -1
+    for i, k in enumerate([order[0], *order]):  # the first drawn class chooses twice
+        if i == 0:
+            expected.append(int(by_class[:, k].argmax()))
+            continue
+        free = by_class[:, k].copy()
+        free[expected] = -1
+        expected.append(int(free.argmax()))
+    for _ in range(3):
+        entropy[expected] = -1
+        expected.append(int(entropy.argmax()))
+    assert strategy.acquire(p, 8, np.random.default_rng(4)).rows.tolist() == expected
+
+
+def test_class_balanced_entropy_without_a_share_is_entropy():
+    rows, p = acquire("class_balanced_entropy[share=0]")
+    assert rows.tolist() == registry.load("strategies", "entropy").acquire(p, 20, None).rows.tolist()

@@ -7,7 +7,7 @@ import pytest
 from pools import Scene, pool, random_columns, scene_pool
 
 from bench import registry
-from bench.types import VOID
+from bench.types import VOID, InputError
 
 SCENES = [Scene(seed, n_classes=4) for seed in range(3)]
 
@@ -67,10 +67,10 @@ TWINS = {
     "margin": lambda s: np.mean([1 - (x.first - x.second) for x in s]),
     "bvsb": lambda s: np.mean([x.second / x.first for x in s]),
     "bvsb[temperature=0.5]": lambda s: np.mean([(x.second / x.first) ** 2 for x in s]),
-    "bald": lambda s: np.mean([bald(x) for x in s]),
-    "predictive_entropy": lambda s: np.mean([entropy(np.mean(x.passes, axis=0)) for x in s]),
-    "expected_entropy": lambda s: np.mean([entropy(p) for x in s for p in x.passes]),
-    "vote_entropy": lambda s: np.mean([entropy(np.bincount(np.argmax(x.passes, 1)) / 3) for x in s]),
+    "tta_bald": lambda s: np.mean([bald(x) for x in s]),
+    "tta_predictive_entropy": lambda s: np.mean([entropy(np.mean(x.passes, axis=0)) for x in s]),
+    "tta_expected_entropy": lambda s: np.mean([entropy(p) for x in s for p in x.passes]),
+    "tta_vote_entropy": lambda s: np.mean([entropy(np.bincount(np.argmax(x.passes, 1)) / 3) for x in s]),
     "cil_pixel": lambda s: 1 - representative(s)[1].q,
     "cil": lambda s: np.mean([1 - x.q for x in s]),
     "cil_area": lambda s: (1 - representative(s)[1].q) * len(s),
@@ -101,7 +101,7 @@ def test_means_of_maps(spec, column):
 def test_bald_is_never_below_zero_where_passes_agree():
     s = Scene(1)
     s.passes = [s.logits] * 5
-    assert (scores("bald", [s]) >= 0).all() and scores("bald", [s]).max() < 1e-6
+    assert (scores("tta_bald", [s]) >= 0).all() and scores("tta_bald", [s]).max() < 1e-6
 
 
 def test_abc_from_pixels_with_the_rarity_of_labels_not_asked_before():
@@ -127,19 +127,18 @@ def test_abc_gives_classes_without_a_label_no_weight():
     np.testing.assert_allclose(strategy.rarity(p), [1, 0, (1 / 9) ** imbalance**3])
 
 
-@pytest.mark.parametrize("over, shares", [("regions", (2 / 3, 1 / 3)), ("pixels", (35 / 60, 25 / 60))])
+@pytest.mark.parametrize("over, shares", [("regions", (1 / 4, 3 / 4)), ("pixels", (10 / 100, 90 / 100))])
 def test_class_balanced_by_hand(over, shares):
-    columns = random_columns(["ratio_sum", "dominant", "prediction_histogram"], 4, n_classes=2)
+    """Cai et al. count superpixels by dominant class, Kim et al. sum their sizes; both over all, asked or not."""
+    columns = random_columns(["ratio_sum", "dominant"], 4, n_classes=2)
     columns |= {
         "size": np.array([10, 20, 30, 40]),
         "ratio_sum": np.array([2.0, 12, 12, 40]),
-        "dominant": np.array([0, 0, 1, 1]),
+        "dominant": np.array([0, 1, 1, 1]),
     }
-    columns["prediction_histogram"] = np.array([[10, 0], [15, 5], [10, 20], [0, 40]])
-    p = pool(columns, 2, asked=[3])
-    got = registry.load("strategies", f"class_balanced[over={over}]").score(p)
-    expected = [0, math.exp(-shares[0]), 0.5 * math.exp(-shares[1])]  # ratios 0.2, 0.6, 0.4 on a scale from 0.2 to 0.6
-    np.testing.assert_allclose(got[:3], expected)
+    got = registry.load("strategies", f"class_balanced[over={over}]").score(pool(columns, 2, asked=[3]))
+    ratios = np.array([0, 0.5, 0.25, 1])  # 0.2, 0.6, 0.4 and 1 on a scale from 0.2 to 1
+    np.testing.assert_allclose(got, ratios * np.exp(-np.array(shares)[[0, 1, 1, 1]]))
 
 
 @pytest.mark.parametrize("nu", [0, 6, 12])
@@ -206,3 +205,50 @@ def test_confident_learning_is_that_of_cleanlab_but_for_pixels_at_the_cut(n_clas
     room = p.candidates.quality_histogram[:, :64][:, ::-1][:, at_cut]
     assert flags.sum() > 50 and abs(ours.sum() - flags.sum()) < room.sum()
     assert (np.abs(ours - expected) <= room + 1e-9).all() and (room < 0.2 * p.candidates.size).mean() > 0.5
+
+
+@pytest.mark.parametrize(
+    "unit, confirm, correct", [("seconds", 2, 5), ("bits", 1, 1 + math.log2(3)), ("clicks", 1, 1), ("questions", 1, 1)]
+)
+def test_priced_by_the_belief_that_the_label_is_right(unit, confirm, correct):
+    """A label that the model gives 0.75 is confirmed three times of four: 0.75·2 s + 0.25·5 s = 2.75 s."""
+    columns = random_columns(["cil", "entropy_sum"], 3)
+    columns |= {
+        "size": np.ones(3, int),
+        "entropy_sum": np.array([11.0, 5, 6]),
+        "cil": np.array([0.25, 1, 0.5]),
+        "label": np.array([0, 1, VOID], np.uint8),
+    }
+    right = np.array([0.75, 0, 0])  # void is never confirmed
+    got = registry.load("strategies", f"priced[of=entropy,unit={unit}]").score(pool(columns, 4))
+    np.testing.assert_allclose(got, [11, 5, 6] / (right * confirm + (1 - right) * correct))
+
+
+def test_priced_by_the_classes_that_are_predicted_where_all_are_asked_for():
+    columns = random_columns(["prediction_histogram", "entropy_sum"], 3)
+    columns |= {"size": np.ones(3, int), "entropy_sum": np.array([6.0, 6, 6])}
+    columns["prediction_histogram"] = np.array([[1, 0, 0, 0], [1, 9, 0, 0], [1, 1, 1, 0]])
+    strategy = registry.load("strategies", "priced[of=entropy,unit=clicks,question=multiclass]")
+    assert strategy.needs == ("entropy_sum", "prediction_histogram") and strategy.question == "multiclass"
+    assert strategy.score(pool(columns, 4)).tolist() == [6, 3, 2]
+    strategy = registry.load("strategies", "priced[of=entropy[question=dominant]]")
+    assert strategy.needs == ("entropy_sum",) and strategy.question == "dominant"
+    assert strategy.score(pool(columns, 4)).tolist() == [6 / 4] * 3
+
+
+def test_priced_takes_the_seconds_of_a_file_and_no_scores_below_zero(tmp_path):
+    prices = {"confirm": 1, "correct": 9, "classify": 1, "void": 1, "give_up": 1}
+    (tmp_path / "s.csv").write_text("action,seconds\n" + "".join(f"{k},{v}\n" for k, v in prices.items()))
+    columns = random_columns(["cil", "entropy_sum"], 1) | {"cil": np.array([0.5])}
+    p = pool(columns, 4)
+    got = registry.load("strategies", f"priced[of=entropy,seconds={tmp_path / 's.csv'}]").score(p)
+    np.testing.assert_allclose(got, columns["entropy_sum"] / columns["size"] / 5)
+    with pytest.raises(InputError, match="scores of 0 or more"):
+        needs = registry.load("strategies", "priced[of=normalized_margin]").needs
+        registry.load("strategies", "priced[of=normalized_margin]").score(pool(random_columns(needs, 3), 4))
+
+
+@pytest.mark.parametrize("name", ["bald", "vote_entropy", "predictive_entropy", "expected_entropy"])
+def test_a_name_without_its_passes_is_answered_with_the_one_that_says_them(name):
+    with pytest.raises(InputError, match=f"unknown strategy '{name}'; did you mean 'tta_{name}'"):
+        registry.load("strategies", name)

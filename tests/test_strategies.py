@@ -15,15 +15,20 @@ from bench.types import QUESTIONS, Candidates, InputError
 NAMES = sorted(registry.catalogue("strategies").classes)
 SPECS = [
     *NAMES,
-    "power[of=bald]",
+    "power[of=tta_bald]",
+    "priced[of=entropy,unit=bits]",
+    "priced[of=sim,question=multiclass]",
+    "class_balanced_entropy[share=1]",
+    "clue[temperature=0.1]",
     "softrank[of=normalized_margin]",
     "bvsb[temperature=0.1]",
     "class_balanced[over=pixels]",
 ]
 SPECS += ["pixelpick[score=entropy,share=0.3]", "ripu[window=5]", "redal[clusters=3]", "clue[iterations=2]"]
 CATALOGUE = {
-    "random", "area", "entropy", "confidence", "margin", "bvsb", "pixelpick", "bald", "predictive_entropy",
-    "expected_entropy", "vote_entropy", "class_balanced", "pixbal", "coreset", "badge", "clue", "falcun", "power",
+    "random", "area", "entropy", "confidence", "margin", "bvsb", "pixelpick", "tta_bald",
+    "tta_predictive_entropy", "tta_expected_entropy", "tta_vote_entropy", "class_balanced",
+    "class_balanced_entropy", "priced", "pixbal", "coreset", "badge", "clue", "falcun", "power",
     "softrank", "redal", "ripu", "ripu_region", "cil_pixel", "cil", "cil_area", "sim", "abc", "softmin",
     "confident_learning", "normalized_margin", "weighted_entropy", "cross_entropy", "label_cleaning", "aiou",
     "clairvoyant_gain", "clairvoyant_miou", "clairvoyant_worst",
@@ -112,7 +117,7 @@ def test_equal_rows_are_asked_in_the_order_of_the_seeded_hash(spec):
     p = pool(columns, 5)
     rows = ask(strategy, p, N)
     assert sorted(rows.tolist()) == list(range(N))
-    draws = {"badge", "falcun", "clue", "pixelpick", "power", "softrank", "redal", "coreset"}
+    draws = {"badge", "falcun", "clue", "pixelpick", "power", "softrank", "redal", "coreset", "class_balanced_entropy"}
     if parse(spec)[0] not in draws:
         assert rows.tolist() == np.argsort(p.ties).tolist()
 
@@ -181,6 +186,8 @@ SENSELESS = [
     "ripu[window=4]",
 ]
 SENSELESS += ["power[of=coreset]", "power[beta=0]", "softrank[of=nothing]", "redal[decay=0]", "clue[iterations=0]"]
+SENSELESS += ["clue[temperature=0]", "priced[of=badge]", "priced[unit=euros]", "class_balanced_entropy[share=2]"]
+SENSELESS += ["class_balanced_entropy[background=sky]"]
 SENSELESS += ["pixelpick[share=0]", "falcun[gamma=-1]"]
 
 

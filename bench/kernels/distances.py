@@ -1,9 +1,12 @@
 """Choosing points that are far apart, and clusters. Points are rows; one product with a vector a choice, in float32."""
 
+import warnings
 from collections.abc import Callable
 
 import numpy as np
-from scipy.sparse import csr_matrix
+from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
+from threadpoolctl import threadpool_limits
 
 BLOCK = 2**22  # distances held at once
 
@@ -50,15 +53,15 @@ def k_centre(points: np.ndarray, n: int, centres=()) -> np.ndarray:
     return chosen
 
 
-def plus_plus(to: Distance, first: np.ndarray, n: int, rng: np.random.Generator, weights=1.0) -> np.ndarray:
-    """``n`` rows: the first drawn by ``first`` (n_points,), then by squared distance to the nearest before x weights.
+def plus_plus(to: Distance, first: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+    """``n`` rows: the first drawn by ``first`` (n_points,), then by squared distance to the nearest before.
 
     Arthur and Vassilvitskii, SODA 2007, without local trials. One uniform number a row.
     """
     nearest = np.full(len(first), np.inf, np.float32)
     chosen, taken = np.empty(n, int), np.zeros(len(first), bool)
     for k in range(n):
-        chosen[k] = i = draw(nearest * weights if k else first, taken, rng)
+        chosen[k] = i = draw(nearest if k else first, taken, rng)
         taken[i] = True
         np.minimum(nearest, to(i), out=nearest)
         nearest[i] = 0
@@ -80,34 +83,19 @@ def draw(weights: np.ndarray, taken: np.ndarray, rng: np.random.Generator) -> in
     return int(edges[run] + min(np.searchsorted(inner, target, side="right"), np.searchsorted(inner, inner[-1])))
 
 
-def k_means(
-    points: np.ndarray, start: np.ndarray, weights: np.ndarray, n_iterations: int
+def clusters(
+    points: np.ndarray, n: int, rng: np.random.Generator, weights: np.ndarray | None = None, iterations: int = 300
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Lloyd's weighted k-means from the rows ``start`` (k,): centres (k, d) float64, each point's cluster (n,) int64.
+    """k-means: ``n`` centres (n, d) and each point's cluster (n_points,), from k-means++ and then Lloyd's algorithm.
 
-    Ends when no point changes its cluster, or after ``n_iterations``. A cluster without weight keeps its centre.
+    It is scikit-learn's `KMeans`, with ``weights`` of the points, on one thread: more of them would add up sums in an
+    order that differs from run to run.
     """
-    points = np.asarray(points, dtype=np.float64)
-    mean, single = points.mean(0), centred(points)
-    centres, cluster = points[start], None
-    for _ in range(n_iterations):
-        before, cluster = cluster, _nearest(single, np.asarray(centres - mean, np.float32))
-        if before is not None and np.array_equal(before, cluster):
-            break
-        members = csr_matrix((weights, (cluster, np.arange(len(points)))), shape=(len(centres), len(points)))
-        mass = np.asarray(members.sum(1))
-        centres = np.where(mass > 0, members @ points / np.where(mass > 0, mass, 1), centres)
-    return centres, cluster
-
-
-def nearest_centre(points: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """(n,) int64: for each point (n, d) the nearest of ``centres`` (k, d) (tie: the first)."""
-    mean = np.mean(points, axis=0, dtype=np.float64)
-    return _nearest(np.asarray(points - mean, np.float32), np.asarray(centres - mean, np.float32))
-
-
-def _nearest(points, centres):
-    return np.concatenate([between(points[b], centres).argmin(1) for b in _blocks(len(points), len(centres))])
+    seed = int(rng.integers(2**32))
+    with threadpool_limits(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer different points than clusters
+        found = KMeans(n, n_init=1, max_iter=iterations, random_state=seed).fit(points, sample_weight=weights)
+    return found.cluster_centers_, found.labels_
 
 
 def between(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -15,6 +15,9 @@ from bench.kernels.statistics import QUALITY_BINS
 from bench.registry import parse
 from bench.types import VOID, InputError
 
+# From a pixel to each other one within 4 of it, (rows down, columns right); the opposite ones are left out.
+GRADIENT_OFFSETS = tuple((r, c) for r in range(5) for c in range(-4, 5) if r * r + c * c <= 16 and (r > 0 or c > 0))
+
 
 def statistics(names, scores, labels, regions, logits, align_corners, given) -> dict[str, np.ndarray]:
     """The statistics ``names`` of every superpixel of one image, as `bench.kernels.superpixel_statistics` gives them.
@@ -101,6 +104,13 @@ class _Scene:
     def vote_entropy_sum(self):
         return self.sum(self.ensemble[2])
 
+    def tempered_entropy_sum(self, temperature):
+        return self.sum(_entropy((self.probabilities.log() / temperature).softmax(0)))
+
+    def class_entropy_sum(self):
+        entropy = _entropy(self.probabilities)
+        return np.stack([self.sum(entropy * p) for p in self.probabilities], axis=1)
+
     def tempered_ratio_sum(self, temperature):
         best = self.probabilities.topk(2, dim=0)[0]
         return self.sum((best[1] / best[0]) ** (1 / temperature))
@@ -119,16 +129,16 @@ class _Scene:
             raise InputError(
                 f"the image has shape {np.shape(self.image)}, expected {(*self.size, 3)} as the labels have"
             )
-        colours = self.image.astype(np.float64) / 255
-        total, n = np.zeros(self.size), np.zeros(self.size)
-        for axis in (0, 1):
-            step = np.abs(np.diff(colours, axis=axis)).mean(2)
-            for side in ((1, 0), (0, 1)):
-                padding = [(0, 0), (0, 0)]
-                padding[axis] = side
-                total += np.pad(step, padding)
-                n += np.pad(np.ones_like(step), padding)
-        return self.sum(total / np.maximum(n, 1))
+        colours, (height, width) = self.image.astype(np.int16), self.size
+        total, n = np.zeros(self.size, np.int32), np.ones(self.size, np.int32)  # a pixel is one of its own nearest
+        for down, right in ((r, c) for r, c in GRADIENT_OFFSETS if r < height and abs(c) < width):
+            here = np.s_[: height - down, max(-right, 0) : width - max(right, 0)]
+            there = np.s_[down:, max(right, 0) : width + min(right, 0)]
+            step = np.abs(colours[here] - colours[there]).sum(2, dtype=np.int32)
+            for end in (here, there):
+                total[end] += step
+                n[end] += 1
+        return self.sum(np.minimum(total / (3 * 255 * n), 0.1))
 
     def aiou_sum(self):
         known = np.where(self.labels == VOID, self.predicted, self.labels)

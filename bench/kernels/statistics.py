@@ -107,6 +107,8 @@ _ALL = (
     _of_maps("predictive_entropy_sum", "", "Σ H(mean of p over the passes)", reads={"passes"}),
     _of_maps("expected_entropy_sum", "", "Σ mean of H(p) over the passes", reads={"passes"}),
     _of_maps("vote_entropy_sum", "", "Σ H(share of the passes with ŷ = c)", reads={"passes"}),
+    _of_maps("tempered_entropy_sum", "", "Σ H of softmax(logits/temperature)"),
+    _of_maps("class_entropy_sum", "C", "Σ H·p[c]"),
     _of_maps("tempered_ratio_sum", "", "Σ p2/p1 of softmax(logits/temperature) = Σ (p2/p1)^(1/temperature)"),
     _of_maps(
         "impurity_entropy_sum",
@@ -116,7 +118,7 @@ _ALL = (
     _of_maps(
         "colour_gradient_sum",
         "",
-        "Σ mean absolute difference of RGB, in [0, 1], to the 4 neighbours inside the image",
+        "Σ min(mean absolute difference of RGB, in [0, 1], to the pixels of the image within 4 px, itself too, 0.1)",
         reads={"image"},
     ),
     _of_maps("aiou_sum", "", "Σ adjusted IoU of the pixel's 8-connected component of ŷ with the components of ỹ"),
