@@ -1,11 +1,12 @@
 """The bounds against brute force: write the answer into the label map, and count."""
 
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 import pytest
 from pools import Scene, pool
 
+from baselines.bounds import ceiling
 from bench import registry
 from bench.types import VOID
 
@@ -108,6 +109,36 @@ def test_miou_is_greedy_on_the_exact_change(w):
     assert picks == chosen
 
 
+@pytest.mark.parametrize("w", [World(seed, n_superpixels=4) for seed in range(3)])
+def test_no_choice_and_no_answer_makes_more_pixels_right_than_the_ceiling(w):
+    """Any class at any superpixel, or no change, whatever the annotator would have said."""
+    above, rows = ceiling(w.pool()), w.rows
+    assert len(above) == len(rows) + 1 and (np.diff(above) >= 0).all() and (np.diff(above, n=2) <= 0).all()
+    start, best = w.right([]), np.zeros(3, int)
+    for n in range(3):
+        for picks in combinations(range(len(rows)), n):
+            for classes in product([-1, *range(C)], repeat=n):
+                w.rows = [(*rows[i][:2], dict(zip(picks, classes, strict=True)).get(i, -1)) for i in range(len(rows))]
+                best[n] = max(best[n], w.right(picks) - start)
+    w.rows = rows
+    assert best.tolist() == above[:3].tolist()
+    assert ceiling(w.pool(asked=[0])).tolist() <= above.tolist()
+
+
+@pytest.mark.parametrize("w", WORLDS)
+def test_the_best_class_reaches_the_ceiling_when_it_is_the_answer(w):
+    rows, answers = w.rows, []
+    for i, superpixel, _ in rows:
+        truth = w.truths[i][w.scenes[i].superpixels == superpixel]
+        answers.append(np.bincount(truth[truth != VOID], minlength=C).argmax())
+    above, start, chosen = ceiling(w.pool()), w.right([]), w.ask("clairvoyant_best", 99)
+    w.rows = [(*row[:2], answer) for row, answer in zip(rows, answers, strict=True)]
+    for n in range(len(chosen) + 1):
+        assert w.right(chosen[:n]) - start == above[n]
+    w.rows = rows
+    assert above[len(chosen)] == above[-1]
+
+
 def test_the_bounds_say_that_they_read_the_truth():
-    for name in ("clairvoyant_gain", "clairvoyant_miou", "clairvoyant_worst"):
+    for name in ("clairvoyant_best", "clairvoyant_gain", "clairvoyant_miou", "clairvoyant_worst"):
         assert registry.load("strategies", name).reads_truth

@@ -31,7 +31,7 @@ CATALOGUE = {
     "class_balanced_entropy", "priced", "pixbal", "coreset", "badge", "clue", "falcun", "power",
     "softrank", "redal", "ripu", "ripu_region", "cil_pixel", "cil", "cil_area", "sim", "abc", "softmin",
     "confident_learning", "normalized_margin", "weighted_entropy", "cross_entropy", "label_cleaning", "aiou",
-    "clairvoyant_gain", "clairvoyant_miou", "clairvoyant_worst",
+    "clairvoyant_best", "clairvoyant_gain", "clairvoyant_miou", "clairvoyant_worst",
 }  # fmt: skip
 N = 60
 
