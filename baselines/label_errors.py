@@ -50,14 +50,18 @@ class NormalizedMargin(Strategy):
 
 
 class WeightedEntropy(Strategy):
-    """Confidence-weighted entropy: mean over the superpixel of (entropy / ln C) / p[current label]."""
+    """Confidence-weighted entropy: 1 - mean over the superpixel of ln(1 + s)/s, with s = entropy / ln C / p[label].
 
-    needs = ("entropy_ratio_sum",)
+    cleanlab's score of a pixel, from 0 to 1 and low where the label looks wrong, from 1. Its limit is 1 where the
+    entropy is 0; cleanlab gives 0 there.
+    """
+
+    needs = ("weighted_entropy_sum",)
     source = "Kuan and Mueller, 2022; cleanlab"
 
     def score(self, pool):
         c = pool.candidates
-        return c.entropy_ratio_sum / (c.size * np.log(max(pool.n_classes, 2)))
+        return 1 - c.weighted_entropy_sum / c.size
 
 
 class CrossEntropy(Strategy):
@@ -72,10 +76,13 @@ class CrossEntropy(Strategy):
 
 
 class LabelCleaning(Strategy):
-    """Active label cleaning: mean over the superpixel of -ln p[current label] - max(entropy - 0.3, 0)."""
+    """Active label cleaning: mean over the superpixel of -ln p[current label] - max(entropy - 0.3 ln C, 0).
+
+    The source divides both by ln C before it takes 0.3 off; times ln C, which changes no order, they are in nats.
+    """
 
     needs = ("nll_sum", "excess_entropy_sum")
-    source = "Bernhardt et al., Nature Communications 2022"
+    source = "Bernhardt et al., Nature Communications 2022; InnerEye-DataQuality"
 
     def score(self, pool):
         c = pool.candidates

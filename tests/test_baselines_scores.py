@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from pools import Scene, pool, random_columns, scene_pool
 
 from bench import registry
@@ -50,6 +51,10 @@ def softmin(pixels):
     return -(q * weights).sum() / weights.sum()
 
 
+def log_ratio(s):
+    return math.log(1 + s) / s
+
+
 def ripu_region(pixels):
     shares = np.bincount([x.predicted for x in pixels]) / len(pixels)
     return entropy(shares) / math.log(4) * np.mean([entropy(x.p) for x in pixels]) / math.log(4)
@@ -77,9 +82,9 @@ TWINS = {
     "sim": lambda s: sum(cosine(x.p, representative(s)[1].p) * (1 - x.q) for x in s),
     "softmin": softmin,
     "normalized_margin": lambda s: -np.mean([(x.q - np.delete(x.p, x.label).max() + 1) / 2 for x in s]),
-    "weighted_entropy": lambda s: np.mean([entropy(x.p) / math.log(4) / x.q for x in s]),
+    "weighted_entropy": lambda s: 1 - np.mean([log_ratio(entropy(x.p) / math.log(4) / x.q) for x in s]),
     "cross_entropy": lambda s: np.mean([-math.log(x.q) for x in s]),
-    "label_cleaning": lambda s: np.mean([-math.log(x.q) - max(entropy(x.p) - 0.3, 0) for x in s]),
+    "label_cleaning": lambda s: np.mean([-math.log(x.q) - max(entropy(x.p) - 0.3 * math.log(4), 0) for x in s]),
     "ripu_region": ripu_region,
 }
 
@@ -164,7 +169,7 @@ def one_superpixel_a_pixel(seed=0):
     [
         ("cil", "self_confidence", lambda x: 1 - x),
         ("normalized_margin", "normalized_margin", lambda x: -x),
-        ("weighted_entropy", "confidence_weighted_entropy", lambda x: np.log(x + 1) / x),
+        ("weighted_entropy", "confidence_weighted_entropy", lambda x: 1 - x),
     ],
 )
 def test_pixel_scores_are_those_of_cleanlab(spec, method, as_quality):
@@ -173,6 +178,28 @@ def test_pixel_scores_are_those_of_cleanlab(spec, method, as_quality):
     flat = s.probabilities.reshape(s.n_classes, -1).T
     theirs = rank.get_label_quality_scores(s.labels.ravel().astype(int), flat, method=method)
     np.testing.assert_allclose(as_quality(scores(spec, [s])), theirs, rtol=1e-6)
+
+
+def test_weighted_entropy_of_a_superpixel_is_bounded_however_small_the_label_s_probability():
+    """Its mean is that of cleanlab's scores of the pixels: one pixel does not outweigh all the others."""
+    rank = pytest.importorskip("cleanlab.rank", reason="cleanlab is the independent twin; it is a test-only dependency")
+    s = Scene(5, void=0)
+    for i, found in zip(s.ids, scores("weighted_entropy", [s]), strict=True):
+        rows, columns = np.nonzero(s.superpixels == i)
+        pixels = s.labels[rows, columns].astype(int), s.probabilities[:, rows, columns].T
+        theirs = rank.get_label_quality_scores(*pixels, method="confidence_weighted_entropy")
+        assert found == pytest.approx(1 - theirs.mean(), rel=1e-6)
+
+
+def test_label_cleaning_by_the_source_s_normalised_form():
+    """InnerEye divides cross-entropy and entropy by ln C: at C = 4 and p = (0.7, 0.1, 0.1, 0.1) the cut is 0.4159."""
+    p, n = np.array([0.7, 0.1, 0.1, 0.1]), np.log(4)
+    source = -np.log(p[1]) / n - max(-(p * np.log(p)).sum() / n - 0.3, 0)
+    s = Scene(0, n_classes=4)
+    s.logits = torch.from_numpy(np.broadcast_to(np.log(p)[:, None, None], s.logits.shape).copy())
+    s.labels = np.ones_like(s.labels)
+    np.testing.assert_allclose(scores("label_cleaning", [s]), source * n, rtol=1e-5)
+    assert source * n == pytest.approx(2.3026 - (0.9404 - 0.4159), abs=1e-4)
 
 
 def test_softmin_is_that_of_cleanlab():

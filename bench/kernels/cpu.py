@@ -43,7 +43,7 @@ AHEAD, LINE = 2, 16  # runs to prefetch ahead, and float32 values in a line of t
 WORTH_A_THREAD_PX = 2**19  # about 4 ms of work; waking a thread does not pay for less
 SCRATCH_SHARE = 64  # the buffers of all threads hold at most 1/64 of the image's pixels, or 16 strips each
 TOGETHER = (  # columns that one computation gives: if one is needed, all are filled in
-    {"entropy_sum", "excess_entropy_sum", "entropy_ratio_sum"},
+    {"entropy_sum", "excess_entropy_sum", "weighted_entropy_sum"},
     {"softmin_numerator", "softmin_denominator"},
     {"cil_vector", "sim"},
 )

@@ -75,9 +75,10 @@ def one(pixels, labels):
         sums["ratio_sum"] += p2 / max(p1, FLOOR)
         sums["cil_sum"] += cil
         sums["nll_sum"] += -math.log(max(q, FLOOR))
-        sums["excess_entropy_sum"] += max(entropy - 0.3, 0)
+        sums["excess_entropy_sum"] += max(entropy - 0.3 * math.log(n_classes), 0)
         sums["label_margin_sum"] += q - other
-        sums["entropy_ratio_sum"] += entropy / max(q, FLOOR)
+        s = entropy / (max(q, FLOOR) * math.log(max(n_classes, 2)))
+        sums["weighted_entropy_sum"] += math.log1p(s) / s if s > 0 else 1
         sums["softmin_numerator"] += q * math.exp(-q / 0.1)
         sums["softmin_denominator"] += math.exp(-q / 0.1)
         sums["probability_sum"] += p

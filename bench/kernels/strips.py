@@ -62,6 +62,14 @@ def logarithm(x):
 
 
 @jit
+def log_ratio(s):
+    """ln(1 + s)/s of s of 0 or more, 1 at 0; by its series where 1 + s would lose the digits of a small s."""
+    low = f4(1) - s * (f4(1 / 2) - s * (f4(1 / 3) - s * (f4(1 / 4) - s * (f4(1 / 5) - s * f4(1 / 6)))))
+    large = max(s, f4(0.05))
+    return low if s < f4(0.05) else logarithm(f4(1) + large) / large
+
+
+@jit
 def find_best(x, n, first, predicted):
     """Fill in the largest value of each pixel, and its class (tie: lowest)."""
     for i in range(n):
@@ -193,13 +201,15 @@ def add_scalar_sums(e, n, inverse_sum, p1, p2, q, label, known, predicted, t, ta
     y = z = x = 0.0
     if len(table.entropy_sum):
         entropies(e, n, inverse_sum, t)
+        largest_entropy = logarithm(f4(len(e)))
+        scale = f4(1) / logarithm(f4(max(len(e), 2)))
         for j in range(n):
             x += t[j]
-            y += max(t[j] - f4(0.3), f4(0))
-            z += t[j] / max(q[j], FLOOR)
+            y += max(t[j] - f4(0.3) * largest_entropy, f4(0))
+            z += log_ratio(scale * max(t[j], f4(0)) / max(q[j], FLOOR))
         table.entropy_sum[s] += x
         table.excess_entropy_sum[s] += y
-        table.entropy_ratio_sum[s] += z
+        table.weighted_entropy_sum[s] += z
     if len(table.nll_sum):
         x = 0.0
         for j in range(n):

@@ -4,6 +4,8 @@
 that needs only a few numbers of each pixel is plain torch, in `_table`.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 
@@ -113,9 +115,9 @@ def _table(p, labels, segment, n, n_classes, needs, refuse):
         "ratio_sum": lambda: total(p2 / p1.clamp_min(FLOOR)),
         "cil_sum": lambda: total(cil),
         "nll_sum": lambda: total(-q.clamp_min(FLOOR).log()),
-        "excess_entropy_sum": lambda: total((entropy - 0.3).clamp_min(0)),
+        "excess_entropy_sum": lambda: total((entropy - 0.3 * math.log(n_classes)).clamp_min(0)),
         "label_margin_sum": lambda: total(q - torch.where(known == predicted, p2, p1)),
-        "entropy_ratio_sum": lambda: total(entropy / q.clamp_min(FLOOR)),
+        "weighted_entropy_sum": lambda: total(_log_ratio(entropy / (q.clamp_min(FLOOR) * math.log(max(n_classes, 2))))),
         "softmin_numerator": lambda: total(q * (q * -10).exp()),
         "softmin_denominator": lambda: total((q * -10).exp()),
         "agree_count": lambda: total(predicted == labels),
@@ -133,6 +135,11 @@ def _table(p, labels, segment, n, n_classes, needs, refuse):
     }
     size = by_class(torch.zeros_like(segment), width=1)
     return {"position": r, "size": size, "label": labels[r]} | {k: formulas[k]() for k in needs & formulas.keys()}
+
+
+def _log_ratio(s):
+    """ln(1 + s)/s, 1 where s = 0."""
+    return torch.where(s > 0, s.log1p() / s.clamp_min(1e-30), 1)
 
 
 def _total(segment, values, n):

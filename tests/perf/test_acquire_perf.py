@@ -20,7 +20,7 @@ from pools import pool, random_columns
 from bench import registry
 
 N, N_CLASSES, DEPTH, BUDGET = 300_000, 19, 32, 10_000
-GREEDY = {"coreset": 120, "badge": 120}
+GREEDY = {"coreset": 120, "badge": 120, "redal": 120}  # redal: 400 clusters of them all
 QUADRATIC = {"falcun", "clue", "clairvoyant_miou"}
 NAMES = sorted(registry.catalogue("strategies").classes)
 
