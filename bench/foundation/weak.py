@@ -40,8 +40,8 @@ class Weak(Foundation):
             raise InputError("weak trains a model and needs one; use another foundation, or a run with a model")
         if self.n >= len(names):
             raise InputError(
-                f"weak: n={self.n} labelled images, but {type(dataset).__name__} has {len(names)} train images, and "
-                "some must be left to ask about"
+                f"weak: n={self.n} labelled images, but {type(dataset).__name__} has {len(names)} train images; "
+                "give fewer, since nobody is asked about labelled ones"
             )
         annotated = self.annotated(dataset)
         chosen = [name for name in names if name in annotated]
