@@ -64,6 +64,43 @@ def area_under_curve(cost: np.ndarray, value: np.ndarray) -> float:
     return float(np.trapezoid(value, cost) / span) if span > 0 else float("nan")
 
 
+def miou_gradient(matrix: np.ndarray, void_counts: bool = True) -> np.ndarray:
+    """(C, C + 1) float64: what one more pixel in each place of ``matrix`` would add to `miou`, to first order.
+
+    Classes absent from truth and labels stay out of the mean. The product with ``matrix`` sums to 0: mIoU does not
+    change where every count grows by the same factor.
+    """
+    n_classes = len(matrix)
+    hit = np.diag(matrix).astype(float)
+    used = matrix if void_counts else matrix[:, :n_classes]
+    union = used.sum(1) + matrix[:, :n_classes].sum(0) - hit
+    present = union > 0
+    safe = np.where(present, union, 1)
+    loss = np.where(present, hit / safe**2, 0) / max(present.sum(), 1)
+    gradient = np.zeros(matrix.shape)
+    gradient -= loss[:, None]  # a pixel of true class c is in the union of c ...
+    gradient[:, :n_classes] -= loss  # ... and one labelled c too
+    diagonal = np.arange(n_classes)
+    gradient[diagonal, diagonal] += loss + np.where(present, 1 / safe, 0) / max(present.sum(), 1)
+    if not void_counts:
+        gradient[:, n_classes] = 0
+    return gradient
+
+
+def dice_and_iou(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Dice coefficient and IoU of each class in each image: two arrays (..., C) float64 in [0, 1].
+
+    ``matrices`` (..., C, C + 1): one confusion matrix an image, as `confusion` gives them. A void label counts as
+    wrong. NaN for a class that an image has neither in the truth nor in its labels. Their means over the images are
+    what the papers on Kvasir-SEG report (Jha et al., 2020).
+    """
+    n_classes = matrices.shape[-2]
+    hit = np.diagonal(matrices[..., :n_classes], axis1=-2, axis2=-1).astype(float)
+    both = matrices.sum(-1) + matrices[..., :n_classes].sum(-2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return 2 * hit / both, hit / (both - hit)
+
+
 @dataclass(frozen=True)
 class Measure:
     """A number that says how good labels or a model are: its ``column`` of rounds.csv, and a ``title`` for people.
