@@ -13,8 +13,9 @@ from runs import write_run
 
 from bench import costs
 from bench.commands import report as command
-from bench.report import audit, figures, index, judge, page, panels, results, tables
+from bench.report import audit, figures, index, judge, page, panels, results, statistics, tables
 from bench.report.compare import Comparison
+from bench.report.verdict import Study, Verdict
 from bench.types import InputError
 
 PUBLISHED = Path(__file__).parents[1] / "results"
@@ -33,39 +34,48 @@ def edit(file, change):
     change(pd.read_csv(file, dtype=str, keep_default_na=False)).to_csv(file, index=False)
 
 
+def sentences(verdict):
+    return [claim.text for claim in judge.claims([verdict])]
+
+
 def test_few_seeds_get_a_sentence_and_no_test(tmp_path):
-    for n, said in ((1, "one seed: its spread is not known"), (3, "3 seeds are too few for tests and intervals")):
-        comparison = compare([write_run(tmp_path / str(n), n_seeds=n)])
-        assert any(said in sentence for sentence in judge.sentences([comparison]))
-        found = judge.pairs(comparison)
-        assert found.p_holm.isna().all() and found.wins.isna().all()
-        assert judge.ranking(comparison).iqm_low.isna().all()
-        assert panels.penalty(comparison.results) is None
+    for n, said in ((1, "one seed: its spread is not known"), (2, "2 seeds are too few for tests and intervals")):
+        verdict = Verdict(compare([write_run(tmp_path / str(n), n_seeds=n)]))
+        assert any(said in sentence for sentence in sentences(verdict))
+        found = judge.pairs(verdict)
+        assert len(found) == 12 and found[["p", "low", "high", "margin", "wins"]].isna().all(axis=None)
+        assert judge.ranking(verdict).isna().all(axis=None)
+        assert panels.penalty(Study(verdict.of.results)) is None
 
 
 def test_enough_seeds_get_tests_intervals_and_a_penalty_matrix(tmp_path):
-    out = write_run(tmp_path / "run", n_seeds=6)
-    comparison = compare([out])
-    found = judge.pairs(comparison).set_index(["a", "b"])
+    """Rows 2, 12 and 15: one test behind the pairs, the margin, the ranks and the penalties."""
+    out = write_run(tmp_path / "run", n_seeds=6, model=False)
+    verdict = Verdict(compare([out]))
+    found = judge.pairs(verdict).set_index(["a", "b"])
     assert len(found) == 12
     row, mirror = found.loc[("sim", "random")], found.loc[("random", "sim")]
-    assert row.difference == pytest.approx(-mirror.difference) and row.p_holm == mirror.p_holm < 0.05
-    assert (row.wins, mirror.wins, row.p_improvement, mirror.p_improvement) == (1, 0, 1, 0)
-    table = judge.ranking(comparison)
-    assert table["rank"].to_dict() == {"sim": 1, "cil_pixel": 2, "entropy": 3, "random": 4}
-    assert (table.iqm_low <= table.iqm).all() and (table.iqm <= table.iqm_high).all()
-    (power,) = (s for s in judge.sentences([comparison]) if "cannot be told apart" in s)
-    assert power.startswith("with 6 seeds, differences in area under 0.")
-    texts = [text.get_text() for text in panels.penalty(comparison.results).subfigs[0].axes[0].texts]
-    assert texts == ["1"] * 3 + ["0"] + ["1"] * 2 + ["0"] * 2 + ["1"] + ["0"] * 3
+    assert row.difference == pytest.approx(-mirror.difference) and row.p == mirror.p < 0.001
+    assert row.low == pytest.approx(-mirror.high) and 0 < row.low < row.difference < row.high
+    assert row.p_improvement == 1 and mirror.p_improvement == mirror.wins == 0 and row.wins > 0.8
+    table = judge.ranking(verdict)
+    assert table.loc["sim"].tolist() == [1, 1] and table.loc["random"].tolist() == [4, 4]
+    assert table.rank_low["entropy"] <= 3 and table.rank_high["cil_pixel"] >= 2
+    (power,) = (s for s in sentences(verdict) if "80 % power" in s)
+    margin = f"{100 * verdict.pairs.typical_margin:.2f} points (data)"
+    assert power == f"a difference in area of {margin} is found with 80 % power by this test"
+    (basis,) = (s for s in sentences(verdict) if "tests over" in s)
+    assert basis.startswith("tests over 6 seeds, for normal errors: 5 %") and "other images are not tested" in basis
+    texts = [text.get_text() for text in panels.penalty(Study(verdict.of.results)).subfigs[0].axes[0].texts]
+    assert len(texts) == 12 and texts[-3:] == ["0", "0", "0"]
 
 
 def test_common_cells_only_are_ranked_and_the_rest_is_shown(tmp_path):
     statuses = {("random", 0): "failed", ("sim", 1): "missing"} | {("entropy", seed): "failed" for seed in range(4)}
     out = write_run(tmp_path / "run", n_seeds=4, statuses=statuses)
     found = results.read([out])
-    summary, console = tables.summarise(found), quiet()
-    tables.show(found, summary, console)
+    summary, console = tables.summarise(Study(found)), quiet()
+    tables.show(Study(found), summary, console)
     text = console.file.getvalue()
     assert text.index("coverage") < text.index("data mIoU") and text.count("FAILED") == 5
     status = tables.coverage(found).set_index("strategy")
@@ -82,22 +92,27 @@ def test_a_cell_that_never_began_is_missing(tmp_path):
 
 
 def test_repeats_are_no_new_seeds_and_set_the_least_difference(tmp_path):
-    a = write_run(tmp_path / "a", strategies=("entropy", "cil_pixel", "sim"))
-    b = write_run(tmp_path / "b", strategies=("sim",))
+    """Row 5: nothing within the studentised range of identical runs is told apart."""
+    a = write_run(tmp_path / "a", strategies=("entropy", "cil_pixel", "sim"), n_seeds=4)
+    b = write_run(tmp_path / "b", strategies=("sim",), n_seeds=4)
     lift = 0.06
     edit(b / "rounds.csv", lambda t: t.assign(data_miou=[str(float(v) + lift) for v in t.data_miou]))
     comparison = compare([a, b])
-    assert comparison.seeds == [0, 1]
+    assert comparison.seeds == [0, 1, 2, 3]
     # two runs that differ by d have the sample std d/√2
-    assert comparison.repeat_spread == pytest.approx(lift / np.sqrt(2))
-    assert judge.ranking(comparison)["rank"].to_dict() == {"sim": 1, "cil_pixel": 2, "entropy": 2}
-    assert any("identical runs spread by 4.24 points" in s for s in judge.sentences([comparison]))
+    assert comparison.repeats == (pytest.approx(lift / np.sqrt(2)), 4)
+    q = statistics.studentised.critical(0.05, 3, 4)
+    found = judge.pairs(Verdict(comparison)).set_index(["a", "b"]).loc[("sim", "entropy")]
+    assert found.high - found.difference >= q * lift / np.sqrt(2) / 2 - 1e-9
+    assert judge.ranking(Verdict(comparison)).rank_low.tolist() == [1, 1, 1]
+    assert judge.ranking(Verdict(compare([a]))).rank_low.to_dict() == {"sim": 1, "cil_pixel": 2, "entropy": 3}
+    assert any("identical runs spread by 4.24 points" in s for s in sentences(Verdict(comparison)))
 
 
 def test_repeats_within_a_run_folder_are_found(tmp_path):
     a = write_run(tmp_path / "a")
     write_run(a / "repeat1")
-    assert compare([a]).repeat_spread == 0
+    assert compare([a]).repeats == (0, 8)
 
 
 def test_protocols_are_told_apart_when_mixed(tmp_path):
@@ -110,18 +125,18 @@ def test_published_figures_are_drawn_and_not_ranked(tmp_path):
     run = dict(dataset="pascal", foundation="files", rounds=5, budget=1000, n_seeds=1, model=False)
     out = write_run(tmp_path / "run", strategies=("area", "sim"), **run)
     found = results.read([out, PUBLISHED / "published-a2lc-pascal.csv"])
-    summary = tables.summarise(found).set_index("strategy")
+    summary = tables.summarise(Study(found)).set_index("strategy")
     theirs = summary.loc["A2LC"]
-    assert (theirs.kind, theirs.data_last_mean, theirs.data_last_std) == ("published", 0.8808, 0.0044)
+    assert (theirs.kind, theirs.data_end_mean, theirs.data_end_std) == ("published", 0.8808, 0.0044)
     curve = [58.63, 67.49, 74.88, 80.88, 84.81, 88.08]
     assert theirs.data_area_mean == pytest.approx((sum(curve) - (curve[0] + curve[-1]) / 2) / 500, abs=1e-6)
     alc = summary.loc["ALC by A2LC's authors"]
-    assert alc.model_last_mean == 0.6548 and np.isnan(alc.data_area_mean)  # theirs begins at round 1
-    assert summary.data_rank.dropna().to_dict() == {"area": 2, "sim": 1}
-    axes = figures.curves(found).subfigs[1].axes[0]
+    assert alc.model_end_mean == 0.6548 and np.isnan(alc.data_area_mean)  # theirs begins at round 1
+    assert summary.data_rank_low.dropna().empty  # one seed
+    axes = figures.curves(Study(found)).subfigs[1].axes[0]
     drawn = [line for line in axes.lines if line.get_linestyle() == ":"]
     assert drawn[0].get_ydata() == pytest.approx(curve) and len(drawn) == 2
-    page.write(found, tables.summarise(found), out / "report.html")
+    page.write(Study(found), tables.summarise(Study(found)), out / "report.html")
     assert '"kind":"published"' in (out / "report.html").read_text(encoding="utf-8")
 
 
@@ -165,24 +180,28 @@ def test_another_price_changes_the_order(tmp_path):
     cheap, dear = (order(costs.SECONDS | {"confirm": 2.0, "correct": seconds}) for seconds in (2.0, 20.0))
     assert cheap.curves["sim"][0][0].tolist() == [0, 20, 40]
     assert dear.curves["sim"][0][0].tolist() == [0, 200, 400]
-    assert judge.ranking(cheap)["rank"].to_dict() == {"sim": 1, "random": 2}
-    assert judge.ranking(dear)["rank"].to_dict() == {"sim": 2, "random": 1}
+    assert cheap.areas[0].idxmax() == "sim"
+    assert dear.areas[0].idxmax() == "random"
 
 
 def test_noise_panel_says_where_ranks_change(tmp_path):
+    """Row 13: only reversals that the test supports; with too few seeds for a test, none."""
     oracles = ("perfect", "noisy[rate=0.2]", "noisy[rate=0.4]")
-    out = write_run(tmp_path / "run", strategies=("random", "sim"), oracles=oracles)
+    out = write_run(tmp_path / "run", strategies=("random", "sim"), oracles=oracles, n_seeds=4)
 
     def swap(table):
         noisy = table.oracle.eq("noisy[rate=0.4]")
         return table.assign(strategy=table.strategy.mask(noisy, table.strategy.map({"sim": "random", "random": "sim"})))
 
     edit(out / "rounds.csv", swap)
-    table = judge.robustness(results.read([out]), "queries")
+    table = judge.robustness(Study(results.read([out])))
     assert table.family.unique().tolist() == ["noisy[rate=*]"] and sorted(table["value"].unique()) == [0, 0.2, 0.4]
     assert table[table.changed]["value"].tolist() == [0.4, 0.4]
-    assert len(panels.robustness(results.read([out])).subfigs[1].axes[0].lines) == 2
-    assert judge.robustness(results.read([write_run(tmp_path / "plain")]), "queries").empty
+    assert len(panels.robustness(Study(results.read([out]))).subfigs[1].axes[0].lines) == 2
+    assert judge.robustness(Study(results.read([write_run(tmp_path / "plain")]))).empty
+    edit(out / "rounds.csv", lambda table: table[table.seed.isin(["0", "1"])])
+    table = judge.robustness(Study(results.read([out])))
+    assert len(table) == 6 and not table.changed.any()
 
 
 def test_cost_to_reach_the_reference_is_censored(tmp_path):
@@ -190,7 +209,7 @@ def test_cost_to_reach_the_reference_is_censored(tmp_path):
     (out / "reference.csv").write_text("seed,model_miou\n0,0.46\n1,0.48\n")
     found = results.read([out])
     assert audit.references(found) == {"shapes": pytest.approx(0.47)}
-    summary = tables.summarise(found, "queries", audit.references(found)).set_index("strategy")
+    summary = tables.summarise(Study(found), audit.references(found)).set_index("strategy")
     assert summary.loc["sim", "n_reached_90"] == 3 and 100 < summary.loc["sim", "cost_to_90"] < 200
     assert summary.loc["random", "n_reached_90"] == 0 and summary.loc["random", "cost_to_90"] == np.inf
 
@@ -198,18 +217,24 @@ def test_cost_to_reach_the_reference_is_censored(tmp_path):
 def test_aggregate_is_over_strategies_ranked_everywhere(tmp_path):
     a = write_run(tmp_path / "a", n_seeds=5)
     b = write_run(tmp_path / "b", n_seeds=5, strategies=("random", "sim"), dataset="kvasir", model=False)
-    table = judge.aggregate(results.read([a, b]), "queries").set_index(["metric", "strategy"])
+    table = judge.aggregate(Study(results.read([a, b]))).set_index(["metric", "strategy"])
     assert table.index.tolist() == [("data", "random"), ("data", "sim")]
-    assert (table.n_settings == 2).all() and (table.n_runs == 10).all() and (table.iqm_low < table.iqm_high).all()
+    assert (table.n_settings == 2).all() and (table.n_runs == 10).all() and table.rank_low.tolist() == [2, 1]
+    found = [Verdict(c, 3) for c in (compare([a]), compare([b]))]
+    differences = [v.of.areas.loc["random"].mean() - v.of.areas.loc["sim"].mean() for v in found]
+    assert table.behind.tolist() == pytest.approx([np.mean(differences), 0])
+    assert table.behind_low["data", "random"] < np.mean(differences) < table.behind_high["data", "random"] < 0
 
 
 def test_tables_are_markdown_and_booktabs(tmp_path):
-    out = write_run(tmp_path / "run", strategies=("cil_pixel", "random"))
+    out = write_run(tmp_path / "run", strategies=("cil_pixel", "random"), n_seeds=4)
     found = results.read([out])
-    tables.write_summary(found, tables.summarise(found), out)
+    tables.write_summary(Study(found), tables.summarise(Study(found)), out)
     markdown, latex = (out / "summary.md").read_text(), (out / "summary.tex").read_text()
-    assert "| cil_pixel | **" in markdown and "| ---: |" in markdown
-    assert r"cil\_pixel & \textbf{" in latex and r"\toprule" in latex and r"\,$\pm$\,0" in latex
+    assert markdown.count("| **") == 2 and "| cil_pixel |" in markdown and "| ---: |" in markdown
+    assert (
+        r"cil\_pixel & " in latex and latex.count(r"\textbf{") == 2 and r"\toprule" in latex and r"\,$\pm$\,0" in latex
+    )
 
 
 def test_index_links_the_pages_of_many_runs(tmp_path):
@@ -217,7 +242,7 @@ def test_index_links_the_pages_of_many_runs(tmp_path):
     (a / "report.html").write_text("its page")
     (tmp_path / "both").mkdir()
     found = results.read([a, b])
-    index.write(found, tables.summarise(found), tmp_path / "both" / "index.html")
+    index.write(found, tables.summarise(Study(found)), tmp_path / "both" / "index.html")
     text = (tmp_path / "both" / "index.html").read_text(encoding="utf-8")
     assert 'href="../a/report.html"' in text and "../b/report.html" not in text and "8 of 8" in text
 

@@ -9,6 +9,7 @@ import pytest
 from runs import write_run
 
 from bench.report import page, results, tables
+from bench.report.verdict import Study
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = ["headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking"]
@@ -17,7 +18,7 @@ FLAGS += ["disable-component-update", "disable-sync", "disable-dev-shm-usage"]
 
 def write_page(outs, path):
     found = results.read(outs)
-    page.write(found, tables.summarise(found), path)
+    page.write(Study(found), tables.summarise(Study(found)), path)
     return path
 
 

@@ -8,16 +8,18 @@ from scipy import stats
 
 from bench import seeds
 from bench.report import statistics as s
+from bench.report import studentised
 
 RNG = seeds.generator(0, "test statistics")
 
 
 def test_area_by_hand_and_beyond_the_last_round():
     cost, value = np.array([0.0, 10, 30]), np.array([0.2, 0.4, 0.8])
-    assert s.area(cost, value, (0, 30)) == pytest.approx((10 * 0.3 + 20 * 0.6) / 30)
-    assert s.area(cost, value, (5, 20)) == pytest.approx((5 * 0.35 + 10 * 0.5) / 15)
-    assert s.area(cost, value, (0, 40)) == pytest.approx((3 + 12 + 10 * 0.8) / 40)
-    assert np.isnan(s.area(cost, value, (30, 30)))
+    assert s.area_weights(cost, (0, 30)) @ value == pytest.approx((10 * 0.3 + 20 * 0.6) / 30)
+    assert s.area_weights(cost, (5, 20)) @ value == pytest.approx((5 * 0.35 + 10 * 0.5) / 15)
+    assert s.area_weights(cost, (0, 40)) @ value == pytest.approx((3 + 12 + 10 * 0.8) / 40)
+    assert np.isnan(s.area_weights(cost, (30, 30))).all()
+    assert s.value_weights(cost, np.array([5, 40])) @ value == pytest.approx([0.3, 0.8])
     assert s.common_span([cost, np.array([2.0, 50])]) == (2, 30)
 
 
@@ -28,97 +30,112 @@ def test_cost_to_reach_by_hand():
     assert s.cost_to_reach(cost, value, 0.5) == np.inf
 
 
-@pytest.mark.parametrize("n", [1, 3, 4, 7, 8, 21])
-def test_interquartile_mean_is_scipys_trimmed_mean(n):
-    x = RNG.random(n)
-    assert s.interquartile_mean(x) == pytest.approx(stats.trim_mean(x, 0.25))
-
-
-def test_interquartile_mean_by_hand():
-    assert s.interquartile_mean(np.array([100.0, 1, 2, 3, 4, 5, 6, -100])) == 3.5
-
-
-def test_bootstrap_interval_of_a_mean_is_scipys():
-    x = RNG.normal(0.5, 0.1, 40)
-    low, high = s.bootstrap_interval([x], np.mean, seeds.generator(1, "a"), n=8000)
-    twin = stats.bootstrap((x,), np.mean, n_resamples=8000, method="percentile", rng=1).confidence_interval
-    assert (low, high) == pytest.approx((twin.low, twin.high), abs=0.003)
-
-
-def test_bootstrap_draws_within_each_stratum():
-    # two strata without spread of their own: all the difference is between them, so the interval has no width
-    low, high = s.bootstrap_interval([np.full(5, 0.2), np.full(5, 0.8)], np.mean, seeds.generator(0, "b"), n=200)
-    assert (low, high) == (pytest.approx(0.5), pytest.approx(0.5))
-    again = s.bootstrap_interval([RNG.random(6)], s.interquartile_mean, seeds.generator(0, "c"))
-    assert again[0] < again[1]
+def test_median_of_censored_costs_by_hand():
+    """Row 11: for an even number the mean of the two middle ones, infinite where one of them is."""
+    assert s.censored_median([3.0, 1.0, 2.0]) == 2
+    assert s.censored_median([1.0, 2.0, 4.0, np.inf]) == 3
+    assert s.censored_median([1.0, 2.0, np.inf, np.inf]) == np.inf
+    assert s.censored_median([1.0, np.inf]) == np.inf and np.isnan(s.censored_median([]))
 
 
 def test_probability_of_improvement_is_mann_whitneys_u_over_the_pairs():
-    x = [RNG.integers(0, 5, 4).astype(float), RNG.random(6)]
-    y = [RNG.integers(0, 5, 7).astype(float), RNG.random(3)]
-    twin = np.mean([stats.mannwhitneyu(a, b).statistic / (len(a) * len(b)) for a, b in zip(x, y, strict=True)])
-    assert s.probability_of_improvement(x, y) == pytest.approx(twin)
-    assert s.probability_of_improvement([np.array([1.0, 2])], [np.array([1.0, 0])]) == (0.5 + 1 + 1 + 1) / 4
+    scores = RNG.integers(0, 5, (4, 6)).astype(float)
+    found = s.probability_of_improvement(scores)
+    for i, j in itertools.permutations(range(4), 2):
+        assert found[i, j] == pytest.approx(stats.mannwhitneyu(scores[i], scores[j]).statistic / 36)
+    assert s.probability_of_improvement(np.array([[1.0, 2], [1.0, 0]]))[0, 1] == (0.5 + 1 + 1 + 1) / 4
 
 
-def test_paired_test_is_scipys_and_needs_enough_seeds():
+@pytest.mark.parametrize("k, df", [(2, 2), (4, 6), (12, 22.5), (37, 72)])
+def test_studentised_range_is_scipys(k, df):
+    q = studentised.critical(0.05, k, df)
+    assert q == pytest.approx(stats.studentized_range.isf(0.05, k, df), rel=1e-3)
+    assert studentised.survival([q, 1.5 * q], k, df) == pytest.approx(
+        [0.05, stats.studentized_range.sf(1.5 * q, k, df)], rel=2e-3
+    )
+    assert np.isnan(studentised.survival(np.nan, k, df)) and np.isnan(studentised.survival(1.0, k, np.nan))
+    effect = studentised.detectable(0.05, 0.8, k, df)
+    assert stats.nct.sf(q / np.sqrt(2), df, effect) == pytest.approx(0.8, abs=1e-3)
+
+
+def test_test_of_two_strategies_is_the_paired_t_test():
     a, b = RNG.random(7), RNG.random(7)
-    assert s.paired_test(a - b) == pytest.approx(stats.ttest_rel(a, b).pvalue)
-    # by hand: mean 2, sample std √2.5, n 5, t = 2√5/√2.5 = 2.828 at 4 degrees of freedom: p = 0.0474
-    assert s.paired_test(np.array([0.0, 1, 2, 3, 4])) == pytest.approx(0.0474, abs=5e-5)
-    assert np.isnan(s.paired_test(a[:4]))
-    assert s.paired_test(np.zeros(5)) == 1 and s.paired_test(np.ones(5)) == 0
+    found, twin = s.all_pairs(np.array([a, b])), stats.ttest_rel(a, b)
+    interval = twin.confidence_interval()
+    assert found.p[0, 1] == pytest.approx(twin.pvalue, rel=2e-3)
+    assert (found.low[0, 1], found.high[0, 1]) == pytest.approx((interval.low, interval.high), rel=2e-3)
 
 
-def test_holm_by_hand_and_by_statsmodels():
-    multitest = pytest.importorskip("statsmodels.stats.multitest", reason="the twin is statsmodels")
-    assert s.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-    p = RNG.random(12) ** 3
-    assert s.holm(p) == pytest.approx(multitest.multipletests(p, method="holm")[1])
-    with_gap = s.holm([0.01, np.nan, 0.04])
-    assert with_gap[[0, 2]] == pytest.approx([0.02, 0.04]) and np.isnan(with_gap[1])
+def test_test_of_strategies_that_vary_alike_is_tukeys():
+    """Where all pairs have the same sample variance nothing is shrunk: Tukey's range test remains."""
+    walsh = np.array([[1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]])
+    scores = 0.01 * walsh + np.array([0.0, 0.01, 0.03])[:, None]
+    found = s.all_pairs(scores)
+    residual = scores - scores.mean(1, keepdims=True) - scores.mean(0) + scores.mean()
+    error = np.sqrt((residual**2).sum() / 6 / 4)
+    for i, j in itertools.combinations(range(3), 2):
+        q = abs(scores[i].mean() - scores[j].mean()) / error
+        assert found.p[i, j] == pytest.approx(stats.studentized_range.sf(q, 3, 6), rel=3e-3)
 
 
-def test_penalty_matrix_is_the_plain_loop():
-    multitest = pytest.importorskip("statsmodels.stats.multitest", reason="the twin is statsmodels")
-    values = RNG.normal(0, 1, (4, 6, 3)) + np.array([0, 0.5, 2, 4])[:, None, None]
-    expected = np.zeros((4, 4))
-    for budget in range(3):
-        pairs = list(itertools.combinations(range(4), 2))
-        tests = [stats.ttest_rel(values[i, :, budget], values[j, :, budget]) for i, j in pairs]
-        rejected = multitest.multipletests([t.pvalue for t in tests], method="holm")[0]
-        for (i, j), test, different in zip(pairs, tests, rejected, strict=True):
-            if different:
-                expected[(i, j) if test.statistic > 0 else (j, i)] += 1 / 3
-    assert s.penalty_matrix(values) == pytest.approx(expected)
-    assert expected.sum() > 1
-    assert np.isnan(s.penalty_matrix(values[:, :4])).all()
+def test_no_spread_gives_no_p():
+    """Row 6: differences that are the same in every seed say nothing of other seeds."""
+    scores = np.array([[0.1, 0.1, 0.1, 0.1, 0.1], [0.5] * 5, [0.31, 0.29, 0.3, 0.32, 0.28]])
+    found = s.all_pairs(scores)
+    assert np.isnan(found.p[0, 1]) and np.isnan(found.low[0, 1]) and np.isnan(found.margin[0, 1])
+    assert found.p[0, 2] < 0.01 and found.better[2, 0]
+    assert np.isnan(s.all_pairs(scores[:2]).p).all() and np.isnan(s.all_pairs(scores[:2]).ranks).all()
+    assert np.isnan(s.all_pairs(scores[:, :2]).p).all()
 
 
-@pytest.mark.parametrize("n", [2, 3, 5, 12])
-def test_detectable_difference_is_statsmodels_power(n):
-    power = pytest.importorskip("statsmodels.stats.power", reason="the twin is statsmodels")
-    differences = RNG.normal(0, 0.02, (3, n))
-    spread = np.sqrt(np.mean([np.var(d, ddof=1) for d in differences]))
-    effect = power.TTestPower().solve_power(nobs=n, alpha=0.05, power=0.8)
-    assert s.detectable_difference(differences) == pytest.approx(effect * spread, rel=1e-3)
-    assert np.isnan(s.detectable_difference(differences[:, :1]))
+def test_images_give_a_spread_to_seeds_without_one():
+    """Row 6: with confusion matrices by image there is a test, and it is the paired t test over images."""
+    values = RNG.normal(0, 1, (2, 60)) + np.array([[0.5], [0.0]])
+    scores = np.repeat(values.mean(1)[:, None], 3, axis=1)
+    influence = np.repeat(((values - values.mean(1, keepdims=True)) / 60)[:, None], 3, axis=1)
+    found = s.all_pairs(scores, images=s.image_spread(influence))
+    assert found.p[0, 1] == pytest.approx(stats.ttest_rel(*values).pvalue, rel=0.1)
+    assert found.difference[0, 1] == pytest.approx(values[0].mean() - values[1].mean())
 
 
-def test_ranks_share_a_place_within_the_spread():
-    means = np.array([0.50, 0.71, 0.70, 0.69])
-    assert s.ranks(means).tolist() == [4, 1, 2, 3]
-    assert s.ranks(means, 0.015).tolist() == [4, 1, 1, 3]
-    assert s.ranks(-means, 0.5).tolist() == [1, 1, 1, 1]
+def test_nothing_within_the_range_of_identical_runs_is_told_apart():
+    """Row 5: the threshold is q·std/√n, from the studentised range of identical runs."""
+    scores = np.array([0.5, 0.52, 0.6])[:, None] + 1e-4 * RNG.normal(size=(3, 5))
+    free, held = s.all_pairs(scores), s.all_pairs(scores, repeats=(0.02, 10))
+    threshold = stats.studentized_range.isf(0.05, 3, 10) * 0.02 / np.sqrt(5)
+    assert 0.02 < threshold < 0.08 and free.better[1, 0] and not held.better[1, 0] and held.better[2, 1]
+    assert held.high[1, 0] - held.difference[1, 0] == pytest.approx(threshold, rel=1e-3)
 
 
-def test_rank_stability_by_hand():
-    # without seed 0 the first leads, without seed 1 the second
-    scores = np.array([[0.1, 0.9], [0.5, 0.5], [0.0, 0.1]])
-    low, high = s.rank_stability(scores)
-    assert (low.tolist(), high.tolist()) == ([1, 1, 3], [2, 2, 3])
-    assert [r.tolist() for r in s.rank_stability(scores[:, :1])] == [[2, 1, 3]] * 2
-    # with any seed left out the last beats two others, on the whole none
-    scores = np.array([[0.0, 6.0, 6.0], [6.0, 0.0, 6.0], [6.0, 6.0, 0.0], [3.9, 3.9, 3.9]])
-    low, high = s.rank_stability(scores)
-    assert s.ranks(scores.mean(axis=1))[3] == high[3] == 4 and low[3] == 2
+@pytest.mark.parametrize("n_seeds, old_share", [(2, 0.92), (5, 0.61), (10, 0.22)])
+def test_equal_strategies_share_a_rank_where_identical_runs_differ(n_seeds, old_share):
+    """Row 5: six equal strategies, noise of identical runs only: once they got different ranks in ``old_share``."""
+    rng, n = seeds.generator(0, "repeats", n_seeds), 1000
+    scores = rng.normal(size=(n, 6, n_seeds))
+    std = np.sqrt(rng.chisquare(6 * n_seeds, n) / (6 * n_seeds))
+    apart = sum(s.all_pairs(one, repeats=(r, 6 * n_seeds)).better.any() for one, r in zip(scores, std, strict=True))
+    assert apart <= stats.binom.ppf(0.999, n, 0.05) < old_share * n
+
+
+def test_more_families_share_one_level():
+    scores = RNG.normal(size=(4, 5))
+    one, ten = s.all_pairs(scores), s.all_pairs(scores, families=10)
+    assert ten.p[0, 1] == pytest.approx(min(10 * one.p[0, 1], 1))
+    q = stats.studentized_range.isf(0.005, 4, one.df[0, 1])
+    assert ten.high[0, 1] - ten.difference[0, 1] == pytest.approx(q * one.error[0, 1] / np.sqrt(2), rel=2e-3)
+
+
+def test_ranks_follow_from_the_intervals():
+    """Row 12: who cannot be told from the best shares its rank; the rest has a range."""
+    scores = np.array([0.5, 0.501, 0.6, 0.8, 0.8])[:, None] + 0.003 * RNG.normal(size=(5, 6))
+    low, high = s.all_pairs(scores).ranks
+    assert (low.tolist(), high.tolist()) == ([4, 4, 3, 1, 1], [5, 5, 3, 2, 2])
+
+
+def test_mean_interval_is_scipys_t_interval():
+    """Row 14."""
+    values = RNG.normal(size=(5, 3))
+    low, high = s.mean_interval(values)
+    twin = stats.t.interval(0.95, 4, values.mean(0), stats.sem(values, axis=0))
+    assert (low, high) == (pytest.approx(twin[0]), pytest.approx(twin[1]))
+    assert np.isnan(s.mean_interval(values[:2])[0]).all() and np.isnan(s.mean_interval(np.ones((5, 2)))[0]).all()

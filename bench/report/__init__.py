@@ -7,7 +7,8 @@ import pandas as pd
 from rich.console import Console
 
 from bench.report import audit, figures, index, judge, page, panels, tables
-from bench.report.results import COSTS, Results, read
+from bench.report.results import COSTS, read
+from bench.report.verdict import Study
 from bench.types import InputError
 
 
@@ -22,18 +23,11 @@ def load_results(paths: list[Path] | Path, mixed: bool = False) -> pd.DataFrame:
 
 
 def compare(paths: list[Path] | Path, cost: str = "queries", mixed: bool = False) -> dict[str, pd.DataFrame]:
-    """The tables that a report prints: ``summary``, ``pairs``, ``coverage``, ``aggregate`` and ``robustness``.
+    """The tables of a report: ``summary``, ``coverage``, ``pairs``, ``aggregate`` and ``robustness``.
 
     ``cost``: the axis, a key of `COSTS`. Raises InputError as `load_results` does.
     """
-    results = read(_listed(paths), mixed)
-    return {
-        "summary": tables.summarise(results, cost, audit.references(results)),
-        "pairs": tables.pairs(results, cost),
-        "coverage": tables.coverage(results),
-        "aggregate": judge.aggregate(results, cost),
-        "robustness": judge.robustness(results, cost),
-    }
+    return _tables(Study(read(_listed(paths), mixed), cost))
 
 
 def _listed(paths: list[Path] | Path) -> list[Path]:
@@ -65,17 +59,22 @@ def write(
     to = runs[0] if to is None else Path(to)
     if seconds is not None:
         results = audit.reprice(results, seconds)
-    summary = tables.summarise(results, cost, audit.references(results))
-    drawn = {} if summary.empty else _figures(results, cost)
+    study = Study(results, cost)
+    found = _tables(study)
+    summary = found["summary"]
+    drawn = {} if summary.empty else _figures(study)
     console = console or Console()
-    tables.show(results, summary, console)
+    tables.show(study, summary, console)
     try:
         to.mkdir(parents=True, exist_ok=True)
-        _write_tables(results, summary, to, cost)
+        tables.write_summary(study, summary, to)
+        for name in ("coverage", "pairs", "aggregate", "robustness"):
+            if name in ("coverage", "pairs") or not found[name].empty:
+                tables.write_csv(to / f"{name}.csv", found[name])
         for name, figure in drawn.items():
             figures.save(figure, to, name)
         if html:
-            page.write(results, summary, to / "report.html", cost)
+            page.write(study, summary, to / "report.html")
             if len(runs) > 1:
                 index.write(results, summary, to / "index.html")
     except OSError as error:
@@ -86,23 +85,24 @@ def write(
     return to
 
 
-def _write_tables(results: Results, summary, to: Path, cost: str) -> None:
-    tables.write_summary(results, summary, to)
-    tables.write_csv(to / "coverage.csv", tables.coverage(results))
-    tables.write_csv(to / "pairs.csv", tables.pairs(results, cost))
-    for name, table in (("aggregate", judge.aggregate(results, cost)), ("robustness", judge.robustness(results, cost))):
-        if not table.empty:
-            tables.write_csv(to / f"{name}.csv", table)
+def _tables(study: Study) -> dict[str, pd.DataFrame]:
+    return {
+        "summary": tables.summarise(study, audit.references(study.results)),
+        "coverage": tables.coverage(study.results),
+        "pairs": tables.pairs(study),
+        "aggregate": judge.aggregate(study),
+        "robustness": judge.robustness(study),
+    }
 
 
-def _figures(results: Results, cost: str) -> dict:
+def _figures(study: Study) -> dict:
     found = {
-        "curves": figures.curves(results, cost),
-        "costs": panels.costs(results),
-        "classes": panels.classes(results),
-        "penalty": panels.penalty(results, cost),
-        "time": panels.time(results),
-        "quality": panels.quality(results),
-        "robustness": panels.robustness(results, cost),
+        "curves": figures.curves(study),
+        "costs": panels.costs(study.results),
+        "classes": panels.classes(study.results),
+        "penalty": panels.penalty(study),
+        "time": panels.time(study.results),
+        "quality": panels.quality(study.results),
+        "robustness": panels.robustness(study),
     }
     return {name: figure for name, figure in found.items() if figure is not None}

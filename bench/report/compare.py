@@ -7,12 +7,16 @@ import numpy as np
 import pandas as pd
 
 from bench.report import statistics
-from bench.report.results import COSTS, METRICS, Results
+from bench.report.results import COSTS, Results
+from bench.report.results import METRICS as OWN_METRICS
+
+METRICS = OWN_METRICS | {"labelled": "data_miou_labelled"}
+N_BUDGETS = 10
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The strategies of one setting under one ``metric`` ('data' or 'model') and one ``cost`` (a key of `COSTS`)."""
+    """The strategies of one setting under one ``metric`` (a key of `METRICS`) and one ``cost`` (a key of `COSTS`)."""
 
     setting: tuple[str, str, str]
     results: Results
@@ -23,7 +27,8 @@ class Comparison:
     def rounds(self) -> pd.DataFrame:
         """strategy, seed, run, round, cost, value, std, foreign, bound: the rows that have a value."""
         table, value = self.results.rounds, METRICS[self.metric]
-        table = table.assign(cost=table[COSTS[self.cost]], value=table[value], std=table.get(f"{value}_std", np.nan))
+        std = pd.to_numeric(table[f"{value}_std"]) if f"{value}_std" in table else np.nan
+        table = table.assign(cost=table[COSTS[self.cost]], value=table[value], std=std)
         table = table[["strategy", "seed", "run", "round", "cost", "value", "std", "foreign", "bound"]]
         return table.dropna(subset=["cost", "value"])
 
@@ -33,10 +38,14 @@ class Comparison:
 
         Repeats of a cell are averaged.
         """
-        own = self.rounds[~self.rounds.foreign].groupby(["strategy", "seed", "round"])[["cost", "value"]].mean()
+        own = self.rounds[~self.rounds.foreign]
+        own = own.groupby(["strategy", "seed", "round"], as_index=False)[["cost", "value"]].mean()
+        cell = own.groupby(["strategy", "seed"]).ngroup().to_numpy()
+        starts = np.flatnonzero(np.diff(cell, prepend=-1))
+        parts = (np.split(own[name].to_numpy(), starts[1:]) for name in ("cost", "value"))
         curves: dict = {}
-        for (strategy, seed), group in own.groupby(level=[0, 1]):
-            curves.setdefault(strategy, {})[seed] = (group.cost.to_numpy(), group.value.to_numpy())
+        for strategy, seed, *curve in zip(own.strategy.iloc[starts], own.seed.iloc[starts], *parts, strict=False):
+            curves.setdefault(strategy, {})[seed] = tuple(curve)
         return curves
 
     @cached_property
@@ -55,7 +64,7 @@ class Comparison:
         """The area under a foreign mean curve over `span`; NaN where it does not cover that."""
         cost, value = rounds["cost"].to_numpy(), rounds["value"].to_numpy()
         covered = len(cost) and cost[0] <= self.span[0] and cost[-1] >= self.span[1]
-        return statistics.area(cost, value, self.span) if covered else float("nan")
+        return float(statistics.area_weights(cost, self.span) @ value) if covered else float("nan")
 
     @cached_property
     def bounds(self) -> list[str]:
@@ -67,22 +76,34 @@ class Comparison:
         return [strategy for strategy in self.curves if strategy not in self.bounds]
 
     @cached_property
+    def kinds(self) -> dict[str, list[str]]:
+        """kind of question -> the ranked strategies that ask it. Questions of different kinds cost differently, so over
+        the number of questions each kind has a ranking of its own; over any other cost there is one, named ''."""
+        if "question" not in self.results.cells or self.cost != "queries":
+            return {"": self.ranked}
+        asked = self.results.cells[~self.results.cells.foreign].groupby("strategy").question.first()
+        found: dict = {}
+        for name in self.ranked:
+            found.setdefault(str(asked[name]), []).append(name)
+        return found
+
+    @cached_property
     def incomplete(self) -> list[str]:
         """Strategies that were asked for and are done in no seed."""
         cells = self.results.cells
         return sorted(set(cells.strategy[~cells.foreign]) - set(self.curves))
 
     @cached_property
-    def repeat_spread(self) -> float:
-        """Sample std of the area among identical runs, pooled over the cells that were run more than once; NaN if
-        none."""
+    def repeats(self) -> tuple[float, int] | None:
+        """Sample std of the area among identical runs, pooled over the cells that were run more than once, and its
+        degrees of freedom; None where no cell was."""
         own = self.rounds[~self.rounds.foreign]
-        spreads = []
-        for _, cell in own.groupby(["strategy", "seed"]):
-            runs = [statistics.area(g.cost.to_numpy(), g.value.to_numpy(), self.span) for _, g in cell.groupby("run")]
-            if len(runs) > 1:
-                spreads.append(np.var(runs, ddof=1))
-        return float(np.sqrt(np.mean(spreads))) if spreads else float("nan")
+        many = own[own.groupby(["strategy", "seed"]).run.transform("nunique") > 1]
+        squares = df = 0
+        for _, cell in many.groupby(["strategy", "seed"]):
+            runs = [self.weights(g.cost.to_numpy())[0] @ g.value.to_numpy() for _, g in cell.groupby("run")]
+            squares, df = squares + np.var(runs) * len(runs), df + len(runs) - 1
+        return (float(np.sqrt(squares / df)), df) if df else None
 
     @cached_property
     def seeds(self) -> list[int]:
@@ -97,16 +118,43 @@ class Comparison:
         return statistics.common_span(costs) if costs else (0.0, 0.0)
 
     @cached_property
-    def areas(self) -> pd.DataFrame:
-        """Areas under the curves over `span`: a row for each strategy, bounds last, a column for each common seed."""
-        return self._each(lambda cost, value: statistics.area(cost, value, self.span))
+    def ends(self) -> pd.Series:
+        """strategy -> the share of its own cost, mean over the common seeds, at which `span` ends."""
+        own = {n: np.mean([self.curves[n][s][0][-1] for s in self.seeds]) for n in self.ranked if self.seeds}
+        return pd.Series({name: self.span[1] / cost if cost else np.nan for name, cost in own.items()}, dtype=float)
 
     @cached_property
-    def last(self) -> pd.DataFrame:
-        """The value at the end of `span`, in the shape of `areas`."""
-        return self._each(lambda cost, value: np.interp(self.span[1], cost, value))
+    def areas(self) -> pd.DataFrame:
+        """Areas under the curves over `span`: a row for each strategy, bounds last, a column for each common seed."""
+        return self._scored(0)
 
-    def _each(self, measure) -> pd.DataFrame:
-        names = [*self.ranked, *(bound for bound in self.bounds if bound in self.curves)]
-        rows = [[measure(*self.curves[n][s]) if s in self.curves[n] else np.nan for s in self.seeds] for n in names]
-        return pd.DataFrame(rows, index=names, columns=self.seeds, dtype=float)
+    @cached_property
+    def end(self) -> pd.DataFrame:
+        """The value at the end of `span`, in the shape of `areas`."""
+        return self._scored(-1)
+
+    def weights(self, cost: np.ndarray) -> np.ndarray:
+        """(1 + N_BUDGETS, r): of the rounds in the area, and in the value at each budget."""
+        budgets = np.linspace(*self.span, N_BUDGETS + 1)[1:]
+        return np.vstack([statistics.area_weights(cost, self.span), statistics.value_weights(cost, budgets)])
+
+    @cached_property
+    def scores(self) -> dict[str, np.ndarray]:
+        """strategy -> (n, 1 + N_BUDGETS): its area and its values at the budgets, for each common seed; bounds too."""
+        known: dict[bytes, np.ndarray] = {}
+        found = {}
+        for name in [*self.ranked, *(bound for bound in self.bounds if bound in self.curves)]:
+            rows = np.full((len(self.seeds), 1 + N_BUDGETS), np.nan)
+            for i, seed in enumerate(self.seeds):
+                if seed in self.curves[name]:
+                    cost, value = self.curves[name][seed]
+                    key = cost.tobytes()
+                    if key not in known:
+                        known[key] = self.weights(cost)
+                    rows[i] = known[key] @ value
+            found[name] = rows
+        return found
+
+    def _scored(self, which: int) -> pd.DataFrame:
+        rows = [scores[:, which] for scores in self.scores.values()]
+        return pd.DataFrame(rows, index=list(self.scores), columns=self.seeds, dtype=float)

@@ -10,15 +10,15 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from bench import seeds
 from bench.report.compare import Comparison
 from bench.report.results import Results
-from bench.report.statistics import MIN_SEEDS
+from bench.report.statistics import MIN_SEEDS, mean_interval
 from bench.report.style import Look, looks, title
+from bench.report.verdict import Study
 from bench.store import replacing
 
 AXES = {"queries": "questions asked", "clicks": "clicks", "bits": "bits", "seconds": "seconds of annotation"}
-NAMES = {"data": "data mIoU (%)", "model": "model mIoU (%)"}
+NAMES = {"data": "data mIoU (%)", "model": "model mIoU (%)", "labelled": "data mIoU, labelled (%)"}
 RC = {
     "font.size": 7,
     "axes.linewidth": 0.6,
@@ -36,17 +36,16 @@ DASHED = (0, (4, 2))
 
 
 @rc_context(RC)
-def curves(results: Results, cost: str = "queries") -> Figure:
-    """Data mIoU (left) and model mIoU (right) against cost, a row for each setting; one panel without a model."""
-    style = looks(results.rounds.strategy)
-    figure, parts = grid(results, style, 1.95)
-    for part, (setting, block) in zip(parts, settings_of(results), strict=True):
-        comparisons = [Comparison(setting, block, metric, cost) for metric in NAMES]
-        comparisons = [c for c in comparisons if c.curves]
+def curves(study: Study) -> Figure:
+    """Each metric against cost, a row for each setting: data mIoU on the left; one panel without a model."""
+    style = looks(study.results.rounds.strategy)
+    figure, parts = grid(study.results, style, 1.95)
+    for part, (setting, _) in zip(parts, settings_of(study.results), strict=True):
+        comparisons = [verdict.of for verdict in study.verdicts[setting].values() if verdict.of.curves]
         for axes, comparison in zip(np.ravel(part.subplots(1, len(comparisons))), comparisons, strict=True):
             draw(axes, comparison, style)
             axes.set_title(NAMES[comparison.metric], fontsize=7, loc="left", pad=3)
-            axes.set_xlabel(AXES[cost], labelpad=1.5)
+            axes.set_xlabel(AXES[study.cost], labelpad=1.5)
     return figure
 
 
@@ -82,7 +81,7 @@ def draw(axes, comparison: Comparison, style: dict[str, Look], ticks: int = 4) -
         if not shown:
             continue
         if len(shown) >= MIN_SEEDS and not bound:
-            cost, low, high = interval(list(shown.values()), strategy)
+            cost, low, high = interval(list(shown.values()))
             axes.fill_between(cost, 100 * low, 100 * high, color=look.color, alpha=0.18, linewidth=0)
         elif len(shown) > 1 and not bound:
             for cost, value in shown.values():
@@ -117,13 +116,10 @@ def mean_curve(curves: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray,
     return np.mean([cost[:n] for cost, _ in curves], axis=0), np.mean([value[:n] for _, value in curves], axis=0)
 
 
-def interval(curves: list[tuple[np.ndarray, np.ndarray]], name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean cost of each round and the 95 % bootstrap interval of the mean value there."""
+def interval(curves: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean cost of each round and the 95 % interval of the mean value there (`statistics.mean_interval`)."""
     n = min(len(cost) for cost, _ in curves)
-    values = np.array([value[:n] for _, value in curves])
-    rng = seeds.generator(0, "band", name)
-    drawn = values[rng.integers(len(values), size=(1000, len(values)))].mean(axis=1)
-    return mean_curve(curves)[0], *np.quantile(drawn, [0.025, 0.975], axis=0)
+    return mean_curve(curves)[0], *mean_interval(np.array([value[:n] for _, value in curves]))
 
 
 def legend(figure, results: Results, style: dict[str, Look]) -> int:

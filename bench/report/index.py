@@ -23,12 +23,12 @@ def write(results: Results, summary: pd.DataFrame, path: Path) -> None:
             f'<a href="{escape(Path(link).as_posix())}">{escape(str(run))}</a>' if page.exists() else escape(str(run))
         )
         for setting, block in cells.groupby(SETTING):
-            best = summary[summary[SETTING].eq(setting).all(axis=1) & summary.data_rank.eq(1)]
+            best = summary[summary[SETTING].eq(setting).all(axis=1) & summary.data_rank_low.eq(1)]
             done = f"{block.status.eq('done').sum()} of {len(block)}"
-            leads = " = ".join(best.strategy)
+            leads = ", ".join(best.strategy) or "not tested"
             texts = (title(setting, block.leaky.any()), done, leads, str(spec.get("protocol_hash", ""))[:8])
             rows.append([f'<th scope="row">{name}</th>', *(f"<td>{escape(text)}</td>" for text in texts)])
-    headings = ["run", "setting", "cells done", "largest area (data mIoU)", "protocol"]
+    headings = ["run", "setting", "cells done", "not told from the best (area, data mIoU)", "protocol"]
     own = (
         '<p><a href="report.html">The report over all of them</a></p>' if (path.parent / "report.html").exists() else ""
     )

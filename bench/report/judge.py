@@ -1,148 +1,214 @@
-"""What may be said of a comparison: ranks, pairs, sentences; and how rankings move with an oracle's noise."""
+"""What may be said of a comparison: ranks, pairs, sentences; and how rankings move with an oracle's noise.
+
+All of it is read off the one test of all pairs (`Verdict.pairs`).
+"""
 
 import re
-from itertools import combinations
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from bench import seeds
 from bench.report import statistics
-from bench.report.compare import Comparison
-from bench.report.results import METRICS, SETTING, Results
+from bench.report.compare import METRICS
+from bench.report.results import SETTING
+from bench.report.statistics import Spread
+from bench.report.verdict import Study, Verdict
 
-N_BUDGETS = 10
-
-
-def ranking(comparison: Comparison) -> pd.DataFrame:
-    """A row for each ranked strategy: ``rank`` by mean area, its range with each seed left out in turn (``rank_best``,
-    ``rank_worst``), the interquartile mean ``iqm`` of its areas and the 95 % interval of that."""
-    areas = comparison.areas.loc[comparison.ranked].to_numpy()
-    table = pd.DataFrame(index=comparison.ranked)
-    if areas.size == 0 or np.isnan(areas).any():
-        return table.reindex(columns=["rank", "rank_best", "rank_worst", "iqm", "iqm_low", "iqm_high"])
-    spread = np.nan_to_num(comparison.repeat_spread)
-    table["rank"] = statistics.ranks(areas.mean(axis=1), spread)
-    table["rank_best"], table["rank_worst"] = statistics.rank_stability(areas, spread)
-    table["iqm"] = [statistics.interquartile_mean(row) for row in areas]
-    table[["iqm_low", "iqm_high"]] = [_interval([row], name) for name, row in zip(table.index, areas, strict=True)]
-    return table
+# What a sentence of the report can be. `note`: what the numbers are, and nothing of which strategy is better; `margin`:
+# the difference that the test finds; `apart`: how many pairs differ.
+KINDS = ("note", "margin", "apart")
 
 
-def pairs(comparison: Comparison) -> pd.DataFrame:
-    """A row for each ordered pair of ranked strategies: the mean seed-paired ``difference`` in area (a - b), its sample
-    ``std``, ``p_holm`` of that, ``wins``: the share of `N_BUDGETS` equally spaced budgets at which a beats b, and
-    ``p_improvement``: the chance that a run of a is better than one of b."""
-    names, areas = comparison.ranked, comparison.areas
-    both = list(combinations(names, 2))
-    difference = np.array([areas.loc[a].to_numpy() - areas.loc[b].to_numpy() for a, b in both])
-    p = statistics.holm([statistics.paired_test(d) for d in difference]) if both else []
-    wins = pd.DataFrame(penalties(comparison), index=names, columns=names)
-    rows = []
-    for (a, b), d, p_holm in zip(both, difference, p, strict=True):
-        better = statistics.probability_of_improvement([areas.loc[a].to_numpy()], [areas.loc[b].to_numpy()])
-        std = d.std(ddof=1) if len(d) > 1 else np.nan
-        rows.append((a, b, len(d), d.mean(), std, p_holm, wins.loc[a, b], better))
-        rows.append((b, a, len(d), -d.mean(), std, p_holm, wins.loc[b, a], 1 - better))
-    columns = ["a", "b", "n_seeds", "difference", "std", "p_holm", "wins", "p_improvement"]
-    return pd.DataFrame(rows, columns=columns).sort_values(["a", "b"], ignore_index=True)
+@dataclass(frozen=True)
+class Claim:
+    """A sentence of the report. ``better``: each pair (better, worse) that it says differs, and the ``metric`` by
+    which; ``margin``: the difference that it says is found, a share."""
+
+    kind: str
+    text: str
+    metric: str = ""
+    better: frozenset[tuple[str, str]] = frozenset()
+    margin: float = float("nan")
 
 
-def penalties(comparison: Comparison) -> np.ndarray:
-    """(s, s) `statistics.penalty_matrix` of the ranked strategies at `N_BUDGETS` equally spaced budgets of the span."""
-    budgets = np.linspace(*comparison.span, N_BUDGETS + 1)[1:]
-    values = [
-        [np.interp(budgets, *comparison.curves[name][seed]) for seed in comparison.seeds] for name in comparison.ranked
-    ]
-    shape = len(comparison.ranked), len(comparison.seeds), N_BUDGETS
-    return statistics.penalty_matrix(np.reshape(values, shape))
+def ranking(verdict: Verdict) -> pd.DataFrame:
+    """A row for each ranked strategy: the lowest and the highest rank by area that the test leaves it, ``rank_low`` and
+    ``rank_high``; NaN where nothing is tested. All of rank_low 1 cannot be told from the best."""
+    low, high = verdict.pairs.ranks
+    return pd.DataFrame({"rank_low": low, "rank_high": high}, index=verdict.of.ranked)
 
 
-def detectable(comparison: Comparison) -> float:
-    """The smallest difference in area that these seeds can tell apart, from the spread of all pairs."""
-    areas = comparison.areas.loc[comparison.ranked].to_numpy()
-    return statistics.detectable_difference(
-        np.array([a - b for a, b in combinations(areas, 2)]).reshape(-1, areas.shape[1])
-    )
+def pairs(verdict: Verdict) -> pd.DataFrame:
+    """A row for each ordered pair of ranked strategies of one kind of question: the mean seed-paired ``difference`` in
+    area (a - b), its sample ``std``, its simultaneous interval ``low`` to ``high``, its adjusted ``p``, the ``margin``
+    that the test finds with 80 % power, ``wins``: the share of budgets at which a beats b, and ``p_improvement``: the
+    chance that a run of a is better than one of b."""
+    names, found = verdict.of.ranked, verdict.pairs
+    columns = ["a", "b", "n_seeds", "difference", "std", "low", "high", "p", "margin", "wins", "p_improvement"]
+    if not verdict.of.seeds:
+        return pd.DataFrame(columns=columns)
+    areas = verdict.of.areas.loc[names].to_numpy()
+    n = areas.shape[1]
+    stds = (areas[:, None] - areas[None]).std(axis=2, ddof=1) if n > 1 else np.full((len(names),) * 2, np.nan)
+    i, j = np.nonzero(np.isfinite(found.difference) & ~np.eye(len(names), dtype=bool))
+    improved, wins = statistics.probability_of_improvement(areas), penalties(verdict)
+    tables = (found.difference, stds, found.low, found.high, found.p, found.margin, wins, improved)
+    values = [[names[k] for k in i], [names[k] for k in j], np.full(len(i), n), *(table[i, j] for table in tables)]
+    return pd.DataFrame(dict(zip(columns, values, strict=True))).sort_values(["a", "b"], ignore_index=True)
 
 
-def sentences(comparisons: list[Comparison]) -> list[str]:
-    """What a reader must know before believing the rankings of a setting, one comparison for each metric."""
-    n, found = max(len(c.seeds) for c in comparisons), []
-    if n == 0:
-        return ["no seed is done in every strategy: nothing is ranked"]
-    least = {c.metric: detectable(c) for c in comparisons}
-    if n == 1:
-        found.append("one seed: its spread is not known, so no difference can be told from chance")
-    elif any(map(np.isfinite, least.values())):
-        limits = " and ".join(f"{100 * x:.2f} points ({metric})" for metric, x in least.items())
-        found.append(f"with {n} seeds, differences in area under {limits} cannot be told apart")
-    if 1 < n < statistics.MIN_SEEDS:
-        found.append(f"{n} seeds are too few for tests and intervals; {statistics.MIN_SEEDS} are needed")
-    for c in comparisons:
-        if np.isfinite(c.repeat_spread):
-            spread = f"{100 * c.repeat_spread:.2f} points of {c.metric} mIoU"
-            found.append(f"identical runs spread by {spread}: nothing is ranked below that")
-    if dropped := comparisons[0].incomplete:
-        found.append(f"left out, as no seed of it is done: {', '.join(dropped)}")
+def penalties(verdict: Verdict) -> np.ndarray:
+    """(s, s): the share of budgets at which row beats column (Ash et al., 2020), for pairs that the test by area tells
+    apart, corrected for all pairs and budgets. NaN where nothing is tested."""
+    apart = verdict.pairs.better | verdict.pairs.better.T
+    return np.where(np.isfinite(verdict.pairs.p), (verdict.budgets.better & apart).mean(axis=0), np.nan)
+
+
+def claims(verdicts: list[Verdict]) -> list[Claim]:
+    """What a reader must know before believing the rankings of a setting, one verdict for each metric."""
+    found = [_basis(verdicts)]
+    for verdict in verdicts:
+        of, metric = verdict.of, verdict.of.metric
+        if np.isfinite(limit := float(verdict.pairs.typical_margin)):
+            text = f"a difference in area of {100 * limit:.2f} points ({metric}) is found with 80 % power by this test"
+            found.append(Claim("margin", text, metric, margin=limit))
+        tested = np.isfinite(verdict.pairs.p[np.triu_indices(len(of.ranked), 1)]).sum()
+        if tested:
+            better = _better(verdict)
+            found.append(Claim("apart", f"{len(better)} of {tested} pairs are told apart ({metric})", metric, better))
+        if of.repeats:
+            spread = f"{100 * of.repeats[0]:.2f} points of {metric} mIoU"
+            found.append(Claim("note", f"identical runs spread by {spread}: no difference within their range counts"))
+    found += _ends(verdicts[0])
+    if dropped := verdicts[0].of.incomplete:
+        found.append(Claim("note", f"left out, as no seed of it is done: {', '.join(dropped)}"))
     return found
 
 
-def reach(comparison: Comparison, reference: float) -> pd.DataFrame:
-    """Median cost to reach 90 % and 95 % of ``reference`` for each ranked strategy, infinite where most seeds never do,
-    and in how many seeds it is reached."""
-    table = pd.DataFrame(index=comparison.ranked)
+def _basis(verdicts: list[Verdict]) -> Claim:
+    """On what the tests stand, or why there is none."""
+    n = max(len(v.of.seeds) for v in verdicts)
+    if n == 0:
+        return Claim("note", "no seed is done in every strategy: nothing is ranked")
+    if n == 1:
+        return Claim("note", "one seed: its spread is not known, so no difference can be told from chance")
+    if n < statistics.MIN_SEEDS:
+        text = f"{n} seeds are too few for tests and intervals; {statistics.MIN_SEEDS} are needed"
+        return Claim("note", text)
+    if not any(np.isfinite(v.pairs.p).any() for v in verdicts):
+        return Claim(
+            "note", f"no difference varies over the {n} seeds: they say nothing of others, so nothing is tested"
+        )
+    images = all(v.over_images for v in verdicts)
+    text = (
+        f"tests over {n} seeds{' and images' if images else ''}, for normal errors: 5 % chance of any false difference"
+    )
+    text += " in this report" if verdicts[0].families > 1 else ""
+    return Claim("note", text if images else f"{text}; other images are not tested")
+
+
+def _better(verdict: Verdict) -> frozenset[tuple[str, str]]:
+    """The pairs (better, worse) that the test tells apart."""
+    names = verdict.of.ranked
+    return frozenset((names[i], names[j]) for i, j in zip(*np.nonzero(verdict.pairs.better), strict=True))
+
+
+def _ends(verdict: Verdict) -> list[Claim]:
+    """Where the columns of the end stand, if curves end at different costs."""
+    ends = verdict.of.ends
+    if not len(ends) or ends.min() > 1 - 1e-9:
+        return []
+    name, share = ends.idxmin(), ends.min()
+    at = f"{verdict.of.span[1]:,.0f} {verdict.of.cost}"
+    return [Claim("note", f"curves end apart: all are compared up to {at}, which is {100 * share:.0f} % of {name}'s")]
+
+
+def reach(verdict: Verdict, reference: float) -> pd.DataFrame:
+    """Median cost to reach 90 % and 95 % of ``reference`` for each ranked strategy, infinite where half of the seeds
+    or more never do, and in how many seeds it is reached."""
+    of = verdict.of
+    table = pd.DataFrame(index=of.ranked)
     for percent in (90, 95):
-        costs = [
-            [
-                statistics.cost_to_reach(*comparison.curves[name][seed], reference * percent / 100)
-                for seed in comparison.seeds
-            ]
-            for name in comparison.ranked
-        ]
-        table[f"cost_to_{percent}"] = [np.sort(row)[len(row) // 2] if row else np.nan for row in costs]
+        target = reference * percent / 100
+        costs = [[statistics.cost_to_reach(*of.curves[name][seed], target) for seed in of.seeds] for name in of.ranked]
+        table[f"cost_to_{percent}"] = [statistics.censored_median(row) for row in costs]
         table[f"n_reached_{percent}"] = [int(np.isfinite(row).sum()) for row in costs]
     return table
 
 
-def aggregate(results: Results, cost: str) -> pd.DataFrame:
-    """Over all settings, for the strategies that are ranked in each: interquartile mean of the areas and its stratified
-    bootstrap interval. Empty with one setting."""
-    rows = []
-    for metric in METRICS:
-        found = [Comparison(setting, block, metric, cost) for setting, block in results.settings()]
-        found = [c for c in found if c.ranked and c.seeds]
-        names = sorted(set.intersection(*(set(c.ranked) for c in found))) if len(found) > 1 else []
-        for name in names:
-            strata = [c.areas.loc[name].to_numpy() for c in found]
-            score = statistics.interquartile_mean(np.concatenate(strata))
-            rows.append((metric, name, len(strata), sum(map(len, strata)), score, *_interval(strata, name)))
-    return pd.DataFrame(rows, columns=["metric", "strategy", "n_settings", "n_runs", "iqm", "iqm_low", "iqm_high"])
+def aggregate(study: Study) -> pd.DataFrame:
+    """Over all settings, for the strategies that are ranked in each: the mean ``area``, its difference ``behind`` the
+    best of them with its simultaneous interval, and the ranks that the test leaves. Empty with one setting.
 
-
-def robustness(results: Results, cost: str) -> pd.DataFrame:
-    """Areas under the data-mIoU curve against each numeric parameter of an oracle that several settings vary.
-
-    A row per setting and strategy: ``family`` (the oracle with * for the parameter), ``value``, ``area``, ``rank`` and
-    ``changed``: whether its rank differs from the one at the smallest value. ``perfect`` counts as rate 0.
+    Settings of one dataset share their images and seeds: their errors are added as if they went together, which is the
+    most that they can; those of different datasets are independent.
     """
     rows = []
-    for setting, block in results.settings():
-        comparison = Comparison(setting, block, "data", cost)
-        table = ranking(comparison)
+    for metric in METRICS:
+        found = [row[metric] for row in study.verdicts.values() if metric in row]
+        found = [v for v in found if v.of.ranked and v.of.seeds]
+        names = sorted(set.intersection(*(set(v.of.ranked) for v in found))) if len(found) > 1 else []
+        if not names:
+            continue
+        test = _over_settings(found, names)
+        areas = np.mean([v.of.areas.loc[names].mean(axis=1) for v in found], axis=0)
+        best, (low, high) = int(np.argmax(areas)), test.ranks
+        columns = (areas, test.difference[:, best], test.low[:, best], test.high[:, best], low, high)
+        for i, name in enumerate(names):
+            rows.append((metric, name, len(found), sum(len(v.of.seeds) for v in found), *(c[i] for c in columns)))
+    numbers = ["area", "behind", "behind_low", "behind_high", "rank_low", "rank_high"]
+    return pd.DataFrame(rows, columns=["metric", "strategy", "n_settings", "n_runs", *numbers])
+
+
+def _over_settings(found: list[Verdict], names: list[str]) -> statistics.Pairs:
+    differences, errors = [], {}
+    for verdict in found:
+        rows = [verdict.of.ranked.index(name) for name in names]
+        block = np.ix_(rows, rows)
+        differences.append(verdict.pairs.difference[block])
+        errors.setdefault(verdict.of.setting[0], []).append((verdict.pairs.error[block], verdict.pairs.df[block]))
+    shares = [np.sum([error for error, _ in group], axis=0) / len(found) for group in errors.values()]
+    dfs = [np.min([df for _, df in group], axis=0) for group in errors.values()]
+    variance = np.sum(np.square(shares), axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        df = variance**2 / np.sum([share**4 / df for share, df in zip(shares, dfs, strict=True)], axis=0)
+    families = found[0].families
+    return statistics.from_spreads(np.mean(differences, axis=0), [Spread(variance, df)], len(names), families)
+
+
+def robustness(study: Study) -> pd.DataFrame:
+    """Areas under the data-mIoU curve against each numeric parameter of an oracle that several settings vary.
+
+    A row per setting and strategy: ``family`` (the oracle with * for the parameter), ``value``, ``area``, the ranks
+    that the test leaves, and ``changed``: whether the test finds it above another strategy here and below that one at
+    the smallest value, or the other way round. ``perfect`` counts as rate 0.
+    """
+    rows, better = [], {}
+    for setting, verdicts in study.verdicts.items():
+        of, table = verdicts["data"].of, ranking(verdicts["data"])
+        above = _better(verdicts["data"])
         for family, value in _noises(setting[2]):
-            for name, rank in table["rank"].items():
-                mean = comparison.areas.loc[name].mean()
-                rows.append((*setting[:2], family, value, name, mean, rank))
-    columns = [*SETTING[:2], "family", "value", "strategy", "area", "rank"]
+            better[(*setting[:2], family, value)] = above
+            for name, low, high in table.itertuples(name=None):
+                rows.append((*setting[:2], family, value, name, of.areas.loc[name].mean(), low, high))
+    columns = [*SETTING[:2], "family", "value", "strategy", "area", "rank_low", "rank_high"]
     table = pd.DataFrame(rows, columns=columns)
     perfect = table[table.family.eq("perfect")]
-    zeros = [perfect.assign(family=f) for f in table.family.unique() if f.endswith("[rate=*]")]
+    zeros = []
+    for family in table.family.unique():
+        if family.endswith("[rate=*]"):
+            zeros.append(perfect.assign(family=family))
+            better |= {(*key[:2], family, 0.0): above for key, above in better.items() if key[2] == "perfect"}
     table = pd.concat([table[~table.family.eq("perfect")], *zeros]).drop_duplicates(columns[:5])
     groups = ["dataset", "foundation", "family"]
     table = table[table.groupby(groups)["value"].transform("nunique") > 1].sort_values(columns[:5], ignore_index=True)
-    first = table.groupby([*groups, "strategy"])["rank"].transform("first")
-    return table.assign(changed=table["rank"] != first)
+    first = table.groupby(groups)["value"].transform("first")
+    changed = []
+    for row, start in zip(table.itertuples(index=False), first, strict=True):
+        here, there = (better[row.dataset, row.foundation, row.family, value] for value in (row.value, start))
+        changed.append(any(row.strategy in (a, b) and (b, a) in there for a, b in here))
+    return table.assign(changed=np.array(changed, bool))
 
 
 def _noises(oracle: str) -> list[tuple[str, float]]:
@@ -151,8 +217,3 @@ def _noises(oracle: str) -> list[tuple[str, float]]:
         return [("perfect", 0.0)]
     found = re.finditer(r"(?<==)[\d.]+(?:e[-+]?\d+)?(?=[,\]])", oracle)
     return [(f"{oracle[: m.start()]}*{oracle[m.end() :]}", float(m[0])) for m in found]
-
-
-def _interval(strata: list[np.ndarray], name: str) -> tuple[float, float]:
-    rng = seeds.generator(0, "report", name)
-    return statistics.bootstrap_interval(strata, statistics.interquartile_mean, rng)

@@ -10,12 +10,13 @@ import pandas as pd
 from plotly.offline import get_plotlyjs
 
 from bench.report import gallery, judge, tables
-from bench.report.compare import Comparison
 from bench.report.figures import AXES
 from bench.report.results import COSTS, SETTING, Results
 from bench.report.style import Look, looks, title
+from bench.report.verdict import Study, Verdict
 from bench.store import replacing
 
+NAMES = {"data": "data mIoU", "model": "model mIoU", "labelled": "data mIoU, labelled pixels"}
 # column of rounds.csv, its name, whether it is a share
 METRICS = [
     ("data_miou", "data mIoU", True),
@@ -27,10 +28,11 @@ METRICS = [
 ]
 
 
-def write(results: Results, summary: pd.DataFrame, path: Path, cost: str = "queries") -> None:
-    """The page of ``results``, with ``cost`` as the first axis."""
+def write(study: Study, summary: pd.DataFrame, path: Path) -> None:
+    """The page of a study, with its cost as the first axis."""
+    results, cost = study.results, study.cost
     style = looks(results.rounds.strategy)
-    settings = [_setting(setting, block, style) for setting, block in results.settings()]
+    settings = [_setting(setting, block, study.verdicts[setting]["data"], style) for setting, block in study.settings]
     pictures = _gallery(results)
     notes = "".join(f"<li>{escape(note)}</li>" for note in pictures.pop("notes"))
     order = [cost, *(key for key in COSTS if key != cost)]
@@ -44,7 +46,7 @@ def write(results: Results, summary: pd.DataFrame, path: Path, cost: str = "quer
         title=escape(f"alc-bench: {', '.join(dict.fromkeys(s['key'][0] for s in settings))}"),
         css=read_part("page.css"),
         coverage=_coverage(results),
-        tables=_tables(results, summary),
+        tables=_tables(study, summary),
         notes=f'<ul class="note">{notes}</ul>' if notes else "",
         runs=_runs(results),
         js=read_part("page.js"),
@@ -67,8 +69,7 @@ def table(headings: list[str], rows: list[list[str]], caption: str = "", words: 
     return f'<div class="scroll">{table}</div>'
 
 
-def _setting(setting: tuple[str, str, str], block: Results, style: dict[str, Look]) -> dict:
-    comparison = Comparison(setting, block)
+def _setting(setting: tuple[str, str, str], block: Results, verdict: Verdict, style: dict[str, Look]) -> dict:
     columns = [*COSTS.values(), *(key for key, *_ in METRICS)]
     curves = []
     for strategy, rows in block.rounds.groupby("strategy"):
@@ -76,7 +77,7 @@ def _setting(setting: tuple[str, str, str], block: Results, style: dict[str, Loo
         seeds = [
             dict(
                 seed=int(seed),
-                common=foreign or seed in comparison.seeds,
+                common=foreign or seed in verdict.of.seeds,
                 values={name: _numbers(cell[name]) for name in columns},
             )
             for (seed, _), cell in rows.groupby(["seed", "run"])
@@ -114,51 +115,69 @@ def _coverage(results: Results) -> str:
     return "".join(found)
 
 
-def _tables(results: Results, summary: pd.DataFrame) -> str:
+def _tables(study: Study, summary: pd.DataFrame) -> str:
     found = []
-    for setting, block in results.settings():
+    for setting, block in study.settings:
         rows = summary[summary[SETTING].eq(setting).all(axis=1)]
         if rows.empty:
             continue
         headings, lines = tables.layout(rows)
         body = [
-            [f"<td>{'<strong>' if best else ''}{escape(text)}{'</strong>' if best else ''}</td>" for text, best in line]
+            [f"<td>{'<strong>' if bold else ''}{escape(text)}{'</strong>' if bold else ''}</td>" for text, bold in line]
             for line in lines
         ]
         found.append(table(headings, body, title(setting, bool(block.cells.leaky.any()))))
-        found.append(f'<p class="remarks">{"<br>".join(map(escape, tables.remarks(setting, block, rows)))}</p>')
-        found.append(_pairs(setting, block, rows.cost.iloc[0]))
-    noise = judge.robustness(results, summary.cost.iloc[0]) if len(summary) else summary
-    if len(noise):
-        body = [
-            [f"<td>{escape(text)}</td>" for text in (r.family, f"{r.value:g}", r.strategy, tables.percent(r.area))]
-            + [f"<td>{r.rank:.0f}{' (changed)' if r.changed else ''}</td>"]
-            for r in noise.itertuples()
-        ]
-        found.append(
-            table(["oracle", "noise", "strategy", "area", "rank"], body, "Data mIoU against the oracle's noise")
-        )
-    return "".join(found)
+        said = tables.remarks(study.verdicts[setting], rows)
+        found.append(f'<p class="remarks">{"<br>".join(map(escape, said))}</p>')
+        found.append(_pairs(study.verdicts[setting]))
+    return "".join([*found, _aggregate(judge.aggregate(study)), _noise(judge.robustness(study))])
 
 
-def _pairs(setting: tuple[str, str, str], block: Results, cost: str) -> str:
+def _pairs(verdicts: dict[str, Verdict]) -> str:
     """Each pair of strategies once, the better one first."""
     found = []
-    for metric, name in (("data", "data mIoU"), ("model", "model mIoU")):
-        comparison = Comparison(setting, block, metric, cost)
-        if not comparison.seeds or len(comparison.ranked) < 2:
-            continue
-        pairs = judge.pairs(comparison)
+    headings = ["more", "less", "difference in area", "95 % interval", "p", "found with 80 % power", "budgets won"]
+    for metric, verdict in verdicts.items():
+        pairs = judge.pairs(verdict)
         pairs = pairs[pairs.difference.gt(0) | (pairs.difference.eq(0) & pairs.a.lt(pairs.b))]
-        body = [
-            [f"<td>{escape(text)}</td>" for text in (r.a, r.b, tables.percent(r.difference, r.std))]
-            + [f"<td>{'too few seeds' if np.isnan(r.p_holm) else f'{r.p_holm:.2g}'}</td>"]
-            + [f"<td>{'–' if np.isnan(x) else f'{x:.2g}'}</td>" for x in (r.wins, r.p_improvement)]
-            for r in pairs.sort_values("difference", ascending=False).itertuples()
-        ]
-        headings = ["better", "worse", "difference in area", "p (Holm)", "budgets won", "P(improvement)"]
-        found.append(table(headings, body, f"{name}, differences paired by seed"))
+        body = []
+        for row in pairs.sort_values("difference", ascending=False).itertuples():
+            texts = [row.a, row.b, tables.percent(row.difference, row.std), _interval(row.low, row.high)]
+            texts += [tables.p_value(row.p), tables.percent(row.margin), _plain(row.wins)]
+            mark = ("<strong>", "</strong>") if row.low > 0 else ("", "")
+            body.append([f"<td>{mark[0]}{escape(text)}{mark[1]}</td>" for text in texts])
+        if body:
+            found.append(table(headings, body, f"{NAMES[metric]}: differences paired by seed; bold: told apart"))
     return f"<details><summary>Pairs of strategies</summary>{''.join(found)}</details>" if found else ""
+
+
+def _aggregate(found: pd.DataFrame) -> str:
+    body = [
+        [f"<td>{escape(text)}</td>" for text in (NAMES[row.metric], row.strategy, tables.percent(row.area))]
+        + [f"<td>{tables.percent(row.behind)}</td><td>{_interval(row.behind_low, row.behind_high)}</td>"]
+        + [f"<td>{tables.rank(row.rank_low, row.rank_high)}</td>"]
+        for row in found.sort_values(["metric", "area"], ascending=[True, False]).itertuples()
+    ]
+    headings = ["metric", "strategy", "area", "difference from the first", "95 % interval", "rank"]
+    return table(headings, body, "Mean over all settings") if body else ""
+
+
+def _noise(found: pd.DataFrame) -> str:
+    body = [
+        [f"<td>{escape(text)}</td>" for text in (row.family, f"{row.value:g}", row.strategy, tables.percent(row.area))]
+        + [f"<td>{tables.rank(row.rank_low, row.rank_high)}{' (changed)' if row.changed else ''}</td>"]
+        for row in found.itertuples()
+    ]
+    headings = ["oracle", "noise", "strategy", "area", "rank"]
+    return table(headings, body, "Data mIoU against the oracle's noise") if body else ""
+
+
+def _interval(low: float, high: float) -> str:
+    return f"{100 * low:.2f} to {100 * high:.2f}" if np.isfinite(low) else "–"
+
+
+def _plain(value: float) -> str:
+    return f"{value:.2g}" if np.isfinite(value) else "–"
 
 
 def _runs(results: Results) -> str:

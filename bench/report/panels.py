@@ -19,9 +19,9 @@ from bench.report.figures import (
     new_figure,
     settings_of,
 )
-from bench.report.results import COSTS, TIMES, Results
-from bench.report.statistics import MIN_SEEDS
+from bench.report.results import COSTS, METRICS, TIMES, Results
 from bench.report.style import PALETTE, looks
+from bench.report.verdict import Study
 
 
 @rc_context(RC)
@@ -48,7 +48,7 @@ def classes(results: Results) -> Figure | None:
     style = looks(table.strategy)
     figure, parts = grid(results, style, 0.6 + 0.13 * table["class"].nunique())
     for part, (setting, block) in zip(parts, settings_of(results), strict=True):
-        found = [Comparison(setting, block, metric) for metric in NAMES]
+        found = [Comparison(setting, block, metric) for metric in METRICS]
         found = [c for c in found if c.curves]
         for axes, comparison in zip(np.ravel(part.subplots(1, len(found), sharey=True)), found, strict=True):
             _classes(axes, comparison, audit.classes(block), style)
@@ -78,29 +78,31 @@ def _classes(axes, comparison: Comparison, table, style) -> None:
 
 
 @rc_context(RC)
-def penalty(results: Results, cost: str = "queries") -> Figure | None:
-    """Share of budgets at which row beats column; None where no setting has seeds enough for a test."""
-    found = [Comparison(setting, block, "data", cost) for setting, block in results.settings()]
-    found = [c for c in found if len(c.seeds) >= MIN_SEEDS and len(c.ranked) > 1]
+def penalty(study: Study) -> Figure | None:
+    """Share of budgets at which row beats column; None where no setting is tested."""
+    found = [verdicts["data"] for verdicts in study.verdicts.values()]
+    found = [verdict for verdict in found if np.isfinite(verdict.pairs.p).any()]
     if not found:
         return None
-    sides = [0.9 + 0.24 * len(c.ranked) for c in found]
+    sides = [0.9 + 0.24 * len(verdict.of.ranked) for verdict in found]
     figure = new_figure(sum(sides))
     parts = np.ravel(figure.subfigures(len(found), 1, height_ratios=sides))
-    for part, comparison in zip(parts, found, strict=True):
-        wins, names = judge.penalties(comparison), comparison.ranked
-        order = np.argsort(wins.sum(axis=0), kind="stable")
+    for part, verdict in zip(parts, found, strict=True):
+        wins, names = judge.penalties(verdict), verdict.of.ranked
+        order = np.argsort(np.nansum(wins, axis=0), kind="stable")
         axes = part.subplots()
         axes.imshow(wins[order][:, order], cmap="Blues", vmin=0, vmax=1.4)
         for i, j in np.ndindex(wins.shape):
-            if i != j:
+            if np.isfinite(wins[order[i], order[j]]):
                 axes.text(j, i, f"{wins[order[i], order[j]]:.2g}", ha="center", va="center", fontsize=6)
         names = [names[i] for i in order]
         axes.set_xticks(range(len(names)), names, rotation=40, ha="right", rotation_mode="anchor")
         axes.set_yticks(range(len(names)), names)
         axes.tick_params(length=0)
-        finish(part, comparison.setting, comparison.results)
-        axes.set_title("share of budgets at which row beats column", fontsize=7, pad=3)
+        finish(part, verdict.of.setting, verdict.of.results)
+        axes.set_title(
+            "share of budgets at which row beats column\n(corrected for pairs and budgets)", fontsize=7, pad=3
+        )
     return figure
 
 
@@ -150,10 +152,10 @@ def quality(results: Results) -> Figure | None:
 
 
 @rc_context(RC)
-def robustness(results: Results, cost: str = "queries") -> Figure | None:
-    """Area under the data-mIoU curve against an oracle's noise; a ring where a strategy's rank is not that at the least
-    noise. None where no parameter of an oracle varies."""
-    table = judge.robustness(results, cost)
+def robustness(study: Study) -> Figure | None:
+    """Area under the data-mIoU curve against an oracle's noise; a ring where the test finds that a strategy changed
+    places with another since the least noise. None where no parameter of an oracle varies."""
+    results, table = study.results, judge.robustness(study)
     groups = list(table.groupby(["dataset", "foundation", "family"]))
     if not groups:
         return None

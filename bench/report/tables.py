@@ -11,9 +11,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from bench.report import judge
-from bench.report.compare import Comparison
-from bench.report.results import METRICS, SETTING, Results
+from bench.report.compare import METRICS
+from bench.report.results import SETTING, Results
 from bench.report.style import title
+from bench.report.verdict import Study, Verdict
 from bench.store import replacing
 
 KINDS = ["ranked", "bound", "published"]
@@ -29,84 +30,88 @@ def coverage(results: Results) -> pd.DataFrame:
     return table.map(order.__getitem__).unstack("seed", fill_value="missing").reset_index()
 
 
-def summarise(results: Results, cost: str = "queries", reference: dict[str, float] | None = None) -> pd.DataFrame:
-    """One row per setting and strategy: mean and sample std over the common seeds of the last round and of the area
-    under the curve, rank with its range and interquartile mean of the area, for both metrics, and the cost to reach
-    90 % and 95 % of the fully supervised model, where ``reference`` has its mIoU by dataset. Shares in [0, 1]; empty
-    where there is no such number."""
+def summarise(study: Study, reference: dict[str, float] | None = None) -> pd.DataFrame:
+    """One row per setting and strategy: for each metric mean and sample std over the common seeds of the area under the
+    curve and of the value at the end of the costs that all cover, the share ``end_share`` of its own cost at which that
+    is, and the lowest and highest rank; and the cost to reach 90 % and 95 % of the fully supervised model, where
+    ``reference`` has its mIoU by dataset. Shares in [0, 1]; empty where there is no such number."""
     rows = []
-    for setting, block in results.settings():
+    for (setting, block), verdicts in zip(study.settings, study.verdicts.values(), strict=True):
         found: dict[str, dict] = {}
-        for metric in METRICS:
-            comparison = Comparison(setting, block, metric, cost)
-            for strategy in comparison.areas.index:
-                row = found.setdefault(strategy, dict(kind="bound" if strategy in comparison.bounds else "ranked"))
-                row["n_seeds"] = len(comparison.seeds)
-                for name, table in (("last", comparison.last), ("area", comparison.areas)):
+        for metric, verdict in verdicts.items():
+            of = verdict.of
+            asked = {name: kind for kind, names in of.kinds.items() for name in names}
+            for strategy in of.areas.index:
+                kind = "bound" if strategy in of.bounds else "ranked"
+                row = found.setdefault(strategy, dict(kind=kind, question=asked.get(strategy, "")))
+                row["n_seeds"], row["end_share"] = len(of.seeds), of.ends.get(strategy, np.nan)
+                for name, table in (("end", of.end), ("area", of.areas)):
                     values = table.loc[strategy].dropna().to_numpy()
                     row[f"{metric}_{name}_mean"] = values.mean() if len(values) else np.nan
                     row[f"{metric}_{name}_std"] = values.std(ddof=1) if len(values) > 1 else np.nan
-            for strategy, row in judge.ranking(comparison).add_prefix(f"{metric}_").iterrows():
-                found[strategy] |= row
+            for strategy, row in judge.ranking(verdict).add_prefix(f"{metric}_").iterrows():
+                found.get(strategy, {}).update(row)
             if metric == "model" and setting[0] in (reference or {}):
-                for strategy, row in judge.reach(comparison, reference[setting[0]]).iterrows():
-                    found[strategy] |= row
-            for strategy, rounds in comparison.foreign.items():
-                row = found.setdefault(strategy, dict(kind="published"))
-                row[f"{metric}_last_mean"], row[f"{metric}_last_std"] = rounds["value"].iloc[-1], rounds["std"].iloc[-1]
-                row[f"{metric}_area_mean"] = comparison.area_of(rounds)
+                for strategy, row in judge.reach(verdict, reference[setting[0]]).iterrows():
+                    found[strategy].update(row)
+            for strategy, rounds in of.foreign.items():
+                row = found.setdefault(strategy, dict(kind="published", question=""))
+                row[f"{metric}_end_mean"], row[f"{metric}_end_std"] = rounds["value"].iloc[-1], rounds["std"].iloc[-1]
+                row[f"{metric}_area_mean"] = of.area_of(rounds)
         leaky = bool(block.cells.leaky.any())
         for strategy, row in sorted(found.items()):
-            rows.append(dict(zip(SETTING, setting, strict=True), leaky=leaky, strategy=strategy, cost=cost, **row))
-    pairs = [f"{name}_{part}" for name in ("last", "area") for part in ("mean", "std")]
-    numbers = [
-        f"{m}_{n}" for m in METRICS for n in [*pairs, "rank", "rank_best", "rank_worst", "iqm", "iqm_low", "iqm_high"]
-    ]
+            keys = dict(zip(SETTING, setting, strict=True), leaky=leaky, strategy=strategy, cost=study.cost)
+            rows.append(keys | row)
+    values = [f"{name}_{part}" for name in ("end", "area") for part in ("mean", "std")]
+    numbers = [f"{metric}_{name}" for metric in METRICS for name in [*values, "rank_low", "rank_high"]]
     reached = [f"{name}_{percent}" for percent in (90, 95) for name in ("cost_to", "n_reached")]
-    return pd.DataFrame(rows, columns=[*SETTING, "leaky", "strategy", "kind", "cost", "n_seeds", *numbers, *reached])
+    first = [*SETTING, "leaky", "strategy", "kind", "question", "cost", "n_seeds", "end_share"]
+    return pd.DataFrame(rows, columns=[*first, *numbers, *reached])
 
 
-def pairs(results: Results, cost: str) -> pd.DataFrame:
+def pairs(study: Study) -> pd.DataFrame:
     """`judge.pairs` of every setting and metric."""
     found = []
-    for setting, block in results.settings():
-        for metric in METRICS:
-            comparison = Comparison(setting, block, metric, cost)
-            if comparison.seeds:
-                found.append(judge.pairs(comparison).assign(**dict(zip(SETTING, setting, strict=True)), metric=metric))
-    if not found:  # no cell is done
-        found.append(judge.pairs(comparison).assign(**dict.fromkeys([*SETTING, "metric"], "")))
+    for setting, verdicts in study.verdicts.items():
+        for metric, verdict in verdicts.items():
+            keys = dict(zip(SETTING, setting, strict=True), metric=metric)
+            found.append(judge.pairs(verdict).assign(**keys))
     table = pd.concat(found, ignore_index=True)
     return table[[*SETTING, "metric", *table.columns.difference([*SETTING, "metric"], sort=False)]]
 
 
 def layout(block: pd.DataFrame) -> tuple[list[str], list[list[tuple[str, bool]]]]:
-    """A setting's rows of the summary as text: headings, and rows of (text, is best of the ranked), best area first."""
-    metrics = [m for m in METRICS if block[f"{m}_last_mean"].notna().any()]
-    headings, columns = ["strategy"], []
+    """A setting's rows of the summary as text: headings, and rows of (text, bold), best area first. Bold areas cannot
+    be told from the best of their kind of question."""
+    metrics = [m for m in METRICS if block[f"{m}_end_mean"].notna().any()]
+    questions = block.question[block.kind.eq("ranked")].nunique() > 1
+    end = "last round" if (block.end_share.dropna() > 1 - 1e-9).all() else "end"
+    headings, columns = ["strategy", *(["question"] if questions else [])], []
     for metric in metrics:
-        columns += [f"{metric}_last", f"{metric}_area"]
-        headings += [f"{metric} mIoU last round", f"{metric} mIoU area"]
+        columns += [f"{metric}_end", f"{metric}_area", f"{metric}_rank"]
+        name = "data mIoU, labelled pixels," if metric == "labelled" else f"{metric} mIoU"
+        headings += [f"{name} {end}", f"{name} area", "rank"]
     key = f"{metrics[0]}_area_mean" if metrics else "strategy"
     block = block.assign(order=block.kind.map(KINDS.index)).sort_values(
-        ["order", key, "strategy"], ascending=[True, False, True]
+        ["order", "question", key, "strategy"], ascending=[True, True, False, True]
     )
-    best = block[block.kind.eq("ranked")].max(numeric_only=True)
     rows = []
     for row in block.to_dict("records"):
         cells = [(row["strategy"] + ("" if row["kind"] == "ranked" else f" ({row['kind']})"), False)]
+        cells += [(row["question"] or "–", False)] if questions else []
         for name in columns:
-            text = percent(row[f"{name}_mean"], row[f"{name}_std"])
-            cells.append((text, row["kind"] == "ranked" and row[f"{name}_mean"] == best[f"{name}_mean"]))
-        for metric in metrics[:1]:
-            cells.append((_rank(row, metric), False))
+            if name.endswith("_rank"):
+                cells.append((rank(row[f"{name}_low"], row[f"{name}_high"]), False))
+            else:
+                bold = name.endswith("_area") and row[f"{name.removesuffix('area')}rank_low"] == 1
+                cells.append((percent(row[f"{name}_mean"], row[f"{name}_std"]), bold))
         rows.append(cells)
-    return [*headings, "rank"], rows
+    return headings, rows
 
 
-def show(results: Results, summary: pd.DataFrame, console: Console) -> None:
+def show(study: Study, summary: pd.DataFrame, console: Console) -> None:
     """Coverage first, then one table per setting with what may be said of it."""
-    status = coverage(results)
+    status = coverage(study.results)
     seeds = [c for c in status if c not in (*SETTING, "strategy")]
     if (status[seeds] == "done").all(axis=None):
         console.print(f"coverage: all {status[seeds].size} cells are done", highlight=False)
@@ -117,7 +122,7 @@ def show(results: Results, summary: pd.DataFrame, console: Console) -> None:
             name = " · ".join([row["strategy"], *(row[axis] for axis in SETTING if status[axis].nunique() > 1)])
             grid.add_row(escape(name), *(MARKS[row[seed]] for seed in seeds))
         console.print(grid)
-    for setting, block in results.settings():
+    for setting, block in study.settings:
         rows = summary[summary[SETTING].eq(setting).all(axis=1)]
         if rows.empty:
             console.print(f"{title(setting, False)}: no cell is done", markup=False)
@@ -128,34 +133,38 @@ def show(results: Results, summary: pd.DataFrame, console: Console) -> None:
         for heading in headings[1:]:
             table.add_column(heading.replace(" mIoU ", " mIoU\n"), justify="right", no_wrap=True)
         for line in lines:
-            table.add_row(*(f"[bold]{escape(text)}[/bold]" if best else escape(text) for text, best in line))
+            table.add_row(*(f"[bold]{escape(text)}[/bold]" if bold else escape(text) for text, bold in line))
         console.print(f"\n[bold]{escape(title(setting, block.cells.leaky.any()))}[/bold]", highlight=False)
         console.print(table)
-        for sentence in remarks(setting, block, rows):
+        for sentence in remarks(study.verdicts[setting], rows):
             console.print(f"[dim]{escape(sentence)}[/dim]", highlight=False, soft_wrap=True)
 
 
-def remarks(setting: tuple[str, str, str], block: Results, rows: pd.DataFrame) -> list[str]:
+def remarks(verdicts: dict[str, Verdict], rows: pd.DataFrame) -> list[str]:
+    """The sentences under a setting's table."""
+    return [claim.text for claim in claims(verdicts, rows)]
+
+
+def claims(verdicts: dict[str, Verdict], rows: pd.DataFrame) -> list[judge.Claim]:
     """What the numbers of a setting are, and what may be said of them."""
     n_seeds, cost = rows.n_seeds.max(), rows.cost.iloc[0]
     what = f"mean±sample std over {n_seeds:g} seeds" if n_seeds > 1 else "one seed"
-    comparisons = [Comparison(setting, block, metric, cost) for metric in METRICS]
-    return [
-        f"percent, {what}; area: under the curve over {cost}; rank: by it, and its range when a seed is left out",
-        *judge.sentences([c for c in comparisons if c.curves]),
-    ]
+    text = f"percent, {what}; area: under the curve over {cost}"
+    if rows.filter(like="_rank_low").notna().any(axis=None):
+        text += "; bold, and rank from 1: not told from the best by area"
+    return [judge.Claim("note", text), *judge.claims([v for v in verdicts.values() if v.of.curves])]
 
 
-def write_summary(results: Results, summary: pd.DataFrame, folder: Path) -> None:
+def write_summary(study: Study, summary: pd.DataFrame, folder: Path) -> None:
     """summary.csv with every number; summary.md and summary.tex with what the screen shows."""
     write_csv(folder / "summary.csv", summary)
     markdown, latex = [], [r"% needs \usepackage{booktabs}"]
-    for setting, block in results.settings():
+    for setting, block in study.settings:
         rows = summary[summary[SETTING].eq(setting).all(axis=1)]
         if rows.empty:
             continue
         headings, lines = layout(rows)
-        name, said = title(setting, block.cells.leaky.any()), remarks(setting, block, rows)
+        name, said = title(setting, block.cells.leaky.any()), remarks(study.verdicts[setting], rows)
         markdown += [f"## {name}", "", _markdown(headings, lines), "", *(f"- {sentence}" for sentence in said), ""]
         latex += [f"% {name}", *(f"% {sentence}" for sentence in said), _latex(headings, lines), ""]
     for suffix, text in (("md", markdown), ("tex", latex)):
@@ -175,11 +184,16 @@ def percent(mean: float, std: float = float("nan")) -> str:
     return f"{100 * mean:.2f}" + (f"±{100 * std:.2f}" if np.isfinite(std) else "")
 
 
-def _rank(row: dict, metric: str) -> str:
-    rank, best, worst = (row[f"{metric}_rank{part}"] for part in ("", "_best", "_worst"))
-    if row["kind"] != "ranked" or not np.isfinite(rank):
+def p_value(p: float) -> str:
+    """``0.013``, ``<0.0001``, ``–`` where there is no test."""
+    return "–" if np.isnan(p) else "<0.0001" if p < 1e-4 else f"{p:.2g}"
+
+
+def rank(low: float, high: float) -> str:
+    """``1–3``, ``2``, ``–`` where there is no test."""
+    if not np.isfinite(low):
         return "–"
-    return f"{rank:.0f}" + (f" ({best:.0f}–{worst:.0f})" if best != worst else "")
+    return f"{low:.0f}" + (f"–{high:.0f}" if high != low else "")
 
 
 def _markdown(headings: list[str], lines: list[list[tuple[str, bool]]]) -> str:

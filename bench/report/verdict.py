@@ -1,0 +1,124 @@
+"""The test of a comparison, and all comparisons of a report, which share one level: 5 % for any false claim."""
+
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from bench import images
+from bench.report import statistics
+from bench.report.compare import METRICS, N_BUDGETS, Comparison
+from bench.report.results import METRICS as OWN_METRICS
+from bench.report.results import Results
+from bench.report.statistics import OverImages, Pairs
+from bench.types import InputError
+
+IMAGES = "images.npz"  # in a cell's folder
+AREA, BUDGETS = 0, slice(1, None)  # places in `Comparison.scores`
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What may be said of the ranked strategies ``of`` a comparison; ``families``: among how many tests of the report
+    the level is shared (`statistics.all_pairs`)."""
+
+    of: Comparison
+    families: int = 1
+
+    @cached_property
+    def pairs(self) -> Pairs:
+        """The test of all pairs by area; strategies of different `Comparison.kinds` are not compared."""
+        return self._test(AREA, self.families, self.of.repeats)
+
+    @cached_property
+    def budgets(self) -> Pairs:
+        """The tests of all pairs by value at `N_BUDGETS` equally spaced budgets, the leading axis; corrected for the
+        budgets too."""
+        return self._test(BUDGETS, self.families * N_BUDGETS, None)
+
+    @cached_property
+    def over_images(self) -> bool:
+        """Whether the test stands on seeds and images, for every cell keeps its confusion matrices by image."""
+        folders = self._cells.folder
+        return len(folders) > 0 and all(folder and (Path(folder) / IMAGES).exists() for folder in folders)
+
+    @property
+    def _cells(self) -> pd.DataFrame:
+        cells, of = self.of.results.cells, self.of
+        own = cells.status.eq("done") & cells.strategy.isin(of.ranked) & cells.seed.isin(of.seeds)
+        return cells[own & ~cells.foreign]
+
+    @cached_property
+    def _influence(self) -> np.ndarray:
+        """(s, n, 1 + N_BUDGETS, N): what each image adds to each score (`bench.images.Counts.influence`)."""
+        found: dict = {}
+        for cell in self._cells.itertuples():
+            file = Path(cell.folder) / IMAGES
+            kept = images.read(file)
+            counts = kept.model if self.of.metric == "model" else kept.data
+            cost, _ = self.of.curves[cell.strategy][cell.seed]
+            if counts is None or len(counts) != len(cost):
+                got = "none" if counts is None else len(counts)
+                wanted = f"{len(cost)} rounds of the {self.of.metric}, as in rounds.csv"
+                raise InputError(f"{file}: expected {wanted}; got {got}")
+            one = counts.influence(self.of.weights(cost), void_counts=self.of.metric != "labelled")
+            found.setdefault((cell.strategy, cell.seed), []).append(one)
+        sizes = {one.shape[-1] for runs in found.values() for one in runs}
+        if len(sizes) > 1:
+            counts = ", ".join(map(str, sorted(sizes)))
+            raise InputError(f"{' · '.join(self.of.setting)}: cells keep {counts} images; they do not compare")
+        return np.array([[np.mean(found[name, seed], axis=0) for seed in self.of.seeds] for name in self.of.ranked])
+
+    @cached_property
+    def _image_spreads(self) -> dict[str, OverImages]:
+        """kind of question -> what other images would change, the scores on a leading axis."""
+        return {kind: statistics.image_spread(self._influence[rows]) for kind, rows in self._rows.items()}
+
+    @property
+    def _rows(self) -> dict[str, list[int]]:
+        return {kind: [self.of.ranked.index(name) for name in names] for kind, names in self.of.kinds.items()}
+
+    def _test(self, which: int | slice, families: int, repeats: tuple[float, int] | None) -> Pairs:
+        s, n = len(self.of.ranked), len(self.of.seeds)
+        leading = () if which == AREA else (N_BUDGETS,)
+        found = {field.name: np.full((*leading, s, s), np.nan) for field in fields(Pairs)}
+        for kind, rows in self._rows.items() if n else ():
+            scores = np.array([self.of.scores[self.of.ranked[row]] for row in rows])  # (s, n, 1 + N_BUDGETS)
+            spread = self._image_spreads[kind].at(which) if self.over_images else None
+            chosen = np.moveaxis(scores, -1, 0)[which]
+            part = statistics.all_pairs(chosen, families * len(self._rows), spread, repeats)
+            for name, values in found.items():
+                values[..., np.array(rows)[:, None], rows] = getattr(part, name)
+        return Pairs(**found)
+
+
+@dataclass(frozen=True)
+class Study:
+    """All that a report compares under one ``cost``: a verdict for each setting and metric, at one level together."""
+
+    results: Results
+    cost: str = "queries"
+
+    @cached_property
+    def settings(self) -> list[tuple[tuple[str, str, str], Results]]:
+        return list(self.results.settings())
+
+    @cached_property
+    def verdicts(self) -> dict[tuple[str, str, str], dict[str, Verdict]]:
+        """setting -> metric -> the verdict. Labelled pixels only where others published that alone."""
+        found = {}
+        for setting, block in self.settings:
+            all_of = [Comparison(setting, block, metric, self.cost) for metric in METRICS]
+            found[setting] = [c for c in all_of if c.metric in OWN_METRICS or _alone(c, all_of[0])]
+        tested = [c for row in found.values() for c in row if len(c.ranked) > 1 and c.seeds]
+        metrics = [c.metric for c in tested]
+        # `judge.aggregate` tests once a metric that several settings share
+        families = max(len(tested) + sum(metrics.count(metric) > 1 for metric in set(metrics)), 1)
+        return {setting: {c.metric: Verdict(c, families) for c in row} for setting, row in found.items()}
+
+
+def _alone(labelled: Comparison, data: Comparison) -> bool:
+    """Whether others published a value over labelled pixels, and none over all, of some strategy."""
+    return bool(set(labelled.foreign) - set(data.foreign))
