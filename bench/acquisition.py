@@ -30,6 +30,15 @@ class Strategy:
         """The ``budget`` rows to ask next, best first; fewer only when fewer are left."""
         return Query(top(self.score(pool), pool, budget), self.question)
 
+    def ranking(self, pool: Pool, query: Query) -> np.ndarray:
+        """(n,) float: how it ranks the pool, to measure what it finds: its scores. A strategy that chooses without any
+        ranks what it asks in the order of asking, and all the rest alike behind that."""
+        if type(self).score is not Strategy.score:
+            return np.asarray(self.score(pool), np.float64)
+        ranks = np.full(len(pool.candidates), -np.inf)
+        ranks[query.rows] = -np.arange(len(query.rows))
+        return ranks
+
 
 class Refiner(ABC):
     """Base of a refiner, which comes behind a strategy and a plus: ``sim+lcm``. A subclass writes ``refine``.

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -101,6 +102,46 @@ def dice_and_iou(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return 2 * hit / both, hit / (both - hit)
 
 
+def detection(wrong: np.ndarray, scores: np.ndarray, size: np.ndarray) -> dict[str, float]:
+    """How well (n,) float ``scores``, higher for the likelier ones, find the superpixels whose label is ``wrong`` (n,).
+
+    AUROC and AUPRC (average precision), each superpixel counted once and, with ``_px``, by its ``size`` (n,) in pixels.
+    NaN where all or none are wrong. Ties count half in AUROC. Source: scikit-learn.
+    """
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
+    names = ("auroc", "auprc", "auroc_px", "auprc_px")
+    if not wrong.any() or wrong.all():
+        return dict.fromkeys(names, float("nan"))
+    scores = np.clip(scores, -np.finfo(np.float64).max, np.finfo(np.float64).max)
+    weights = (None, None, size, size)
+    of = (roc_auc_score, average_precision_score) * 2
+    found = [one(wrong, scores, sample_weight=weight) for one, weight in zip(of, weights, strict=True)]
+    return dict(zip(names, map(float, found), strict=True))
+
+
+def precision(wrong: np.ndarray, size: np.ndarray) -> dict[str, float]:
+    """The share of the superpixels asked about whose label is ``wrong`` (k,) bool, by number and by ``size`` in pixels.
+
+    NaN where none was asked.
+    """
+    if not len(wrong):
+        return dict.fromkeys(("precision", "precision_px"), float("nan"))
+    return {"precision": float(wrong.mean()), "precision_px": float(size[wrong].sum() / size.sum())}
+
+
+def polyp_mean(by_image: np.ndarray, which: int) -> float:
+    """Mean over the images of the Dice (``which`` 0) or IoU (1) of the foreground, where that is the one other class.
+
+    NaN for more than two classes. Images without foreground in truth and labels are left out. As the papers on
+    Kvasir-SEG report (Jha et al., 2020).
+    """
+    if by_image.shape[1] != 2:
+        return float("nan")
+    values = dice_and_iou(by_image)[which][:, 1]
+    return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
+
+
 @dataclass(frozen=True)
 class Measure:
     """A number that says how good labels or a model are: its ``column`` of rounds.csv, and a ``title`` for people.
@@ -128,4 +169,9 @@ MEASURES = (
     ),
     Measure("data_accuracy", "data accuracy", "data", lambda by_image: accuracy(by_image.sum(0))),
     Measure("model_miou", "model mIoU", "model", lambda by_image: miou(by_image.sum(0)), ranked=True),
+    *(
+        Measure(f"{of}_{name}", f"{of} {title} by image", of, partial(polyp_mean, which=which), since=2)
+        for of in ("data", "model")
+        for which, (name, title) in enumerate((("dice", "Dice"), ("image_iou", "IoU")))
+    ),
 )

@@ -14,7 +14,7 @@ import pandas as pd
 from bench import costs, metrics, store
 from bench.types import InputError
 
-FORMAT = 1
+FORMAT = 2
 WORDS = {"text": "text", "whole": "a whole number", "number": "a finite number", "share": "a share between 0 and 1"}
 
 
@@ -30,6 +30,19 @@ class Column:
     since: int = 1
 
 
+# How well the questions of a round find wrong labels, among the superpixels never asked before it. A label is wrong
+# where the class that most of a superpixel's known pixels have is not the label that most of its pixels have.
+DETECTION = tuple(
+    Column(name, "share", what, "detection", empty=True, since=2)
+    for name, what in (
+        ("auroc", "area under the ROC curve of the strategy's ranking, each superpixel once"),
+        ("auprc", "average precision of the ranking, each superpixel once"),
+        ("auroc_px", "the same as auroc, superpixels weighted by their pixels"),
+        ("auprc_px", "the same as auprc, superpixels weighted by their pixels"),
+        ("precision", "share of the superpixels asked about whose label is wrong"),
+        ("precision_px", "the same, weighted by their pixels"),
+    )
+)
 ROUNDS = (
     Column("dataset", "text", "as named on the command line", "key"),
     Column("foundation", "text", "where pseudo labels and superpixels came from", "key"),
@@ -47,9 +60,17 @@ ROUNDS = (
         if unit.column != "n_queries"
     ),
     *(
-        Column(measure.column, "share", measure.title, "measure", empty=measure.of == "model", since=measure.since)
+        Column(
+            measure.column,
+            "share",
+            measure.title,
+            "measure",
+            empty=measure.of == "model" or measure.since > 1,
+            since=measure.since,
+        )
         for measure in metrics.MEASURES
     ),
+    *DETECTION,
     Column("corrected_px", "whole", "wrong made right by answers, pixels", "harm"),
     Column("harmed_px", "whole", "right made wrong by answers, pixels", "harm"),
     Column("rewronged_px", "whole", "wrong made otherwise wrong by answers, pixels", "harm"),
@@ -96,6 +117,7 @@ TIMINGS = (
     *(column for column in ROUNDS if column.role == "time"),
     Column("evaluate_s", "number", "predicting and scoring val, seconds"),
 )
+DETECTED = (Column("round", "whole", "of the questions"), *DETECTION)
 REFERENCE = (
     Column("seed", "whole", "of the fit"),
     Column("model_miou", "share", "model mIoU on val after training on the whole truth"),
@@ -106,6 +128,7 @@ FILES = {
     "refined.csv": REFINED,
     "classes.csv": CLASSES,
     "timings.csv": TIMINGS,
+    "detection.csv": DETECTED,
     "reference.csv": REFERENCE,
 }
 

@@ -199,7 +199,7 @@ def crashed(alc, out, n, *arguments, **options):
     ("strategy", "oracle"), [("random", "perfect"), ("random", CROWD), ("area", "noisy[rate=0.5,of=tired]")]
 )
 def test_a_run_that_dies_at_any_write_ends_the_same(alc, problem, tmp_path, strategy, oracle):
-    assert problem.confusion.any()  # the labels are in the cache: only the run's own files are counted
+    assert problem.measured.confusion.any()  # the labels are in the cache: only the run's own files are counted
     command = (*LABELS, "--strategy", strategy, "--oracle", oracle)
     with pytest.MonkeyPatch.context() as patch:
         made = crash_at(patch, 10**9)

@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench import seeds
-from bench.foundation.painting import LARGEST_ID, paint, renumbered
+from bench.foundation.painting import paint
 
 
 def plain(masks, labels, shape, uncovered):
@@ -78,21 +77,3 @@ def test_a_covered_mask_vanishes_and_leaves_a_gap():
     assert set(superpixels.ravel()) == {1, 3} and (labels == [1, 1, 3]).all()
     _, superpixels = agree([mask, mask], [1, 2], (3, 3), 0)
     assert (superpixels == 2).all()
-
-
-def test_other_ids_for_the_same_superpixels():
-    before = np.array([[0, 3, 3], [9, 9, 0], [4, 70000, 0]], np.int32)
-    after = renumbered(before, seeds.generator(1, "ids"))
-    assert after.dtype == np.uint16 and ((after > 0) == (before > 0)).all()
-    assert {(a, b) for a, b in zip(before.ravel(), after.ravel(), strict=True)} == {
-        (k, after[before == k][0]) for k in (0, 3, 4, 9, 70000)
-    }
-    assert len(np.unique(after)) == 5
-    assert (after == renumbered(before, seeds.generator(1, "ids"))).all()
-    assert not renumbered(np.zeros((2, 2), int), seeds.generator(1, "ids")).any()
-
-
-def test_new_ids_are_as_likely_anywhere_however_many_superpixels_there_are():
-    for n in (3, 300):
-        drawn = [renumbered(np.arange(1, n + 1)[None], seeds.generator(s, "ids"))[0, 0] for s in range(400)]
-        assert np.mean(drawn) == pytest.approx(LARGEST_ID / 2, rel=0.1)

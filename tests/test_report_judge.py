@@ -127,7 +127,7 @@ def test_published_figures_are_drawn_and_not_ranked(tmp_path):
     found = results.read([out, PUBLISHED / "published-a2lc-pascal.csv"])
     summary = tables.summarise(Study(found)).set_index("strategy")
     theirs = summary.loc["A2LC"]
-    assert (theirs.kind, theirs.data_end_mean, theirs.data_end_std) == ("published", 0.8808, 0.0044)
+    assert (theirs.kind, theirs.labelled_end_mean, theirs.labelled_end_std) == ("published", 0.8808, 0.0044)
     curve = [58.63, 67.49, 74.88, 80.88, 84.81, 88.08]
     assert theirs.data_area_mean == pytest.approx((sum(curve) - (curve[0] + curve[-1]) / 2) / 500, abs=1e-6)
     alc = summary.loc["ALC by A2LC's authors"]
@@ -142,8 +142,8 @@ def test_published_figures_are_drawn_and_not_ranked(tmp_path):
 
 def test_published_files_are_the_figures_of_the_paper():
     a2lc = pd.read_csv(PUBLISHED / "published-a2lc-cityscapes.csv").groupby("strategy").last()
-    assert a2lc.loc["A2LC", ["n_queries", "data_miou", "model_miou_std"]].tolist() == [50000, 0.8526, 0.0033]
-    assert a2lc.loc["ALC by A2LC's authors", ["data_miou", "model_miou"]].tolist() == [0.6701, 0.5859]
+    assert a2lc.loc["A2LC", ["n_queries", "data_miou_labelled", "model_miou_std"]].tolist() == [50000, 0.8526, 0.0033]
+    assert a2lc.loc["ALC by A2LC's authors", ["data_miou_labelled", "model_miou"]].tolist() == [0.6701, 0.5859]
 
 
 def test_foreign_rounds_with_seeds_are_ranked_when_mixed(tmp_path):
@@ -159,7 +159,7 @@ def test_foreign_rounds_with_seeds_are_ranked_when_mixed(tmp_path):
     assert mixed.areas.loc["theirs"].tolist() == mixed.areas.loc["sim"].tolist()
     assert compare([out, file], cost="clicks", mixed=True).ranked == ["random", "sim"]  # theirs has no clicks
     file.write_text("dataset,strategy,round,n_queries\nshapes,theirs,0,0\n")
-    with pytest.raises(InputError, match="no values in data_miou or model_miou"):
+    with pytest.raises(InputError, match="no values in any of data_miou, model_miou, data_miou_labelled"):
         results.read([out, file])
 
 

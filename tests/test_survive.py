@@ -18,7 +18,7 @@ from bench import commands, report, runfiles, store
 from bench.experiment import cell, grid, models
 from bench.experiment.grid import Grid
 from bench.experiment.journal import Journal
-from bench.experiment.labels import LabelMaps
+from bench.experiment.labels import LabelMaps, LabelQuality
 from bench.experiment.workers import local
 from bench.registry import catalogue
 
@@ -156,7 +156,7 @@ def test_answers_without_their_last_file_are_asked_again(tmp_path):
     row |= {"image": "a", "kind": "correction"}
     done = Journal(tmp_path)
     done.seconds(0)
-    done.add_round(keys, ("a", "b"), np.ones((1, 2, 3), int), None, {"confirm": 1.0})
+    done.add_round(keys, ("a", "b"), LabelQuality(None, np.ones((1, 2, 3), int)), None, {"confirm": 1.0})
     done.write_round()
     done.queries.append(row)
     runfiles.write(tmp_path / "queries.csv", done.queries)  # killed here

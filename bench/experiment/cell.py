@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench import costs, registry, seeds, store
+from bench import registry, seeds, store
 from bench.acquisition import Strategy
 from bench.experiment.journal import Journal
 from bench.experiment.labels import LabelMaps
@@ -56,11 +56,13 @@ def run_cell(
         to_ask = number > 0 and not journal.has_answers(number)
         clock = Clock(journal.seconds(number))
         if to_ask:
-            table = models.pool(number, labels, needs(cell.strategy))
+            table = session.drawn_order(models.pool(number, labels, needs(cell.strategy)))
             if strategy.reads_truth:
                 table = Candidates(dict(table.columns) | session.truth_columns(table, strategy.question))
+            pool = session.pool(number, table)
             with clock("acquire_s"):
-                query = acquire(strategy, session.pool(number, table), problem, cell.seed)
+                query = acquire(strategy, pool, problem, cell.seed)
+            journal.add_detection(number, session.detection(strategy.ranking(pool, query), table, pool, query))
             ask(session, journal, number, table, query, clock)
             if refiner is not None:
                 refine(refiner, session, journal, number, table, query)
@@ -68,9 +70,7 @@ def run_cell(
                 journal.write_answers()  # a fit takes long, and may be interrupted
         confusion = models.measure(number, labels)
         keys = {"dataset": problem.settings.dataset, "foundation": problem.settings.foundation, **vars(cell)}
-        journal.add_round(
-            keys | {"round": number}, problem.classes, session.quality.by_image, confusion, problem.seconds
-        )
+        journal.add_round(keys | {"round": number}, problem.classes, session.quality, confusion, problem.seconds)
         journal.write_round()
         models.forget(but=number)
         on_step("round", 1)
@@ -90,19 +90,16 @@ def acquire(strategy: Strategy, pool: Pool, problem: Problem, seed: int) -> Quer
 
 def ask(session: Session, journal: Journal, number: int, table: Candidates, query: Query, clock: Clock) -> None:
     """Ask the questions of a round one by one, and write each answer before the next, until the budget is spent."""
-    problem, spent = session.problem, 0.0
+    problem, before = session.problem, session.spent
     for place in places(table.take(query.rows)):
-        if problem.budget and spent >= problem.budget.amount:  # the last answer may pass it: its price shows once given
+        if problem.budget and session.spent - before >= problem.budget.amount:  # the last answer may pass it
             break
         with clock("answer_s"):
             question = session.question(query.kind, place, journal.n_asked)
             answer = session.answer(question)
         with clock("correct_s"):
-            harm = session.write(question.image, question.superpixel, answer)
+            harm = session.hear(question, answer)
         journal.add_question(number, problem.names[question.image], question, answer, harm)
-        if problem.budget:
-            price = [query.kind], [" ".join(answer.actions)], problem.n_classes, problem.budget.unit, problem.seconds
-            spent += costs.price(*price)[0]
 
 
 def refine(refiner, session: Session, journal: Journal, number: int, table: Candidates, query: Query) -> None:
@@ -115,7 +112,7 @@ def refine(refiner, session: Session, journal: Journal, number: int, table: Cand
     rows, labels = refiner.refine(pool, asked, np.array(modes, np.uint8), rng)
     for row, label in zip(rows.tolist(), labels.tolist(), strict=True):
         image, superpixel = keys[0][row], keys[1][row]
-        harm = session.write(image, superpixel, Answer((label,), ("correct",)), asked=False)
+        harm = session.write(image, superpixel, Answer((label,), ("correct",)))
         journal.add_refinement(number, session.problem.names[image], superpixel, label, harm)
 
 

@@ -150,6 +150,7 @@ def note(setup: Setup, out: Path, cell: Cell, status: str, **more) -> None:
         "leaky": oracle.leaky,
         "leaky_foundation": setup.foundation.leaky,
         "reads_truth": strategy.reads_truth,
+        "question": strategy.question,
         "status": status,
     }
     store.write_json(cell.folder(out) / "spec.json", spec | more)

@@ -1,8 +1,8 @@
 """All that a cell's folder says: its one writer, one reader and one replay, for the run, the report and the export.
 
 A round leaves its files in three steps, and a stopped cell goes on after the last of them: the answers
-(``queries.csv``, ``refined.csv``, and last a row of ``timings.csv``), the model (``model-<round>.pth``), the measures
-(``classes.csv``, and last a row of ``rounds.csv``).
+(``queries.csv``, ``refined.csv``, ``detection.csv``, and last a row of ``timings.csv``), the model
+(``model-<round>.pth``), the measures (``classes.csv``, ``images.npz``, and last a row of ``rounds.csv``).
 """
 
 from collections.abc import Callable, Container, Iterator
@@ -12,12 +12,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bench import costs, metrics, runfiles
-from bench.experiment.labels import LabelMaps
+from bench import costs, images, metrics, runfiles
+from bench.experiment.labels import LabelMaps, LabelQuality
 from bench.foundation.pseudo import PseudoLabels
+from bench.images import Counts, Images
 from bench.runfiles import CLASSES, QUERIES, ROUNDS, TIMINGS, names
 from bench.types import VOID, Answer, InputError, Question
 
+IMAGES = "images.npz"  # confusion matrices by image (`bench.images`)
 HARM = names(ROUNDS, "harm")
 REFINED_PX = names(ROUNDS, "refined")
 
@@ -51,6 +53,8 @@ class Journal:
         self.refined: list[dict] = []
         self.classes: list[dict] = []
         self.timings: list[dict] = []
+        self.detected: list[dict] = []
+        self.images: Images | None = None
         if (folder / "rounds.csv").exists():
             self._read()
 
@@ -126,14 +130,16 @@ class Journal:
         self,
         keys: dict,
         classes: tuple[str, ...],
-        data: np.ndarray,
+        quality: LabelQuality,
         model: np.ndarray | None,
         seconds: dict[str, float],
     ) -> None:
-        """Measure a round: ``keys`` are the first columns of its row; ``data`` and ``model`` the confusion matrices by
-        image, (n, C, C + 1), of the labels and of the model on val; ``seconds`` what an action takes."""
+        """Measure a round: ``keys`` are the first columns of its row; ``quality`` is that of the labels, ``model`` the
+        confusion matrices of the model on the val images, (M, C, C + 1); ``seconds`` what an action takes."""
+        data = quality.by_image
         asked = pd.DataFrame(self.queries, columns=names(QUERIES))
-        row = keys | self.timings[-1] | _counts(asked)
+        found = [row for row in self.detected if row["round"] == keys["round"]]
+        row = keys | self.timings[-1] | _counts(asked) | (found[0] if found else {})
         for unit in costs.UNITS.values():
             spent = costs.price(asked.kind, asked.actions, len(classes), unit.name, seconds)
             row |= {unit.column: row.get(unit.column, float(spent.sum()))}
@@ -144,13 +150,29 @@ class Journal:
             by_image = matrices[measure.of]
             row[measure.column] = None if by_image is None else measure.formula(by_image)
         self.rounds.append(row)
+        self._keep(quality, model)
         ious = [np.full(len(classes), np.nan) if m is None else metrics.iou(m.sum(0)) for m in (data, model)]
         for values in zip(classes, *ious, strict=True):
             self.classes.append({"round": row["round"]} | _named(names(CLASSES)[1:], values))
 
+    def add_detection(self, number: int, found: dict[str, float]) -> None:
+        self.detected.append({"round": number} | found)
+
+    def _keep(self, quality: LabelQuality, model: np.ndarray | None) -> None:
+        """Add a round to the matrices by image."""
+        data = quality.by_image
+        kept = self.images or Images(
+            Counts.empty(*data.shape[:2]), None if model is None else Counts.empty(*model.shape[:2])
+        )
+        touched = np.arange(len(data)) if len(kept.data) == 0 else np.array(sorted(quality.touched), int)
+        quality.touched.clear()
+        of_model = None if model is None else kept.model.after(np.arange(len(model)), model)
+        self.images = Images(kept.data.after(touched, data[touched]), of_model)
+
     def write_answers(self) -> None:
         if self.refined:
             runfiles.write(self.folder / "refined.csv", self.refined)
+        runfiles.write(self.folder / "detection.csv", self.detected)
         runfiles.write(self.folder / "queries.csv", self.queries)
         self.write_timings()
 
@@ -160,6 +182,7 @@ class Journal:
     def write_round(self) -> None:
         self.write_answers()
         runfiles.write(self.folder / "classes.csv", self.classes)
+        images.write(self.folder / IMAGES, self.images)
         runfiles.write(self.folder / "rounds.csv", self.rounds)
 
     def _read(self) -> None:
@@ -171,6 +194,12 @@ class Journal:
         if (self.folder / "refined.csv").exists():
             self.refined = self._rows("refined.csv", n_answered)
         self.classes = self._rows("classes.csv", n_rounds - 1)
+        if (self.folder / "detection.csv").exists():  # since format 2
+            self.detected = self._rows("detection.csv", n_answered)
+        if (self.folder / IMAGES).exists():  # likewise
+            kept = images.read(self.folder / IMAGES)
+            last = n_rounds - 1
+            self.images = Images(kept.data.until(last), kept.model and kept.model.until(last))
 
     def _rows(self, name: str, last: int) -> list[dict]:
         frame = runfiles.read(self.folder / name)

@@ -72,6 +72,7 @@ class LabelQuality:
 
     def __init__(self, truth: Maps, by_image: np.ndarray):
         self.truth, self.by_image = truth, by_image.copy()
+        self.touched: set[int] = set()  # images whose matrix changed since this was last emptied
 
     def count(self, image: int, pixels: np.ndarray, was: np.ndarray, now: np.ndarray) -> tuple[int, int, int]:
         """Take in that the labels of the flat ``pixels`` (m,) went from ``was`` to ``now``. Returns the harm."""
@@ -79,4 +80,5 @@ class LabelQuality:
         n_classes = self.by_image.shape[1]
         change = metrics.confusion(truth, now, n_classes) - metrics.confusion(truth, was, n_classes)
         self.by_image[image] += change.astype(self.by_image.dtype)
+        self.touched.add(image)
         return metrics.harm(truth, was, now)

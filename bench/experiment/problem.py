@@ -24,6 +24,20 @@ Step = Callable[[str, int], object]  # (what was done, how much of it): for a pr
 
 
 @dataclass(frozen=True)
+class Measured:
+    """What the pseudo labels are worth against the truth.
+
+    ``confusion`` (N, C, C + 1) int32: of each train image (`bench.metrics.confusion`). For each of the K superpixels of
+    the pool, image by image and by ascending id: ``true`` (K,) int16, the class that most of its known pixels have, -1
+    where none is known, and ``shown`` (K,) uint8, the label that most of its pixels have (ties: the lowest).
+    """
+
+    confusion: np.ndarray
+    true: np.ndarray
+    shown: np.ndarray
+
+
+@dataclass(frozen=True)
 class Setup:
     """The settings of a run with the plug-ins that they name. Names are checked; nothing large is read yet.
 
@@ -117,16 +131,16 @@ class Setup:
         cache, step = Path(self.settings.cache), lambda: on_step("label", 1)
         return pseudo_labels(self.foundation, self.dataset, cache, train_and_predict, self.recipe, MEMORY_BYTES, step)
 
-    def read(self, on_step: Step = lambda what, n: None, confusion: np.ndarray | None = None) -> "Problem":
-        """Make the pseudo labels where they are not there, and measure them, unless ``confusion`` is known already.
+    def read(self, on_step: Step = lambda what, n: None, measured: Measured | None = None) -> "Problem":
+        """Make the pseudo labels where they are not there, and measure them, unless they were ``measured`` already.
 
         Reports ("label", 1) and then ("read", 1) for each image. Raises InputError for maps that cannot be used.
         """
         pseudo = self.make_pseudo_labels(on_step)
-        if confusion is None:
-            confusion = _confusion(self, pseudo, on_step)
+        if measured is None:
+            measured = _measure(self, pseudo, on_step)
         pool = None if self.learner else self._label_only(pseudo)
-        return Problem(self.settings, self.dataset, pseudo, confusion, self.budget, self.seconds, pool)
+        return Problem(self.settings, self.dataset, pseudo, measured, self.budget, self.seconds, pool)
 
     def available_statistics(self) -> tuple[str, ...] | None:
         """What a strategy may need in a run without a model: the columns of the scores file; None with a model."""
@@ -143,34 +157,42 @@ class Setup:
         return candidates.gather(candidates.geometry(*(of(i) for of in maps)) for i in range(len(pseudo)))
 
 
-def _confusion(setup: Setup, pseudo: PseudoLabels, on_step: Step) -> np.ndarray:
-    """Of the pseudo labels against the truth, by image; shapes and ids are checked on the way."""
-    n_classes, found, empty = len(setup.dataset.classes), [], True
+def _measure(setup: Setup, pseudo: PseudoLabels, on_step: Step) -> Measured:
+    """Read every map once; shapes and ids are checked on the way."""
+    n_classes, matrices, true, shown = len(setup.dataset.classes), [], [], []
     for i, name in enumerate(pseudo.names):
         on_step("read", 1)
+        truth, labels, regions = setup.dataset.truth("train", name), pseudo.labels(i), pseudo.regions(i)
         try:
-            found.append(metrics.confusion(setup.dataset.truth("train", name), pseudo.labels(i), n_classes))
+            matrices.append(metrics.confusion(truth, labels, n_classes))
         except InputError as error:
             raise InputError(f"train image {name!r}: {error}") from error
-        empty = empty and not len(pseudo.regions(i))
-    if empty:
+        pixels, numbers = regions.all_pixels(), regions.numbers()
+        of_truth, of_labels = (
+            np.bincount(numbers << 8 | values.ravel()[pixels], minlength=len(regions) << 8).reshape(-1, 256)
+            for values in (truth, labels)
+        )
+        known = of_truth[:, :n_classes]
+        true.append(np.where(known.any(1), known.argmax(1), -1).astype(np.int16))
+        shown.append(of_labels.argmax(1).astype(np.uint8))
+    found = Measured(np.array(matrices, np.int32), np.concatenate(true), np.concatenate(shown))
+    if not len(found.true):
         raise InputError(f"{setup.settings.foundation}: no superpixel to ask about: every superpixel map is empty")
-    return np.array(found, np.int32)
+    return found
 
 
 @dataclass(frozen=True)
 class Problem:
     """The data of a run, read and checked; nothing in it changes.
 
-    ``confusion`` (N, C, C + 1) int32: the pseudo labels of each train image against its truth
-    (`bench.metrics.confusion`). ``budget`` is a round's, None for a twentieth of the pool; ``seconds`` those of an
-    action. ``label_only`` is the pool of a run without a model, None in one with a model.
+    ``budget`` is a round's, None for a twentieth of the pool; ``seconds`` those of an action. ``label_only`` is the
+    pool of a run without a model, None in one with a model.
     """
 
     settings: Settings
     dataset: Dataset
     pseudo: PseudoLabels
-    confusion: np.ndarray
+    measured: Measured
     budget: costs.Budget | None
     seconds: dict[str, float]
     label_only: Candidates | None = None
@@ -180,6 +202,16 @@ class Problem:
     def names(self) -> tuple[str, ...]:
         """Of the train images."""
         return self.pseudo.names
+
+    @cached_property
+    def first(self) -> np.ndarray:
+        """(N,) int64: the place in the pool of each train image's first superpixel (`Measured`)."""
+        sizes = [len(self.pseudo.regions(i)) for i in range(len(self.names))]
+        return np.cumsum([0, *sizes[:-1]])
+
+    def place(self, image: int, superpixel: int) -> int:
+        """The place of a superpixel in the pool (`Measured`)."""
+        return int(self.first[image]) + self.pseudo.regions(image).number(superpixel)
 
     @property
     def classes(self) -> tuple[str, ...]:

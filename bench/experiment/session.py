@@ -4,15 +4,14 @@ import copy
 
 import numpy as np
 
-from bench import metrics, registry, seeds
-from bench.annotation import Oracle
-from bench.experiment.journal import Journal
+from bench import costs, metrics, registry, seeds
+from bench.annotation import Oracle, outcome
+from bench.experiment.journal import Journal, answer_of
 from bench.experiment.labels import LabelMaps, LabelQuality
 from bench.experiment.problem import Problem
-from bench.types import VOID, Answer, Candidates, Pool, Question, Truth
+from bench.types import ACTIONS, VOID, Answer, Candidates, Pool, Query, Question, Truth
 
 PLACE = ("image", "superpixel", "row", "column")
-NEVER = -2  # in `Session.answered`: not asked so far
 
 
 class Session:
@@ -21,37 +20,43 @@ class Session:
     def __init__(self, problem: Problem, oracle: str, seed: int, labels: LabelMaps):
         self.problem, self.seed, self.labels = problem, seed, labels
         self.oracle: Oracle = registry.load("oracles", oracle)
-        self.oracle.prepare(problem.confusion.sum(0, dtype=np.int64)[:, :-1])
-        self.quality = LabelQuality(problem.truth, problem.confusion)
-        self.given: dict[tuple[int, int], int] = {}  # (image, superpixel) to the class that was given, -1 for none
-        self._ties: np.ndarray | None = None
+        self.oracle.prepare(problem.measured.confusion.sum(0, dtype=np.int64)[:, :-1])
+        self.quality = LabelQuality(problem.truth, problem.measured.confusion)
+        self.shown = problem.measured.shown.copy()  # the label that most pixels of each superpixel have now
+        self.given: dict[tuple[int, int], tuple[int, int]] = {}  # what `Pool` says of each (image, superpixel) asked
+        self.spent = 0.0
 
     def play_back(self, journal: Journal) -> None:
         """Bring labels, quality and the annotator's memory to where ``journal`` says they are."""
-        again = self._ask_again if self.oracle.memory else None
-        for step in journal.play_back(self.problem.pseudo, self.labels, again):
+        for step in journal.play_back(self.problem.pseudo, self.labels, self._ask_again):
             self.quality.count(step.image, step.pixels, step.was, step.now)
-            if step.asked:
-                self._note(step.image, step.row["superpixel"], step.answer)
+            self._see(step.image, step.row["superpixel"])
 
     def _ask_again(self, row: dict, image: int) -> None:
-        place = image, row["superpixel"], row["row"], row["column"]
-        self.answer(self.question(row["kind"], place, row["number"]))
+        question = self.question(row["kind"], (image, row["superpixel"], row["row"], row["column"]), row["number"])
+        if self.oracle.memory:
+            self.answer(question)
+        self._note(question, answer_of(row))
+
+    def drawn_order(self, table: Candidates) -> Candidates:
+        """The rows of each image in the order of a draw: their ids may tell, because what made them numbered them."""
+        return table.take(np.lexsort((self._ties(table), table.image)))
 
     def pool(self, number: int, table: Candidates) -> Pool:
-        """The candidates of round ``number`` with what has been asked of them."""
-        answered = np.full(len(table), NEVER, np.int16)
+        """What a strategy may see of the candidates in round ``number``: row numbers in the place of superpixel ids."""
+        answered, action = np.full(len(table), -1, np.int16), np.full(len(table), -1, np.int8)
         if self.given:
-            rows = rows_of(table, np.array(list(self.given)))
-            answered[rows] = list(self.given.values())
+            rows = _rows_of(table, np.array(list(self.given)))
+            answered[rows], action[rows] = np.array(list(self.given.values())).T
         return Pool(
-            candidates=table,
-            asked=answered != NEVER,
-            ties=_ties(self.seed, self.problem.names, table),
+            candidates=Candidates(dict(table.columns) | {"superpixel": np.arange(len(table))}),
+            asked=action >= 0,
+            ties=self._ties(table),
             n_classes=self.problem.n_classes,
-            answered=np.maximum(answered, -1),
+            answered=answered,
+            action=action,
             round=number,
-            spend=len(self.given),
+            spend=self.spent,
         )
 
     def question(self, kind: str, place: tuple[int, int, int, int], number: int) -> Question:
@@ -62,33 +67,50 @@ class Session:
         return Question(kind, *place, *shown, number, self.problem.n_classes)
 
     def answer(self, question: Question, oracle: Oracle | None = None) -> Answer:
-        """What the annotator, or another ``oracle``, says. The same question of one seed meets the same errors."""
+        """What the annotator, or another ``oracle``, says. One superpixel of one seed meets one slip, at any pixel."""
         name = self.problem.names[question.image]
-        rng = seeds.generator(self.seed, "oracle", name, question.row, question.column)
+        rng = seeds.generator(self.seed, "oracle", name, question.superpixel)
         pixels = self.problem.pseudo.pixels(question.image, question.superpixel)
         return (oracle or self.oracle).answer(question, Truth(self.problem.truth(question.image), pixels), rng)
 
-    def write(self, image: int, superpixel: int, answer: Answer, asked: bool = True) -> tuple[int, int, int]:
-        """Spread an answer over its superpixel. Returns the harm (`bench.metrics.harm`)."""
+    def hear(self, question: Question, answer: Answer) -> tuple[int, int, int]:
+        """Note an answer and spread it over its superpixel. Returns the harm (`bench.metrics.harm`)."""
+        self._note(question, answer)
+        return self.write(question.image, question.superpixel, answer)
+
+    def write(self, image: int, superpixel: int, answer: Answer) -> tuple[int, int, int]:
+        """Spread an answer over a superpixel. Returns the harm (`bench.metrics.harm`)."""
         pixels = self.problem.pseudo.pixels(image, superpixel)
-        if asked:
-            self._note(image, superpixel, answer)
-        return self.quality.count(image, pixels, *self.labels.write(image, pixels, answer))
+        harm = self.quality.count(image, pixels, *self.labels.write(image, pixels, answer))
+        self._see(image, superpixel)
+        return harm
 
     def mode(self, image: int, superpixel: int) -> int:
         """The label that most pixels of a superpixel have (tie: lowest)."""
-        pixels = self.problem.pseudo.pixels(image, superpixel)
-        return int(np.bincount(self.labels(image).ravel()[pixels]).argmax())
+        return int(self.shown[self.problem.place(image, superpixel)])
+
+    def detection(self, scores: np.ndarray, table: Candidates, pool: Pool, query: Query) -> dict[str, float]:
+        """How well a strategy's ``scores`` and its query find wrong labels (`bench.runfiles.DETECTION`).
+
+        Among the superpixels never asked before; those of which no true pixel is known count for nothing.
+        """
+        known, wrong = self.problem.measured.true[_pool_places(table)] >= 0, self.wrong(table)
+        open_rows, asked = np.flatnonzero(~pool.asked & known), query.rows[known[query.rows]]
+        return metrics.detection(wrong[open_rows], scores[open_rows], table.size[open_rows]) | metrics.precision(
+            wrong[asked], table.size[asked]
+        )
+
+    def wrong(self, table: Candidates) -> np.ndarray:
+        """(n,) bool: whether the label that most pixels of a row's superpixel have is not their most frequent class."""
+        places = _pool_places(table)
+        return self.problem.measured.true[places] != self.shown[places]
 
     def truth_columns(self, table: Candidates, kind: str) -> dict[str, np.ndarray]:
         """The statistics that read the truth, for a strategy that declares that it does; zeros where it was asked."""
         n, n_classes = len(table), self.problem.n_classes
-        columns = {
-            "truth_answer": np.full(n, -1, np.int16),
-            "truth_histogram": np.zeros((n, n_classes + 1), np.int64),
-            "truth_agree_histogram": np.zeros((n, n_classes), np.int64),
-            "truth_label_histogram": np.zeros((n, n_classes), np.int64),
-        }
+        answers = np.full(n, -1, np.int16)
+        true, labelled = np.zeros((n, n_classes + 1), np.int64), np.zeros((n, n_classes), np.int64)
+        agree = np.zeros((n, n_classes), np.int64)
         oracle = copy.deepcopy(self.oracle)  # looking ahead must not teach the one that is asked
         for i, place in enumerate(places(table)):
             if place[:2] in self.given:
@@ -96,19 +118,36 @@ class Session:
             question = self.question(kind, place, len(self.given))
             answer = self.answer(question, oracle)
             if len(answer.labels) == 1:
-                columns["truth_answer"][i] = answer.labels[0]
+                answers[i] = answer.labels[0]
             truth = self.problem.truth(place[0]).ravel()[self.problem.pseudo.pixels(*place[:2])]
             matrix = metrics.confusion(truth, question.labels, n_classes)
-            columns["truth_histogram"][i] = np.r_[matrix.sum(1), (truth == VOID).sum()]
-            columns["truth_agree_histogram"][i] = np.diag(matrix)
-            columns["truth_label_histogram"][i] = matrix[:, :n_classes].sum(0)
+            true[i] = np.r_[matrix.sum(1), (truth == VOID).sum()]
+            agree[i], labelled[i] = np.diag(matrix), matrix[:, :n_classes].sum(0)
         whole = self.quality.by_image.sum(0, dtype=np.int64)
         totals = np.r_[np.diag(whole), whole.sum(1), whole[:, :n_classes].sum(0)]
-        return columns | {"truth_totals": np.broadcast_to(totals, (n, 3 * n_classes))}
+        return {
+            "truth_answer": answers,
+            "truth_histogram": true,
+            "truth_agree_histogram": agree,
+            "truth_label_histogram": labelled,
+            "truth_totals": np.broadcast_to(totals, (n, 3 * n_classes)),
+        }
 
-    def _note(self, image: int, superpixel: int, answer: Answer) -> None:
-        single = len(answer.labels) == 1 and answer.labels[0] != VOID
-        self.given[image, superpixel] = answer.labels[0] if single else -1
+    def _note(self, question: Question, answer: Answer) -> None:
+        given, action = outcome(question, answer)
+        self.given[question.image, question.superpixel] = given, ACTIONS.index(action)
+        unit = self.problem.budget.unit if self.problem.budget else "questions"
+        price = [question.kind], [" ".join(answer.actions)], self.problem.n_classes, unit, self.problem.seconds
+        self.spent += float(costs.price(*price)[0])
+
+    def _see(self, image: int, superpixel: int) -> None:
+        """Take in that the labels of a superpixel may be others."""
+        labels = self.labels(image).ravel()[self.problem.pseudo.pixels(image, superpixel)]
+        self.shown[self.problem.place(image, superpixel)] = np.bincount(labels).argmax()
+
+    def _ties(self, table: Candidates) -> np.ndarray:
+        hashes = np.array([seeds.integer(self.seed, "tie", name) for name in self.problem.names], np.uint64)
+        return seeds.uniform(self.seed, "tie", hashes[table.image], table.superpixel)
 
 
 def places(table: Candidates) -> list[tuple[int, int, int, int]]:
@@ -116,12 +155,20 @@ def places(table: Candidates) -> list[tuple[int, int, int, int]]:
     return list(zip(*(getattr(table, name).tolist() for name in PLACE), strict=True))
 
 
-def rows_of(table: Candidates, wanted: np.ndarray) -> np.ndarray:
-    """The rows of (image, superpixel) pairs (k, 2); a table has its rows in that order."""
-    keys, found = (a.astype(np.int64) << 32 | b for a, b in ((table.image, table.superpixel), wanted.T))
-    return np.searchsorted(keys, found)
+def _keys(image: np.ndarray, superpixel: np.ndarray) -> np.ndarray:
+    """A number for each (image, superpixel) that sorts as the pair does."""
+    return image.astype(np.int64) << 32 | superpixel.astype(np.int64)
 
 
-def _ties(seed: int, names: tuple[str, ...], table: Candidates) -> np.ndarray:
-    hashes = np.array([seeds.integer(seed, "tie", name) for name in names], np.uint64)
-    return seeds.uniform(seed, "tie", hashes[table.image], table.superpixel)
+def _rows_of(table: Candidates, wanted: np.ndarray) -> np.ndarray:
+    """The rows of (image, superpixel) pairs (k, 2)."""
+    keys = _keys(table.image, table.superpixel)
+    order = np.argsort(keys)
+    return order[np.searchsorted(keys, _keys(*wanted.T), sorter=order)]
+
+
+def _pool_places(table: Candidates) -> np.ndarray:
+    """The place of each row in the pool (`bench.experiment.problem.Measured`); the table has every superpixel."""
+    places = np.empty(len(table), np.int64)
+    places[np.argsort(_keys(table.image, table.superpixel))] = np.arange(len(table))
+    return places

@@ -5,10 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
-from bench.types import InputError
-
-LARGEST_ID = 65535  # what a 16-bit PNG holds
-
 
 def paint(
     masks: Sequence[np.ndarray], labels: Sequence[int], shape: tuple[int, int], uncovered: int
@@ -23,22 +19,6 @@ def paint(
     for k in sorted(range(len(masks)), key=lambda k: -np.count_nonzero(masks[k])):
         label_map[masks[k]], superpixels[masks[k]] = labels[k], k + 1
     return label_map, superpixels
-
-
-def renumbered(superpixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The superpixels (H, W) under other ids, all different and drawn from 1 to `LARGEST_ID`; 0 stays 0. uint16.
-
-    What made them often numbers true objects before false masks, or sure ones before doubtful ones, and the more there
-    are, the higher the ids. After this neither the id nor the order of a superpixel says anything about its label.
-    Raises InputError for more than `LARGEST_ID` superpixels.
-    """
-    ids, places = np.unique(superpixels, return_inverse=True)
-    n = np.count_nonzero(ids)
-    if n > LARGEST_ID:
-        raise InputError(f"{n} superpixels do not fit a 16-bit PNG, which holds {LARGEST_ID}; use fewer superpixels")
-    new = np.zeros(len(ids), np.uint16)
-    new[ids > 0] = 1 + rng.choice(LARGEST_ID, n, replace=False)
-    return new[places].reshape(superpixels.shape)
 
 
 def depth(mask: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from bench import seeds, store
+from bench import store
 from bench.cache import Cache
 from bench.datasets import Dataset
 from bench.datasets.files import read_png
@@ -122,7 +122,6 @@ def write(
 ) -> None:
     """Write the foundation's maps of the train split to ``folder``, each file whole or not at all.
 
-    Superpixels get ids that say nothing about them (`bench.foundation.painting.renumbered`), the same in each call.
     A foundation that resumes is not asked for the images that are there already, and one of its images that fails goes
     to ``on_failure``, if that is given. ``step`` is called once for every image. Raises InputError.
     """
@@ -133,10 +132,11 @@ def write(
             step()
         options = {"done": done, "on_failure": on_failure}
     for name, labels, superpixels in foundation.generate(dataset, train_and_predict, **options):
-        try:
-            ids = painting.renumbered(superpixels, seeds.generator(0, "superpixel ids", name))
-        except InputError as error:
-            raise InputError(f"{name}: {error}") from error
+        if superpixels.max() > 65535:
+            raise InputError(
+                f"{name}: superpixel id {superpixels.max()} does not fit a 16-bit PNG; use fewer superpixels"
+            )
+        ids = superpixels.astype(np.uint8 if superpixels.max() < 256 else np.uint16)
         for kind, values in zip(KINDS, (labels, ids), strict=True):
             with store.replacing(folder / kind / f"{name}.png") as path:
                 Image.fromarray(values).save(path)

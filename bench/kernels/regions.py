@@ -44,10 +44,19 @@ class Regions:
 
         Takes time in proportion to the superpixel, whatever the size of the image.
         """
+        k = self.number(superpixel)
+        return self._flat(slice(self.first[k], self.first[k + 1]))
+
+    def number(self, superpixel: int) -> int:
+        """The place of an id among ``ids``. Raises InputError for an unknown id."""
         k = int(self.ids.searchsorted(superpixel))
         if k == len(self.ids) or self.ids[k] != superpixel:
             raise InputError(f"no superpixel has the id {superpixel}; the image has {len(self.ids)} superpixels")
-        return self._flat(slice(self.first[k], self.first[k + 1]))
+        return k
+
+    def numbers(self) -> np.ndarray:
+        """(n,) int64: for each pixel of `all_pixels`, the place of its superpixel among ``ids``."""
+        return np.repeat(np.arange(len(self.ids)), self.sizes)
 
     def all_pixels(self) -> np.ndarray:
         """(n,) int64 flat indices of the pixels of all superpixels, superpixel by superpixel."""

@@ -22,8 +22,9 @@ CELL = ["dataset", "foundation", "strategy", "oracle", "seed"]
 COSTS = {"queries" if name == "questions" else name: unit.column for name, unit in costs.UNITS.items()}
 METRICS = {measure.of: measure.column for measure in metrics.MEASURES if measure.ranked}
 TIMES = runfiles.names(runfiles.ROUNDS, "time")
-STDS = tuple(runfiles.Column(f"{column}_std", "share", "of a foreign mean", empty=True) for column in METRICS.values())
-PLAIN = dict(status="done", leaky=False, bound=False, protocol="", folder="")
+FOREIGN_VALUES = (*METRICS.values(), "data_miou_labelled")  # what others publish, at least one of them
+STDS = tuple(runfiles.Column(f"{column}_std", "share", "of a foreign mean", empty=True) for column in FOREIGN_VALUES)
+PLAIN = dict(status="done", leaky=False, bound=False, protocol="", folder="", question="")
 FOREIGN_COLUMNS = ["dataset", "strategy", "round", "n_queries"]
 
 
@@ -89,8 +90,8 @@ def _read_rounds(path: Path) -> pd.DataFrame:
     else:
         file, foreign = path, True
         table = runfiles.parse(file, (*runfiles.ROUNDS, *STDS), FOREIGN_COLUMNS)
-        if table[list(METRICS.values())].isna().all(axis=None):
-            raise InputError(f"{file}: no values in {' or '.join(METRICS.values())}; there are: {', '.join(table)}")
+        if table[list(FOREIGN_VALUES)].isna().all(axis=None):
+            raise InputError(f"{file}: no values in any of {', '.join(FOREIGN_VALUES)}; there are: {', '.join(table)}")
     if table.empty:
         raise InputError(f"{file}: no rows; expected one for each round of each cell")
     table["seed"] = table.seed.fillna(-1).astype(int) if foreign else table.seed
@@ -115,6 +116,7 @@ def _read_cells(path: Path, table: pd.DataFrame, spec: dict) -> pd.DataFrame:
             bound=bool(cell.get("reads_truth", False)),
             protocol=str(cell.get("protocol_hash", "")),
             folder=str(file.parent),
+            question=str(cell.get("question", "")),
         )
     for key in table[CELL].drop_duplicates().itertuples(index=False, name=None):
         rows.setdefault(key, PLAIN | dict(protocol=str(spec.get("protocol_hash", ""))))

@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 
-from bench.experiment.problem import Problem, Settings, Setup, Step
+from bench.experiment.problem import Measured, Problem, Settings, Setup, Step
 from bench.learners import Learner
 
 
@@ -30,10 +29,10 @@ class Worker:
         return self.setup.learner
 
     @classmethod
-    def start(cls, settings: Settings, confusion: np.ndarray, on_step: Step) -> "Worker":
+    def start(cls, settings: Settings, measured: Measured, on_step: Step) -> "Worker":
         """A worker in a process of its own: the data was checked and measured by the process that asks for it."""
         setup = Setup.of(settings, check=False)
-        return cls.of(setup, setup.read(confusion=confusion), on_step)
+        return cls.of(setup, setup.read(measured=measured), on_step)
 
     @classmethod
     def of(cls, setup: Setup, problem: Problem, on_step: Step) -> "Worker":

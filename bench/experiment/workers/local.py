@@ -9,10 +9,9 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 
-import numpy as np
 import torch
 
-from bench.experiment.problem import Problem, Settings, Setup, Step
+from bench.experiment.problem import Measured, Problem, Settings, Setup, Step
 from bench.experiment.workers import Worker, listening
 from bench.types import InputError
 
@@ -40,7 +39,7 @@ def processes(setup: Setup, problem: Problem, jobs: int, on_step: Step) -> Itera
     events, devices = context.Queue(), context.SimpleQueue()
     for device in gpus(setup.learner.device, torch.cuda.device_count(), jobs) if setup.learner else [None] * jobs:
         devices.put(device)
-    arguments = setup.settings, problem.confusion, events, devices
+    arguments = setup.settings, problem.measured, events, devices
     with listening(lambda: events.get(timeout=0.2), on_step):
         pool = ProcessPoolExecutor(jobs, context, initializer=_enter, initargs=arguments)
 
@@ -89,13 +88,13 @@ def default_jobs(setup: Setup) -> int:
 _worker: Worker | None = None  # a process of the pool has one
 
 
-def _enter(settings: Settings, confusion: np.ndarray, events, devices) -> None:
+def _enter(settings: Settings, measured: Measured, events, devices) -> None:
     global _worker
     threading.Thread(target=_die_with_parent, daemon=True).start()
     if (device := devices.get()) is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = device
         settings = replace(settings, device="cuda")
-    _worker = Worker.start(settings, confusion, lambda what, n: events.put((what, n)))
+    _worker = Worker.start(settings, measured, lambda what, n: events.put((what, n)))
 
 
 def _die_with_parent() -> None:

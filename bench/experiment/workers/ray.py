@@ -44,7 +44,7 @@ def nodes(setup: Setup, problem: Problem, address: str, on_step: Step) -> Iterat
         gpu = bool(setup.learner) and setup.learner.device.type == "cuda"
         settings = replace(setup.settings, device="cuda") if gpu else setup.settings
         call = ray.remote(_call).options(num_cpus=1, num_gpus=int(gpu), max_retries=RETRIES)
-        shared = ray.put((settings, problem.confusion, events, Path.cwd()))
+        shared = ray.put((settings, problem.measured, events, Path.cwd()))
 
         def get():
             try:
@@ -90,13 +90,13 @@ _worker: Worker | None = None  # a worker of the cluster has one
 def _call(shared, task, out: Path, *arguments):
     """In a worker: what ``task`` returns, or the InputError that it raises."""
     global _worker
-    settings, confusion, events, folder = shared
+    settings, measured, events, folder = shared
     try:
         check_shared(folder, out)
         os.chdir(folder)  # relative paths mean the same everywhere
         if _worker is None:
             tell = lambda what, n: events.actor.put_nowait.remote((what, n))  # noqa: E731
-            _worker = Worker.start(settings, confusion, tell)
+            _worker = Worker.start(settings, measured, tell)
         return task(_worker, out, *arguments)
     except InputError as error:
         return error
