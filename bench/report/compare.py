@@ -81,7 +81,7 @@ class Comparison:
         the number of questions each kind has a ranking of its own; over any other cost there is one, named ''."""
         if "question" not in self.results.cells or self.cost != "queries":
             return {"": self.ranked}
-        asked = self.results.cells[~self.results.cells.foreign].groupby("strategy").question.first()
+        asked = self.results.cells[~self.results.cells.foreign].groupby("strategy").question.first().fillna("")
         found: dict = {}
         for name in self.ranked:
             found.setdefault(str(asked[name]), []).append(name)

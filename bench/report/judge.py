@@ -18,6 +18,7 @@ from bench.report.verdict import Study, Verdict
 # What a sentence of the report can be. `note`: what the numbers are, and nothing of which strategy is better; `margin`:
 # the difference that the test finds; `apart`: how many pairs differ.
 KINDS = ("note", "margin", "apart")
+FEW_SEEDS = 5  # below, the level rests on strategies that vary alike (`statistics`)
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,7 @@ def _basis(verdicts: list[Verdict]) -> Claim:
         f"tests over {n} seeds{' and images' if images else ''}, for normal errors: 5 % chance of any false difference"
     )
     text += " in this report" if verdicts[0].families > 1 else ""
+    text += " (up to 9 % where strategies vary unequally)" if n < FEW_SEEDS else ""
     return Claim("note", text if images else f"{text}; other images are not tested")
 
 

@@ -42,16 +42,17 @@ def costs(results: Results) -> Figure:
 def classes(results: Results) -> Figure | None:
     """IoU of each class after the last round, mean over the common seeds, and before the first (grey bar), rarest
     last."""
-    table = audit.classes(results)
-    if table.empty:
+    tables = [audit.classes(block) for _, block in settings_of(results)]
+    if all(table.empty for table in tables):
         return None
-    style = looks(table.strategy)
-    figure, parts = grid(results, style, 0.6 + 0.13 * table["class"].nunique())
-    for part, (setting, block) in zip(parts, settings_of(results), strict=True):
+    style = looks(name for table in tables for name in table.strategy)
+    n_classes = max(table["class"].nunique() for table in tables)
+    figure, parts = grid(results, style, 0.6 + 0.13 * n_classes)
+    for part, (setting, block), table in zip(parts, settings_of(results), tables, strict=True):
         found = [Comparison(setting, block, metric) for metric in METRICS]
         found = [c for c in found if c.curves]
         for axes, comparison in zip(np.ravel(part.subplots(1, len(found), sharey=True)), found, strict=True):
-            _classes(axes, comparison, audit.classes(block), style)
+            _classes(axes, comparison, table, style)
     return figure
 
 

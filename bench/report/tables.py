@@ -151,7 +151,7 @@ def claims(verdicts: dict[str, Verdict], rows: pd.DataFrame) -> list[judge.Claim
     what = f"mean±sample std over {n_seeds:g} seeds" if n_seeds > 1 else "one seed"
     text = f"percent, {what}; area: under the curve over {cost}"
     if rows.filter(like="_rank_low").notna().any(axis=None):
-        text += "; bold, and rank from 1: not told from the best by area"
+        text += "; bold, and a rank that begins at 1: cannot be told from the best by area"
     return [judge.Claim("note", text), *judge.claims([v for v in verdicts.values() if v.of.curves])]
 
 
