@@ -59,6 +59,13 @@ def test_images_of_each_cell_give_label_only_runs_a_spread(tmp_path):
     assert verdict.over_images and judge.ranking(verdict).rank_low.to_dict() == {"entropy": 2, "random": 2, "sim": 1}
     assert any(s.startswith("tests over 3 seeds and images") for s in sentences(verdict))
     assert judge.penalties(verdict)[2, 0] > 0.5
+    found = results.read([out])
+    one = results.Results(found.rounds.query("seed == 0"), found.cells.query("seed == 0"), {})
+    (verdict,) = (row["data"] for row in Study(one).verdicts.values())
+    assert judge.ranking(verdict).rank_low.to_dict() == {"entropy": 2, "random": 2, "sim": 1}
+    assert any(
+        s.startswith("tests over images") and s.endswith("other seeds are not tested") for s in sentences(verdict)
+    )
     cut = out / "cells/sim__perfect__seed0/images.npz"
     images.write(cut, Images(images.read(cut).data.until(1)))
     with pytest.raises(InputError, match=r"images\.npz: expected 3 rounds of the data, as in rounds\.csv; got 2"):

@@ -92,20 +92,23 @@ def _basis(verdicts: list[Verdict]) -> Claim:
     n = max(len(v.of.seeds) for v in verdicts)
     if n == 0:
         return Claim("note", "no seed is done in every strategy: nothing is ranked")
-    if n == 1:
-        return Claim("note", "one seed: its spread is not known, so no difference can be told from chance")
-    if n < statistics.MIN_SEEDS:
+    if max(len(v.of.ranked) for v in verdicts) == 1:
+        return Claim("note", "one strategy: there is nothing to compare")
+    images = all(v.over_images for v in verdicts)
+    if n < statistics.MIN_SEEDS and not images:
         text = f"{n} seeds are too few for tests and intervals; {statistics.MIN_SEEDS} are needed"
-        return Claim("note", text)
+        one = "one seed: its spread is not known, so no difference can be told from chance"
+        return Claim("note", one if n == 1 else text)
     if not any(np.isfinite(v.pairs.p).any() for v in verdicts):
         return Claim(
             "note", f"no difference varies over the {n} seeds: they say nothing of others, so nothing is tested"
         )
-    images = all(v.over_images for v in verdicts)
-    text = (
-        f"tests over {n} seeds{' and images' if images else ''}, for normal errors: 5 % chance of any false difference"
-    )
+    seeds = "one seed" if n == 1 else f"{n} seeds"
+    what = "images" if n < statistics.MIN_SEEDS else f"{seeds} and images" if images else seeds
+    text = f"tests over {what}, for normal errors: 5 % chance of any false difference"
     text += " in this report" if verdicts[0].families > 1 else ""
+    if n < statistics.MIN_SEEDS:
+        return Claim("note", f"{text}; of {seeds} alone, other seeds are not tested")
     text += " (up to 9 % where strategies vary unequally)" if n < FEW_SEEDS else ""
     return Claim("note", text if images else f"{text}; other images are not tested")
 

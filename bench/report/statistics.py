@@ -162,17 +162,19 @@ def all_pairs(
     ``families``: among how many such tests `ALPHA` is shared. ``images``: what other images add to the spread.
     ``repeats``: the sample std of one score among identical runs, and its degrees of freedom; no difference within
     their studentised range, q·std/√n, counts. No test with fewer than `MIN_SEEDS`, nor between strategies whose
-    difference is the same in every seed, unless ``images`` tell more.
+    difference is the same in every seed, unless there are ``images``: with too few seeds they speak of other images
+    alone, for these seeds.
     """
     n_strategies, n_seeds = scores.shape[-2:]
     means = scores.mean(-1)
     difference = means[..., :, None] - means[..., None, :]
-    if n_seeds < MIN_SEEDS or n_strategies < 2:
+    if n_strategies < 2 or (n_seeds < MIN_SEEDS and images is None):
         none = np.full(difference.shape, NAN)
         return Pairs(difference, none, none, none, none, none, none)
-    spread = seed_spread(scores)
-    if images is not None:
-        spread = _with_images(spread, images)
+    if n_seeds < MIN_SEEDS:
+        spread = images.spread
+    else:
+        spread = seed_spread(scores) if images is None else _with_images(seed_spread(scores), images)
     tests = [spread]
     if repeats is not None and repeats[0] > 0:
         variance = np.where(np.isfinite(spread.variance), 2 * repeats[0] ** 2 / n_seeds, NAN)
@@ -231,6 +233,7 @@ def image_spread(influence: np.ndarray) -> OverImages:
     with np.errstate(divide="ignore", invalid="ignore"):
         df = np.where(fourths > 0, 2 * spread**2 / fourths, NAN)
     shared = sum(_distance(influence[:, seed] - mean) for seed in range(n)) / max(n * (n - 1), 1)
+    spread = np.where(spread > NO_SPREAD**2, spread, NAN)
     return OverImages(Spread(spread, np.clip(df, 1, influence.shape[-1] - 1)), shared)
 
 
@@ -251,7 +254,7 @@ def _with_images(seeds: Spread, images: OverImages) -> Spread:
     seeds add is as uncertain as their whole spread."""
     over_seeds = np.nan_to_num(seeds.variance)
     of_seeds = np.maximum(over_seeds - images.shared, 0)
-    of_images, df_images = images.spread.variance, images.spread.df
+    of_images, df_images = np.nan_to_num(images.spread.variance), np.nan_to_num(images.spread.df, nan=1)
     variance = of_seeds + of_images
     with np.errstate(divide="ignore", invalid="ignore"):
         uncertain = np.where(of_seeds > 0, over_seeds**2, 0) / np.nan_to_num(seeds.df, nan=1)
