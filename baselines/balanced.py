@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bench.acquisition import Strategy, left, top
+from bench.acquisition import Strategy, highest, never_asked
 from bench.types import Query
 
 
@@ -52,14 +52,14 @@ class ClassBalancedEntropy(Strategy):
         self.share, self.background = share, background
 
     def acquire(self, pool, budget, rng):
-        n = left(pool, budget)[1]
+        n = never_asked(pool, budget)[1]
         c = pool.candidates
         classes = rng.permutation([k for k in range(pool.n_classes) if k != self.background])
         n_each, n_more = divmod(int(n * self.share), max(len(classes), 1))
         taken, chosen = pool.asked.copy(), []
 
         def take(scores, k):
-            rows = top(np.where(taken, -np.inf, scores), pool, k)
+            rows = highest(np.where(taken, -np.inf, scores), pool, k)
             taken[rows] = True
             chosen.extend(rows)
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bench.acquisition import Strategy, left
+from bench.acquisition import Strategy, never_asked
 from bench.types import Query
 
 
@@ -95,7 +95,7 @@ class ClairvoyantMiou(Strategy):
     reads_truth = True
 
     def acquire(self, pool, budget, rng):
-        rows, n = left(pool, budget)
+        rows, n = never_asked(pool, budget)
         change, row, classes = _changes(pool, rows)
         totals = pool.candidates.truth_totals[:1].reshape(-1, 3, pool.n_classes).sum(0).astype(np.float64)
         chosen, open_rows = [], np.ones(len(rows), bool)

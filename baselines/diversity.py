@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.metrics import pairwise_distances_argmin
 
-from bench.acquisition import Strategy, left
+from bench.acquisition import Strategy, never_asked
 from bench.kernels.distances import clusters, draw, k_centre, plus_plus
 from bench.types import Query
 
@@ -15,7 +15,7 @@ class Coreset(Strategy):
     source = "Sener and Savarese, ICLR 2018, algorithm 1"
 
     def acquire(self, pool, budget, rng):
-        rows, n = left(pool, budget)
+        rows, n = never_asked(pool, budget)
         asked = np.flatnonzero(pool.asked)
         chosen = k_centre(pool.candidates.feature[np.r_[rows, asked]], n, len(rows) + np.arange(len(asked)))
         return Query(rows[chosen], self.question)
@@ -33,7 +33,7 @@ class Badge(Strategy):
     source = "Ash et al., ICLR 2020, algorithm 1"
 
     def acquire(self, pool, budget, rng):
-        rows, n = left(pool, budget)
+        rows, n = never_asked(pool, budget)
         c = pool.candidates
         a = c.probability_sum[rows] / -c.size[rows, None]
         a[np.arange(len(rows)), a.argmin(1)] += 1
@@ -75,7 +75,7 @@ class Clue(Strategy):
             self.needs = (f"tempered_entropy_sum[temperature={temperature}]", "feature")
 
     def acquire(self, pool, budget, rng):
-        rows, n = left(pool, budget)
+        rows, n = never_asked(pool, budget)
         if not n:
             return Query(rows[:0], self.question)
         c = pool.candidates
@@ -108,7 +108,7 @@ class Falcun(Strategy):
         self.gamma = gamma
 
     def acquire(self, pool, budget, rng):
-        rows, n = left(pool, budget)
+        rows, n = never_asked(pool, budget)
         c = pool.candidates
         p = (c.probability_sum[rows] / c.size[rows, None]).astype(np.float32)
         best = np.partition(p, -2, axis=1)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bench.acquisition import Strategy, left
+from bench.acquisition import Strategy, never_asked
 from bench.types import InputError, Query
 
 _SCORES = {
@@ -33,7 +33,7 @@ class Pixelpick(Strategy):
         self.pixel_score, self.share = _SCORES[score], share
 
     def acquire(self, pool, budget, rng):
-        rows, n = left(pool, budget)
+        rows, n = never_asked(pool, budget)
         image = pool.candidates.image[rows]
         score = self.pixel_score(pool.candidates.representative_probability[rows])
         rank = _place(image, np.lexsort((-score, image)))

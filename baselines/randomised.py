@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bench.acquisition import Strategy, left, scored, top
+from bench.acquisition import Strategy, highest, never_asked, scored
 from bench.types import InputError, Query
 
 
@@ -16,13 +16,13 @@ class _Noisy(Strategy):
         self.needs, self.question, self.reads_truth = self.inner.needs, self.inner.question, self.inner.reads_truth
 
     def acquire(self, pool, budget, rng):
-        rows, n = left(pool, budget)
+        rows, n = never_asked(pool, budget)
         scores = np.asarray(self.inner.score(pool), dtype=np.float64)
-        best_first = top(scores, pool, len(rows))
+        best_first = highest(scores, pool, len(rows))
         keys = np.full(len(scores), -np.inf)
         keys[best_first] = self.log_weight(scores[best_first])
         keys[rows] += rng.gumbel(size=len(rows)) / self.beta
-        return Query(top(keys, pool, n), self.question)
+        return Query(highest(keys, pool, n), self.question)
 
 
 class Power(_Noisy):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bench.acquisition import Strategy, left, top
+from bench.acquisition import Strategy, highest, never_asked
 from bench.kernels.distances import clusters
 from bench.types import Query
 
@@ -26,7 +26,7 @@ class Redal(Strategy):
         self.alpha, self.beta, self.clusters, self.decay = alpha, beta, clusters, decay
 
     def acquire(self, pool, budget, rng):
-        rows, n = left(pool, budget)
+        rows, n = never_asked(pool, budget)
         if not n:
             return Query(rows[:0], self.question)
         c = pool.candidates
@@ -34,11 +34,11 @@ class Redal(Strategy):
         scores = (self.alpha * entropy + self.beta * c.colour_gradient_sum) / c.size
         cluster = np.zeros(len(scores), int)
         cluster[rows] = clusters(c.feature[rows], min(self.clusters, len(rows)), rng)[1]
-        best = top(scores, pool, len(rows))
+        best = highest(scores, pool, len(rows))
         by_cluster = best[np.argsort(cluster[best], kind="stable")]
         ordered = cluster[by_cluster]
         decayed = np.zeros(len(scores))
         decayed[by_cluster] = scores[by_cluster] * self.decay ** (
             np.arange(len(rows)) - np.searchsorted(ordered, ordered)
         )
-        return Query(top(decayed, pool, n), self.question)
+        return Query(highest(decayed, pool, n), self.question)

@@ -2,7 +2,7 @@
 
 from .acquisition import Refiner as Refiner
 from .acquisition import Strategy as Strategy
-from .acquisition import top as top
+from .acquisition import highest as highest
 from .annotation import Erring as Erring
 from .annotation import Oracle as Oracle
 from .datasets import Dataset as Dataset

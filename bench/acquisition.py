@@ -28,7 +28,7 @@ class Strategy:
 
     def acquire(self, pool: Pool, budget: int, rng: np.random.Generator) -> Query:
         """The ``budget`` rows to ask next, best first; fewer only when fewer are left."""
-        return Query(top(self.score(pool), pool, budget), self.question)
+        return Query(highest(self.score(pool), pool, budget), self.question)
 
     def ranking(self, pool: Pool, query: Query) -> np.ndarray:
         """(n,) float: how it ranks the pool, to measure what it finds: its scores. A strategy that chooses without any
@@ -68,7 +68,7 @@ def scored(spec: str) -> Strategy:
     return strategy
 
 
-def left(pool: Pool, budget: int) -> tuple[np.ndarray, int]:
+def never_asked(pool: Pool, budget: int) -> tuple[np.ndarray, int]:
     """The rows never asked, in the order of the pool's ties, and how many of them to choose.
 
     A strategy that draws or chooses step by step does so along these rows: its choice then hangs on the seed alone and
@@ -80,7 +80,7 @@ def left(pool: Pool, budget: int) -> tuple[np.ndarray, int]:
     return rows[np.argsort(pool.ties[rows], kind="stable")], min(budget, len(rows))
 
 
-def top(scores: np.ndarray, pool: Pool, budget: int) -> np.ndarray:
+def highest(scores: np.ndarray, pool: Pool, budget: int) -> np.ndarray:
     """Rows of the ``budget`` highest scores among those never asked; ties go by the pool's seeded hash.
 
     Raises InputError for a negative budget, for NaN, and for scores of another length than the pool.
@@ -90,5 +90,5 @@ def top(scores: np.ndarray, pool: Pool, budget: int) -> np.ndarray:
         raise InputError(f"scores have shape {scores.shape}, expected {pool.asked.shape}")
     if np.isnan(scores).any():
         raise InputError(f"{np.isnan(scores).sum()} scores are NaN; a strategy must rank every superpixel")
-    rows, n = left(pool, budget)
+    rows, n = never_asked(pool, budget)
     return rows[np.argsort(-scores[rows], kind="stable")[:n]]

@@ -16,7 +16,7 @@ class Oracle(ABC):
     depends on earlier questions, so that a resumed run must ask those again, in order, before it goes on.
     """
 
-    kinds: tuple[str, ...] = QUESTIONS
+    kinds: tuple[str, ...] = tuple(QUESTIONS)
     leaky = False
     memory = False
 
@@ -32,7 +32,7 @@ class Oracle(ABC):
         """Called once before the first question: (C, C) int64 pixels of the pool, rows truth, columns pseudo label."""
 
 
-def look(question: Question, truth: Truth, dominant: bool = False) -> tuple[int, ...]:
+def true_classes(question: Question, truth: Truth, dominant: bool = False) -> tuple[int, ...]:
     """The classes that a person without error sees, sorted; ``(VOID,)`` where the truth is not known.
 
     The truth at the representative pixel; for a dominant question, or with ``dominant``, the mode over the superpixel
@@ -60,7 +60,7 @@ def reply(question: Question, seen: tuple[int, ...], void: tuple[int, ...] = ())
     return Answer(seen, ("correct",) if question.kind == "correction" else ("classify",) * len(seen))
 
 
-def said(question: Question, answer: Answer) -> tuple[int, ...]:
+def classes_named(question: Question, answer: Answer) -> tuple[int, ...]:
     """The classes that an answer names, a confirmed label among them: what `reply` was given. ``()``: it named none."""
     if answer.labels and answer.labels != (VOID,):
         return answer.labels
@@ -72,7 +72,7 @@ def outcome(question: Question, answer: Answer) -> tuple[int, str]:
 
     The action, one of `bench.types.ACTIONS`, is that of the answer as a whole; of a crowd it is not what each did.
     """
-    classes = said(question, answer)
+    classes = classes_named(question, answer)
     one = len(classes) == 1 and classes != (VOID,)
     if answer.labels and answer.labels != (VOID,):  # the label shown may be given again: a gate of whole superpixels
         action = "correct" if question.kind == "correction" else "classify"
@@ -98,7 +98,7 @@ class Erring(Oracle):
 
     def answer(self, question, truth, rng):
         answer = self.of.answer(question, truth, rng)
-        seen = said(question, answer)
+        seen = classes_named(question, answer)
         altered = self.alter(seen, question, truth, rng)
         if altered == seen:
             return answer

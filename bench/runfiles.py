@@ -20,12 +20,14 @@ WORDS = {"text": "text", "whole": "a whole number", "number": "a finite number",
 
 @dataclass(frozen=True)
 class Column:
-    """``kind``: one of `WORDS`. ``empty``: it may hold nothing. ``role`` groups the columns of rounds.csv."""
+    """``kind``: one of `WORDS`. ``role`` groups the columns of rounds.csv; ``title``: what a reader calls it, where
+    that is not its name. ``empty``: it may hold nothing."""
 
     name: str
     kind: str
     what: str
     role: str = ""
+    title: str = ""
     empty: bool = False
     since: int = 1
 
@@ -33,14 +35,14 @@ class Column:
 # How well the questions of a round find wrong labels, among the superpixels never asked before it. A label is wrong
 # where the class that most of a superpixel's known pixels have is not the label that most of its pixels have.
 DETECTION = tuple(
-    Column(name, "share", what, "detection", empty=True, since=2)
-    for name, what in (
-        ("auroc", "area under the ROC curve of the strategy's ranking, each superpixel once"),
-        ("auprc", "average precision of the ranking, each superpixel once"),
-        ("auroc_px", "the same as auroc, superpixels weighted by their pixels"),
-        ("auprc_px", "the same as auprc, superpixels weighted by their pixels"),
-        ("precision", "share of the superpixels asked about whose label is wrong"),
-        ("precision_px", "the same, weighted by their pixels"),
+    Column(name, "share", what, "detection", title, empty=True, since=2)
+    for name, title, what in (
+        ("auroc", "AUROC", "area under the ROC curve of the strategy's ranking, each superpixel once"),
+        ("auprc", "AUPRC", "average precision of the ranking, each superpixel once"),
+        ("auroc_px", "AUROC px", "the same as auroc, superpixels weighted by their pixels"),
+        ("auprc_px", "AUPRC px", "the same as auprc, superpixels weighted by their pixels"),
+        ("precision", "precision", "share of the superpixels asked about whose label is wrong"),
+        ("precision_px", "precision px", "the same, weighted by their pixels"),
     )
 )
 ROUNDS = (

@@ -10,7 +10,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 VOID = 255
-QUESTIONS = ("correction", "classification", "dominant", "multiclass")
+QUESTIONS = {  # kind: what the annotator is asked; {label} is the label shown
+    "correction": "is this {label}? if not, which class is it?",
+    "classification": "which class is this pixel?",
+    "dominant": "which class has most of this superpixel?",
+    "multiclass": "which classes are in this superpixel?",
+}
 ACTIONS = ("confirm", "correct", "classify", "void", "give_up")
 
 

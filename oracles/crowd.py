@@ -1,7 +1,7 @@
 import numpy as np
 
 from bench import registry, seeds
-from bench.annotation import Oracle, number, probability, reply, said
+from bench.annotation import Oracle, classes_named, number, probability, reply
 from bench.types import VOID, Answer, InputError
 
 
@@ -48,7 +48,7 @@ class Crowd(Oracle):
         answers = [
             p.answer(question, truth, seeds.generator(k, "member")) for p, k in zip(self.people, keys, strict=True)
         ]
-        votes = [said(question, answer) for answer in answers]
+        votes = [classes_named(question, answer) for answer in answers]
         named = [c for vote in votes for c in vote]
         if question.kind == "multiclass":
             winner = tuple(c for c in sorted(set(named)) if 2 * named.count(c) > sum(map(bool, votes)))

@@ -1,4 +1,4 @@
-from bench.annotation import Oracle, look, reply
+from bench.annotation import Oracle, reply, true_classes
 from bench.types import VOID, Answer, InputError
 
 CHOICES = {"gate": ("pixel", "superpixel"), "answer": ("representative", "dominant"), "void": ("keep", "void")}
@@ -29,7 +29,7 @@ class Perfect(Oracle):
         self.leaky = gate == "superpixel" or self.dominant
 
     def answer(self, question, truth, rng):
-        seen = look(question, truth, self.dominant and question.kind == "correction")
+        seen = true_classes(question, truth, self.dominant and question.kind == "correction")
         if self.gate == "pixel" or question.kind != "correction":
             return reply(question, seen, self.void)
         if (question.labels == truth.region).mean() > 0.5:

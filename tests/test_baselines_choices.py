@@ -6,7 +6,7 @@ from pools import pool, random_columns
 from sklearn.cluster import KMeans, kmeans_plusplus
 
 from bench import registry
-from bench.acquisition import left, top
+from bench.acquisition import highest, never_asked
 from bench.kernels.distances import between, clusters, draw, k_centre, plus_plus, squared
 
 RNG = np.random.default_rng(0)
@@ -75,7 +75,7 @@ def test_badge_distances_are_those_of_the_gradients_themselves(monkeypatch):
 
     monkeypatch.setattr("baselines.diversity.plus_plus", spy)
     _, p = acquire("badge", feature=POINTS)
-    rows = left(p, 0)[0]
+    rows = never_asked(p, 0)[0]
     g = gradients(p)[rows]
     np.testing.assert_allclose(seen["distances"], pairwise.euclidean_distances(g, squared=True), rtol=1e-3, atol=1e-3)
     assert seen["first"].argmax() == (g**2).sum(1).argmax() and seen["first"].sum() == 1
@@ -84,7 +84,7 @@ def test_badge_distances_are_those_of_the_gradients_themselves(monkeypatch):
 def test_badge_is_k_means_plus_plus_on_the_gradients_themselves():
     """A loop over explicit gradients; scikit-activeml's Badge counts the origin as a centre, the paper not."""
     rows, p = acquire("badge", feature=POINTS, rng=np.random.default_rng(4))
-    order, rng = left(p, 0)[0], np.random.default_rng(4)
+    order, rng = never_asked(p, 0)[0], np.random.default_rng(4)
     g = gradients(p)[order]
     rng.random()
     chosen = [int((g**2).sum(1).argmax())]
@@ -112,7 +112,7 @@ def fixed(predict):
 def test_falcun_is_that_of_scikit_activeml_given_the_same_uniform_numbers():
     activeml = pytest.importorskip("skactiveml.pool", reason=TWIN)
     rows, p = acquire("falcun", rng=Given(2, 150))
-    order = left(p, 0)[0]
+    order = never_asked(p, 0)[0]
     probabilities = (p.candidates.probability_sum / p.candidates.size[:, None])[order]
     theirs = activeml.Falcun(gamma=10, random_state=2)
     query = theirs.query(probabilities, np.full(150, np.nan), fixed(lambda x: x), fit_clf=False, batch_size=20)
@@ -177,7 +177,7 @@ def clue_centres(monkeypatch, spec, **columns):
 
 def test_clue_asks_the_nearest_to_each_centre_weighted_by_entropy(monkeypatch):
     rows, p, seen = clue_centres(monkeypatch, "clue")
-    order = left(p, 0)[0]
+    order = never_asked(p, 0)[0]
     nearest = between(seen["centres"], POINTS[order]).argmin(1)
     assert len(set(nearest)) == 8 and rows.tolist() == order[nearest].tolist()
     np.testing.assert_allclose(seen["weights"], (p.candidates.entropy_sum / p.candidates.size)[order])
@@ -187,7 +187,7 @@ def test_clue_asks_the_nearest_to_each_centre_weighted_by_entropy(monkeypatch):
 def test_clue_takes_the_entropy_at_its_temperature(monkeypatch):
     name = "tempered_entropy_sum[temperature=0.1]"
     _, p, seen = clue_centres(monkeypatch, "clue[temperature=0.1]")
-    order = left(p, 0)[0]
+    order = never_asked(p, 0)[0]
     np.testing.assert_allclose(seen["weights"], (getattr(p.candidates, name) / p.candidates.size)[order])
 
 
@@ -237,7 +237,7 @@ def test_redal_as_a_loop_that_lowers_each_cluster_by_its_picks():
 
 def test_redal_without_decay_is_its_score():
     rows, p = acquire("redal[decay=1]", feature=POINTS)
-    assert rows.tolist() == top(redal_scores(p), p, 20).tolist()
+    assert rows.tolist() == highest(redal_scores(p), p, 20).tolist()
 
 
 def test_power_draws_in_proportion_to_the_power_of_the_score():

@@ -38,7 +38,7 @@ def test_a_class_that_has_no_rival_needs_no_further_bit():
 @given(st.integers(0, 10**6), st.integers(0, 50), st.integers(1, 30), st.sampled_from(list(UNITS)))
 def test_a_column_costs_what_its_rows_cost(seed, n, n_classes, unit):
     rng = seeds.generator(seed, "log")
-    rows = [(rng.choice(QUESTIONS), rng.choice(ACTIONS, size=rng.integers(1, 5))) for _ in range(n)]
+    rows = [(rng.choice(list(QUESTIONS)), rng.choice(ACTIONS, size=rng.integers(1, 5))) for _ in range(n)]
     kinds, actions = [kind for kind, _ in rows], [" ".join(done) for _, done in rows]
     one_by_one = [price([k], [a], n_classes, unit)[0] for k, a in zip(kinds, actions, strict=True)]
     column = price(kinds, actions, n_classes, unit)

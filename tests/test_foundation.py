@@ -272,7 +272,7 @@ def test_superpixel_ids_beyond_16_bit_are_refused(tmp_path):
             for name in dataset.names("train"):
                 yield name, np.zeros((300, 300), np.uint8), np.arange(90000, dtype=np.int32).reshape(300, 300)
 
-    with pytest.raises(InputError, match="00000: 89999 superpixels do not fit a 16-bit PNG"):
+    with pytest.raises(InputError, match="00000: superpixel id 89999 does not fit a 16-bit PNG"):
         pseudo_labels(Many(), Shapes(train=1), tmp_path)
     assert list(tmp_path.iterdir()) == []
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from bench import registry, seeds
-from bench.annotation import outcome, said
+from bench.annotation import classes_named, outcome
 from bench.types import ACTIONS, QUESTIONS, VOID, Answer, InputError, Question, Truth
 from oracles.crowd import dawid_skene
 
@@ -88,7 +88,7 @@ def ask(oracle, *args, **kwargs):
 def error_rate(oracle, n, **kwargs):
     """How many of n answers do not name the truth at the representative pixel."""
     asked = (ask(oracle, i, void=0, **kwargs) for i in range(n))
-    return sum(said(q, a) != (t.map[q.row, q.column],) for q, t, a in asked)
+    return sum(classes_named(q, a) != (t.map[q.row, q.column],) for q, t, a in asked)
 
 
 def agrees(k, n, p):
@@ -147,7 +147,7 @@ def pairs(spec, kind, n=100, never_right=False, **given):
             oracle = load(spec) if oracle.memory else oracle
             question, truth, answer = ask(oracle, i, kind, at=at, **given)
             exact = perfect.answer(question, truth, None)
-            both.append((said(question, exact), question.label, said(question, answer), answer))
+            both.append((classes_named(question, exact), question.label, classes_named(question, answer), answer))
         yield both
 
 
@@ -190,7 +190,7 @@ def test_who_errs_near_boundaries_errs_near_all_of_a_superpixel_s_and_names_the_
 
 @pytest.mark.parametrize("spec", HARMLESS)
 @settings(max_examples=30, deadline=None)
-@given(number=st.integers(0, 10**6), kind=st.sampled_from(QUESTIONS))
+@given(number=st.integers(0, 10**6), kind=st.sampled_from(list(QUESTIONS)))
 def test_rate_0_equals_perfect(spec, number, kind):
     oracle = load(spec)
     if kind in oracle.kinds:
@@ -324,14 +324,15 @@ def test_noisy_errs_at_its_rate_and_names_all_other_classes_as_often(rate, kind)
     errors = error_rate(oracle, n, kind=kind)
     assert agrees(errors, n, rate)
     truth = np.full((8, 8), 2, np.uint8)
-    named = [said(q, a) for q, _, a in (ask(oracle, i, kind, truth=truth) for i in range(n))]
+    named = [classes_named(q, a) for q, _, a in (ask(oracle, i, kind, truth=truth) for i in range(n))]
     for other in (0, 1, 3, 4):
         assert agrees(named.count((other,)), n, rate / 4)
 
 
 def test_noisy_takes_void_for_any_class():
     named = [
-        said(q, a)[0] for q, _, a in (ask(load("noisy[rate=1]"), i, "classification", void=1) for i in range(1000))
+        classes_named(q, a)[0]
+        for q, _, a in (ask(load("noisy[rate=1]"), i, "classification", void=1) for i in range(1000))
     ]
     assert all(agrees(named.count(c), 1000, 1 / L) for c in range(L))
 
@@ -352,7 +353,7 @@ def test_confused_follows_its_matrix(tmp_path, source):
     n = 1000
     for c in range(L):
         truth = np.full((8, 8), c, np.uint8)
-        named = [said(q, a) for q, _, a in (ask(oracle, i, truth=truth) for i in range(n))]
+        named = [classes_named(q, a) for q, _, a in (ask(oracle, i, truth=truth) for i in range(n))]
         assert all(agrees(named.count((k,)), n, expected[c, k]) for k in range(L))
     assert ask(oracle, 0, truth=np.full((8, 8), VOID, np.uint8))[2].actions == ("void",)
 
@@ -377,8 +378,8 @@ def test_boundary_errs_near_boundaries_only_and_across_them():
         question, _, answer = ask(oracle, i, truth=truth)
         true = int(truth[question.row, question.column])
         if 7 <= question.column < 13:
-            near.append(said(question, answer) == (3 - true,))
-        assert said(question, answer) == (true,) or near[-1]
+            near.append(classes_named(question, answer) == (3 - true,))
+        assert classes_named(question, answer) == (true,) or near[-1]
     assert agrees(sum(near), len(near), 0.4)
 
 
@@ -397,7 +398,7 @@ def test_tired_loses_half_of_its_attention_every_half_life():
     for run, k in np.ndindex(wrong.shape):
         question, truth, _ = case(k, void=0)
         answer = oracle.answer(question, truth, seeds.generator(run, "oracle", k))
-        wrong[run, k] = said(question, answer) != (truth.map[question.row, question.column],)
+        wrong[run, k] = classes_named(question, answer) != (truth.map[question.row, question.column],)
     for block in range(0, 600, 100):
         mean = np.mean(expected[block : block + 100])  # the variance of a mixed sum is below the binomial one
         assert agrees(int(wrong[:, block : block + 100].sum()), 2000, mean)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
-from bench.report import audit, figures, index, judge, page, panels, tables
+from bench.report import audit, detection, figures, index, judge, page, panels, tables
 from bench.report.results import COSTS, read
 from bench.report.verdict import Study
 from bench.types import InputError
@@ -23,7 +23,8 @@ def load_results(paths: list[Path] | Path, mixed: bool = False) -> pd.DataFrame:
 
 
 def compare(paths: list[Path] | Path, cost: str = "queries", mixed: bool = False) -> dict[str, pd.DataFrame]:
-    """The tables of a report: ``summary``, ``coverage``, ``pairs``, ``aggregate`` and ``robustness``.
+    """The tables of a report: ``summary``, ``coverage``, ``pairs``, ``detection``, ``aggregate``
+    and ``robustness``.
 
     ``cost``: the axis, a key of `COSTS`. Raises InputError as `load_results` does.
     """
@@ -68,7 +69,7 @@ def write(
     try:
         to.mkdir(parents=True, exist_ok=True)
         tables.write_summary(study, summary, to)
-        for name in ("coverage", "pairs", "aggregate", "robustness"):
+        for name in ("coverage", "pairs", "detection", "aggregate", "robustness"):
             if name in ("coverage", "pairs") or not found[name].empty:
                 tables.write_csv(to / f"{name}.csv", found[name])
         for name, figure in drawn.items():
@@ -90,6 +91,7 @@ def _tables(study: Study) -> dict[str, pd.DataFrame]:
         "summary": tables.summarise(study, audit.references(study.results)),
         "coverage": tables.coverage(study.results),
         "pairs": tables.pairs(study),
+        "detection": detection.summarise(study.results),
         "aggregate": judge.aggregate(study),
         "robustness": judge.robustness(study),
     }
@@ -103,6 +105,7 @@ def _figures(study: Study) -> dict:
         "penalty": panels.penalty(study),
         "time": panels.time(study.results),
         "quality": panels.quality(study.results),
+        "detection": panels.detection(study.results),
         "robustness": panels.robustness(study),
     }
     return {name: figure for name, figure in found.items() if figure is not None}

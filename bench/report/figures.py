@@ -10,14 +10,15 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from bench import costs
 from bench.report.compare import Comparison
-from bench.report.results import Results
+from bench.report.results import COSTS, Results
 from bench.report.statistics import MIN_SEEDS, mean_interval
 from bench.report.style import Look, looks, title
 from bench.report.verdict import Study
 from bench.store import replacing
 
-AXES = {"queries": "questions asked", "clicks": "clicks", "bits": "bits", "seconds": "seconds of annotation"}
+AXES = {key: unit.axis for key, unit in zip(COSTS, costs.UNITS.values(), strict=True)}
 NAMES = {"data": "data mIoU (%)", "model": "model mIoU (%)", "labelled": "data mIoU, labelled (%)"}
 RC = {
     "font.size": 7,

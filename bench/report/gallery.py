@@ -17,7 +17,7 @@ from bench import runfiles
 from bench.experiment.journal import Journal, Step
 from bench.report.results import CELL, Results
 from bench.report.source import Source
-from bench.types import VOID, InputError
+from bench.types import QUESTIONS, VOID, InputError
 
 SIDE_PX = 144
 N_BEST, N_WORST = 4, 3
@@ -126,6 +126,7 @@ def _item(source: Source, step: Step, after: np.ndarray, thumbnails: Thumbnails)
         image=row["image"],
         size=row["size"],
         kind=row["kind"],
+        asks=QUESTIONS.get(row["kind"], row["kind"]),
         before=row["label_before"],
         answer=list(step.answer.labels),
         actions=row["actions"],

@@ -9,20 +9,19 @@ import numpy as np
 import pandas as pd
 from plotly.offline import get_plotlyjs
 
-from bench.report import gallery, judge, tables
+from bench import metrics, runfiles
+from bench.report import detection, gallery, judge, tables
 from bench.report.figures import AXES
 from bench.report.results import COSTS, SETTING, Results
-from bench.report.style import Look, looks, title
+from bench.report.style import Look, looks, percent, title
 from bench.report.verdict import Study, Verdict
 from bench.store import replacing
 
 NAMES = {"data": "data mIoU", "model": "model mIoU", "labelled": "data mIoU, labelled pixels"}
 # column of rounds.csv, its name, whether it is a share
 METRICS = [
-    ("data_miou", "data mIoU", True),
-    ("model_miou", "model mIoU", True),
-    ("data_accuracy", "data accuracy", True),
-    ("data_miou_labelled", "data mIoU, labelled pixels", True),
+    *((measure.column, measure.title, True) for measure in metrics.MEASURES),
+    *((column.name, f"wrong labels found: {column.title}", True) for column in runfiles.DETECTION),
     ("corrected_px", "pixels corrected", False),
     ("harmed_px", "pixels harmed", False),
 ]
@@ -130,6 +129,11 @@ def _tables(study: Study, summary: pd.DataFrame) -> str:
         said = tables.remarks(study.verdicts[setting], rows)
         found.append(f'<p class="remarks">{"<br>".join(map(escape, said))}</p>')
         found.append(_pairs(study.verdicts[setting]))
+        if not (detected := detection.summarise(block)).empty:
+            headings, lines = detection.layout(detected)
+            body = [[f"<td>{escape(text)}</td>" for text, _ in line] for line in lines]
+            found.append(table(headings, body, "Wrong labels found"))
+            found.append(f'<p class="remarks">{escape(detection.NOTE)}</p>')
     return "".join([*found, _aggregate(judge.aggregate(study)), _noise(judge.robustness(study))])
 
 
@@ -142,8 +146,8 @@ def _pairs(verdicts: dict[str, Verdict]) -> str:
         pairs = pairs[pairs.difference.gt(0) | (pairs.difference.eq(0) & pairs.a.lt(pairs.b))]
         body = []
         for row in pairs.sort_values("difference", ascending=False).itertuples():
-            texts = [row.a, row.b, tables.percent(row.difference, row.std), _interval(row.low, row.high)]
-            texts += [tables.p_value(row.p), tables.percent(row.margin), _plain(row.wins)]
+            texts = [row.a, row.b, percent(row.difference, row.std), _interval(row.low, row.high)]
+            texts += [tables.p_value(row.p), percent(row.margin), _plain(row.wins)]
             mark = ("<strong>", "</strong>") if row.low > 0 else ("", "")
             body.append([f"<td>{mark[0]}{escape(text)}{mark[1]}</td>" for text in texts])
         if body:
@@ -153,8 +157,8 @@ def _pairs(verdicts: dict[str, Verdict]) -> str:
 
 def _aggregate(found: pd.DataFrame) -> str:
     body = [
-        [f"<td>{escape(text)}</td>" for text in (NAMES[row.metric], row.strategy, tables.percent(row.area))]
-        + [f"<td>{tables.percent(row.behind)}</td><td>{_interval(row.behind_low, row.behind_high)}</td>"]
+        [f"<td>{escape(text)}</td>" for text in (NAMES[row.metric], row.strategy, percent(row.area))]
+        + [f"<td>{percent(row.behind)}</td><td>{_interval(row.behind_low, row.behind_high)}</td>"]
         + [f"<td>{tables.rank(row.rank_low, row.rank_high)}</td>"]
         for row in found.sort_values(["metric", "area"], ascending=[True, False]).itertuples()
     ]
@@ -164,7 +168,7 @@ def _aggregate(found: pd.DataFrame) -> str:
 
 def _noise(found: pd.DataFrame) -> str:
     body = [
-        [f"<td>{escape(text)}</td>" for text in (row.family, f"{row.value:g}", row.strategy, tables.percent(row.area))]
+        [f"<td>{escape(text)}</td>" for text in (row.family, f"{row.value:g}", row.strategy, percent(row.area))]
         + [f"<td>{tables.rank(row.rank_low, row.rank_high)}{' (changed)' if row.changed else ''}</td>"]
         for row in found.itertuples()
     ]

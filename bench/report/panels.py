@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from bench.report import audit, judge
 from bench.report.compare import Comparison
@@ -30,7 +31,7 @@ def costs(results: Results) -> Figure:
     style = looks(results.rounds.strategy)
     figure, parts = grid(results, style, 1.75)
     for part, (setting, block) in zip(parts, settings_of(results), strict=True):
-        row = part.subplots(1, 3, sharey=True)
+        row = part.subplots(1, len(COSTS) - 1, sharey=True)
         for axes, cost in zip(row, list(COSTS)[1:], strict=True):
             draw(axes, Comparison(setting, block, "data", cost), style, ticks=3)
             axes.set_xlabel(AXES[cost] if cost != "seconds" else "seconds", labelpad=1.5)
@@ -125,6 +126,34 @@ def time(results: Results) -> Figure:
         axes.tick_params(length=2, width=0.5, pad=1.5)
         finish(part, setting, block)
     figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=5, frameon=False, handlelength=1)
+    return figure
+
+
+@rc_context(RC)
+def detection(results: Results) -> Figure | None:
+    """How well strategies find wrong labels, round by round: average precision of their ranking, and the share of wrong
+    labels among what they ask. None where no run measured it."""
+    settings = [(s, b) for s, b in settings_of(results) if b.rounds.precision.notna().any()]
+    if not settings:
+        return None
+    style = looks(results.rounds.strategy)
+    figure, parts = grid(results, style, 1.95, settings)
+    titles = {"auprc": "AUPRC of the ranking (%)", "precision": "wrong among the asked (%)"}
+    for part, (_, block) in zip(parts, settings, strict=True):
+        own = block.rounds[~block.rounds.foreign & block.rounds["round"].gt(0)]
+        bounds = set(own.strategy[own.bound])
+        for axes, (column, name) in zip(part.subplots(1, 2), titles.items(), strict=True):
+            for strategy, mean in own.groupby(["strategy", "round"])[column].mean().groupby("strategy"):
+                line = (
+                    dict(linestyle=DASHED) if strategy in bounds else dict(marker=style[strategy].marker, markersize=3)
+                )
+                rounds = mean.index.get_level_values("round")
+                axes.plot(rounds, 100 * mean, color=style[strategy].color, lw=0.9, **line)
+            axes.set_title(name, fontsize=7, loc="left", pad=3)
+            axes.set_xlabel("round", labelpad=1.5)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.tick_params(length=2, width=0.5, pad=1.5)
+            axes.grid(axis="y")
     return figure
 
 

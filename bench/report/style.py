@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass
 
+import numpy as np
+
 # Okabe and Ito, Color Universal Design (2008), without the yellow, which is too light for lines on white
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 # matplotlib's marker and plotly's symbol of the same form
@@ -42,3 +44,10 @@ def title(setting: tuple[str, str, str], leaky: bool) -> str:
     are paid for, are marked."""
     parts = [re.sub(r"[^\[=,]*/(?=[^/])", "", part) for part in setting if part]
     return " · ".join(parts) + (" (leaky)" if leaky else "")
+
+
+def percent(mean: float, std: float = float("nan")) -> str:
+    """``68.42±0.87`` from shares; ``–`` where there is no number."""
+    if not np.isfinite(mean):
+        return "–"
+    return f"{100 * mean:.2f}" + (f"±{100 * std:.2f}" if np.isfinite(std) else "")

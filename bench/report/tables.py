@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from bench.report import judge
+from bench.report import detection, judge
 from bench.report.compare import METRICS
 from bench.report.results import SETTING, Results
-from bench.report.style import title
+from bench.report.style import percent, title
 from bench.report.verdict import Study, Verdict
 from bench.store import replacing
 
@@ -128,16 +128,24 @@ def show(study: Study, summary: pd.DataFrame, console: Console) -> None:
             console.print(f"{title(setting, False)}: no cell is done", markup=False)
             continue
         headings, lines = layout(rows)
-        table = Table(box=box.SIMPLE, pad_edge=False)
-        table.add_column(headings[0], overflow="fold")
-        for heading in headings[1:]:
-            table.add_column(heading.replace(" mIoU ", " mIoU\n"), justify="right", no_wrap=True)
-        for line in lines:
-            table.add_row(*(f"[bold]{escape(text)}[/bold]" if bold else escape(text) for text, bold in line))
         console.print(f"\n[bold]{escape(title(setting, block.cells.leaky.any()))}[/bold]", highlight=False)
-        console.print(table)
+        console.print(_grid(headings, lines))
         for sentence in remarks(study.verdicts[setting], rows):
             console.print(f"[dim]{escape(sentence)}[/dim]", highlight=False, soft_wrap=True)
+        if not (found := detection.summarise(block)).empty:
+            console.print("\n[bold]wrong labels found[/bold]")
+            console.print(_grid(*detection.layout(found)))
+            console.print(f"[dim]{detection.NOTE}[/dim]", highlight=False, soft_wrap=True)
+
+
+def _grid(headings: list[str], lines: list[list[tuple[str, bool]]]) -> Table:
+    table = Table(box=box.SIMPLE, pad_edge=False)
+    table.add_column(headings[0], overflow="fold")
+    for heading in headings[1:]:
+        table.add_column(heading.replace(" mIoU ", " mIoU\n"), justify="right", no_wrap=True)
+    for line in lines:
+        table.add_row(*(f"[bold]{escape(text)}[/bold]" if bold else escape(text) for text, bold in line))
+    return table
 
 
 def remarks(verdicts: dict[str, Verdict], rows: pd.DataFrame) -> list[str]:
@@ -167,6 +175,10 @@ def write_summary(study: Study, summary: pd.DataFrame, folder: Path) -> None:
         name, said = title(setting, block.cells.leaky.any()), remarks(study.verdicts[setting], rows)
         markdown += [f"## {name}", "", _markdown(headings, lines), "", *(f"- {sentence}" for sentence in said), ""]
         latex += [f"% {name}", *(f"% {sentence}" for sentence in said), _latex(headings, lines), ""]
+        if not (found := detection.summarise(block)).empty:
+            headings, lines = detection.layout(found)
+            markdown += ["Wrong labels found:", "", _markdown(headings, lines), "", f"- {detection.NOTE}", ""]
+            latex += [f"% wrong labels found: {detection.NOTE}", _latex(headings, lines), ""]
     for suffix, text in (("md", markdown), ("tex", latex)):
         with replacing(folder / f"summary.{suffix}") as path:
             path.write_text("\n".join(text), encoding="utf-8")
@@ -175,13 +187,6 @@ def write_summary(study: Study, summary: pd.DataFrame, folder: Path) -> None:
 def write_csv(path: Path, table: pd.DataFrame) -> None:
     with replacing(path) as temporary:
         table.to_csv(temporary, index=False, float_format="%.6g")
-
-
-def percent(mean: float, std: float = float("nan")) -> str:
-    """``68.42±0.87`` from shares; ``–`` where there is no number."""
-    if not np.isfinite(mean):
-        return "–"
-    return f"{100 * mean:.2f}" + (f"±{100 * std:.2f}" if np.isfinite(std) else "")
 
 
 def p_value(p: float) -> str:
