@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 from scipy import stats
 
-from bench import seeds
+from bench import runfiles, seeds
 from bench.report import figures, judge, tables
 from bench.report import statistics as s
 from bench.report.results import CELL, PLAIN, Results
@@ -41,7 +41,7 @@ def simulate(rng, means, n_seeds, oracles=ORACLES, stds=None, metrics=("data_mio
         noise = rng.normal(0, 1, (len(keys), 1)) + 0.5 * rng.normal(0, 1, (len(keys), N_ROUNDS))
         noise *= (NOISE_STD * np.ones(n) if stds is None else stds)[place[::N_ROUNDS], None]
         rounds[name] = 0.3 + 0.2 * rise + of_seed + np.asarray(means)[place] + noise.ravel()
-    for name in {"data_miou", "model_miou", "data_miou_labelled", "data_accuracy"} - set(rounds):
+    for name in {c.name for c in runfiles.ROUNDS if c.role in ("measure", "detection")} - set(rounds):
         rounds[name] = np.nan
     rounds = rounds.assign(run="run", foreign=False, leaky=False, bound=False, protocol="")
     cells = rounds[CELL].drop_duplicates().assign(**PLAIN, run="run", foreign=False)

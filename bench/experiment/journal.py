@@ -105,22 +105,7 @@ class Journal:
 
     def add_question(self, number: int, name: str, question: Question, answer: Answer, harm: tuple) -> None:
         """``name``: of the image; ``harm``: of writing the answer (`bench.metrics.harm`)."""
-        self.queries.append(
-            {
-                "round": number,
-                "number": question.number,
-                "image": name,
-                "superpixel": question.superpixel,
-                "row": question.row,
-                "column": question.column,
-                "size": len(question.labels),
-                "kind": question.kind,
-                "label_before": question.label,
-                "answer": " ".join(map(str, answer.labels)),
-                "actions": " ".join(answer.actions),
-                **_named(HARM, harm),
-            }
-        )
+        self.queries.append({"round": number, "image": name, **_told(question, answer), **_named(HARM, harm)})
 
     def add_refinement(self, number: int, name: str, superpixel: int, label: int, harm: tuple) -> None:
         place = {"round": number, "image": name, "superpixel": superpixel, "label": label}
@@ -217,6 +202,21 @@ def read_rounds(path: Path) -> pd.DataFrame:
 def answer_of(row: dict) -> Answer:
     """The answer in a row of ``queries.csv``."""
     return Answer(tuple(map(int, row["answer"].split())), tuple(row["actions"].split()))
+
+
+def _told(question: Question, answer: Answer) -> dict:
+    """What queries.csv says of a question and its answer."""
+    return {
+        "number": question.number,
+        "superpixel": question.superpixel,
+        "row": question.row,
+        "column": question.column,
+        "size": len(question.labels),
+        "kind": question.kind,
+        "label_before": question.label,
+        "answer": " ".join(map(str, answer.labels)),
+        "actions": " ".join(answer.actions),
+    }
 
 
 def _named(keys, values) -> dict:

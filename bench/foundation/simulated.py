@@ -95,7 +95,7 @@ class Simulated(Foundation):
                 masks.append(mask)
                 labels.append(rng.choice(len(confusion), p=confusion[true_class]))
             for _ in range(rng.geometric(1 / (1 + self.extra)) - 1):
-                masks.append(self._false(objects, rng))
+                masks.append(_false_mask(objects, self.extra_area * rng.lognormal(0, self.extra_spread), rng))
                 true_class, label = truth[masks[-1]][0], rng.choice(foreground, p=false)
                 part = self.part > 0 and true_class in foreground and rng.random() < self.part
                 labels.append(true_class if part else label)
@@ -149,23 +149,24 @@ class Simulated(Foundation):
         out[window] = depth(inside) > length * (self.erode + self.jitter * noise)
         return out
 
-    def _false(self, objects, rng):
-        """A rough ellipse (H, W) bool around a drawn pixel, cut to the object, or background, that it lies in."""
-        (height, width), share = objects.shape, self.extra_area * rng.lognormal(0, self.extra_spread)
-        radius = np.sqrt(min(share, 0.5) * height * width / np.pi)
-        row, column = rng.integers(height), rng.integers(width)
-        reach = int(2 * radius) + 1
-        top, left = max(0, row - reach), max(0, column - reach)
-        window = np.s_[top : row + reach + 1, left : column + reach + 1]
-        v, u = np.indices(objects[window].shape)
-        stretch, turn, phase = rng.uniform(1, 1.6), rng.uniform(0, np.pi), rng.uniform(0, 2 * np.pi)
-        v, u = v + top - row, u + left - column
-        v, u = (v * np.cos(turn) - u * np.sin(turn)) * stretch, (u * np.cos(turn) + v * np.sin(turn)) / stretch
-        rough = radius * (1 + 0.2 * np.cos(3 * np.arctan2(v, u) + phase))
-        mask = np.zeros(objects.shape, bool)
-        mask[window] = (np.hypot(v, u) <= rough) & (objects[window] == objects[row, column])
-        mask[row, column] = True
-        return mask
+
+def _false_mask(objects, share, rng):
+    """A rough ellipse (H, W) bool of a share of the image round a drawn pixel, in the object or background there."""
+    height, width = objects.shape
+    radius = np.sqrt(min(share, 0.5) * height * width / np.pi)
+    row, column = rng.integers(height), rng.integers(width)
+    reach = int(2 * radius) + 1
+    top, left = max(0, row - reach), max(0, column - reach)
+    window = np.s_[top : row + reach + 1, left : column + reach + 1]
+    v, u = np.indices(objects[window].shape)
+    stretch, turn, phase = rng.uniform(1, 1.6), rng.uniform(0, np.pi), rng.uniform(0, 2 * np.pi)
+    v, u = v + top - row, u + left - column
+    v, u = (v * np.cos(turn) - u * np.sin(turn)) * stretch, (u * np.cos(turn) + v * np.sin(turn)) / stretch
+    rough = radius * (1 + 0.2 * np.cos(3 * np.arctan2(v, u) + phase))
+    mask = np.zeros(objects.shape, bool)
+    mask[window] = (np.hypot(v, u) <= rough) & (objects[window] == objects[row, column])
+    mask[row, column] = True
+    return mask
 
 
 def _read_fit(like: str) -> dict:
