@@ -1,10 +1,15 @@
 """One schema of the run files: what is written reads back, older files are read, newer ones refused."""
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from bench import costs, metrics, runfiles
+from bench import costs, load_results, metrics, runfiles, store
+from bench.datasets import files
+from bench.datasets.shapes import Shapes
 from bench.types import InputError
 
 
@@ -80,3 +85,45 @@ def test_without_rows_the_columns_stay(tmp_path):
     runfiles.write(tmp_path / "queries.csv", [])
     assert len(pd.read_csv(tmp_path / "queries.csv")) == 0
     assert list(runfiles.read(tmp_path / "queries.csv")) == runfiles.names(runfiles.QUERIES)
+
+
+FORMAT_1 = Path(__file__).parent / "format1"
+
+
+@pytest.fixture
+def old(tmp_path):
+    """A run of the first format, as commit 8fabfad left it, with the pseudo labels that it began with."""
+    run = shutil.copytree(FORMAT_1, tmp_path / "old")
+    spec = store.read_json(run / "spec.json")
+    store.write_json(run / "spec.json", spec | {"pseudo_labels": str(run / "pseudo")})
+    return run
+
+
+def test_a_run_of_the_first_format_is_read_with_empty_columns_reported_and_exported(alc, old, tmp_path):
+    rounds = load_results(old)
+    assert len(rounds) == 4 and rounds[runfiles.names(runfiles.DETECTION)].isna().all(axis=None)
+    assert rounds.data_miou.notna().all() and rounds.data_dice.isna().all()
+    done = alc("report", old, "--out", tmp_path / "report")
+    assert done.code == 0, done.err
+    assert "wrong labels found" not in done.out and (tmp_path / "report" / "report.html").exists()
+    done = alc("export", old, "--strategy", "sim+lcm[epochs=2]", "--seed", 0, "--to", tmp_path / "to")
+    assert done.code == 0, done.err
+    labels = [files.read_png(path) for path in sorted((tmp_path / "to").glob("annotations/train/*.png"))]
+    truth = [Shapes(train=4, size=32).truth("train", f"{i:05d}") for i in range(4)]
+    matrix = sum(metrics.confusion(t, found, 7) for t, found in zip(truth, labels, strict=True))
+    last = rounds[rounds.strategy.str.startswith("sim") & rounds["round"].eq(1)]
+    assert metrics.miou(matrix) == last.data_miou.item()
+
+
+def test_a_run_of_the_first_format_is_not_gone_on_with(alc, old):
+    run = ("run", "--dataset", "shapes[train=4,val=2,size=32]", "--preset", "smoke", "--cfg-options", "max_iters=2")
+    run += ("--strategy", "random", "--seeds", 1, "--rounds", 1, "--budget", 3, "--jobs", 1, "--out", old)
+    done = alc(*run)
+    assert done.code == 2 and f"format: 1 there, {runfiles.FORMAT} now" in done.err
+
+
+def test_a_run_of_a_newer_format_is_not_reported(alc, old):
+    spec = store.read_json(old / "spec.json")
+    store.write_json(old / "spec.json", spec | {"protocol": spec["protocol"] | {"format": 99}})
+    done = alc("report", old)
+    assert done.code == 2 and "a run of format 99" in done.err and len(done.err.splitlines()) == 1
