@@ -122,3 +122,40 @@ def test_area_is_a_mean_height_in_any_unit(steps, unit):
     area = metrics.area_under_curve(cost, value)
     assert value.min() - 1e-9 <= area <= value.max() + 1e-9
     assert metrics.area_under_curve(cost * unit + 7, value) == pytest.approx(area)
+
+
+@given(maps(3))
+def test_a_change_is_the_difference_of_two_matrices(triple):
+    truth, was, now = (a.ravel() for a in triple)
+    expected = metrics.confusion(truth, now, N) - metrics.confusion(truth, was, N)
+    np.testing.assert_array_equal(metrics.change(truth, was, now, N), expected)
+
+
+def test_detection_by_hand():
+    """Four superpixels, two of them wrong; one wrong one is ranked first, the other last."""
+    wrong, scores, size = np.array([True, False, False, True]), np.array([4.0, 3.0, 2.0, 1.0]), np.array([1, 1, 2, 4])
+    found = metrics.detection(wrong, scores, size)
+    assert found["auroc"] == 0.5 and found["auprc"] == pytest.approx((1 + 2 / 4) / 2)
+    # by pixels: of the 5 wrong ones 1 is before all 3 right ones, 4 are behind them
+    assert found["auroc_px"] == pytest.approx(1 / 5) and found["auprc_px"] == pytest.approx(1 / 5 + 4 / 5 * 5 / 8)
+    assert metrics.precision(wrong[:2], size[:2]) == {"precision": 0.5, "precision_px": 0.5}
+    assert metrics.precision(wrong[2:], size[2:]) == {"precision": 0.5, "precision_px": pytest.approx(4 / 6)}
+
+
+@pytest.mark.parametrize("wrong", [[True, True], [False, False]])
+def test_where_there_is_nothing_to_find_detection_is_empty(wrong):
+    assert np.isnan(list(metrics.detection(np.array(wrong), np.zeros(2), np.ones(2)).values())).all()
+    assert np.isnan(list(metrics.precision(np.zeros(0, bool), np.zeros(0)).values())).all()
+
+
+def test_ties_in_the_ranking_count_half_and_minus_infinity_is_last():
+    wrong, scores = np.array([True, False, True, False]), np.array([1.0, -np.inf, -np.inf, -np.inf])
+    assert metrics.detection(wrong, scores, np.ones(4))["auroc"] == pytest.approx((2 + 2 * 0.5) / 4)
+
+
+def test_polyps_by_image_by_hand():
+    """Audit, row 23. One image half found, one without a polyp in truth and labels, one with a false polyp."""
+    images = np.array([[[5, 0, 0], [2, 2, 0]], [[9, 0, 0], [0, 0, 0]], [[8, 1, 0], [0, 0, 0]]])
+    assert metrics.polyp_mean(images, 0) == pytest.approx((2 * 2 / 6 + 0) / 2)
+    assert metrics.polyp_mean(images, 1) == pytest.approx((2 / 4 + 0) / 2)
+    assert np.isnan(metrics.polyp_mean(np.zeros((3, 4, 5)), 0)) and np.isnan(metrics.polyp_mean(images[1:2], 0))

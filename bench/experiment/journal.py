@@ -81,14 +81,14 @@ class Journal:
         self,
         pseudo: PseudoLabels,
         labels: LabelMaps,
-        ask_again: Callable[[dict, int], object] | None = None,
+        ask_again: Callable[[dict, int, np.ndarray], object] | None = None,
         only: Container[str] | None = None,
     ) -> Iterator[Step]:
         """Every change of the labels, made again in ``labels``, which begin as ``pseudo``: a round's answers first.
 
-        ``ask_again(row, image)`` is called before an answer is written, for annotators that remember. ``only``: the
-        names of the images whose changes are wanted. Raises InputError for an image or a superpixel that the run did
-        not begin with.
+        ``ask_again(row, image, pixels)`` is called before an answer is written, for annotators that remember.
+        ``only``: the names of the images whose changes are wanted. Raises InputError for an image or a superpixel that
+        the run did not begin with.
         """
         events = [(row["round"], True, row, answer_of(row)) for row in self.queries]
         events += [(row["round"], False, row, Answer((row["label"],), ("correct",))) for row in self.refined]
@@ -100,7 +100,7 @@ class Journal:
             image = pseudo.index[row["image"]]
             pixels = pseudo.pixels(image, row["superpixel"])
             if asked and ask_again is not None:
-                ask_again(row, image)
+                ask_again(row, image, pixels)
             yield Step(row, answer, asked, image, pixels, *labels.write(image, pixels, answer))
 
     def add_question(self, number: int, name: str, question: Question, answer: Answer, harm: tuple) -> None:

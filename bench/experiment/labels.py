@@ -76,9 +76,10 @@ class LabelQuality:
 
     def count(self, image: int, pixels: np.ndarray, was: np.ndarray, now: np.ndarray) -> tuple[int, int, int]:
         """Take in that the labels of the flat ``pixels`` (m,) went from ``was`` to ``now``. Returns the harm."""
+        if now is was:
+            return 0, 0, 0
         truth = self.truth(image).ravel()[pixels]
-        n_classes = self.by_image.shape[1]
-        change = metrics.confusion(truth, now, n_classes) - metrics.confusion(truth, was, n_classes)
+        change = metrics.change(truth, was, now, self.by_image.shape[1])
         self.by_image[image] += change.astype(self.by_image.dtype)
         self.touched.add(image)
         return metrics.harm(truth, was, now)

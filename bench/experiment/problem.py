@@ -151,7 +151,7 @@ class Setup:
 
     def _label_only(self, pseudo: PseudoLabels) -> Candidates:
         """The pool of a run without a model: from the scores file, else geometry alone."""
-        maps = pseudo.labels, pseudo.superpixels
+        maps = pseudo.labels, lambda i: pseudo.regions(i).map()
         if self.settings.scores:
             return candidates.from_scores(Path(self.settings.scores), pseudo.names, *maps)
         return candidates.gather(candidates.geometry(*(of(i) for of in maps)) for i in range(len(pseudo)))

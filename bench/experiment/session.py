@@ -29,13 +29,13 @@ class Session:
     def play_back(self, journal: Journal) -> None:
         """Bring labels, quality and the annotator's memory to where ``journal`` says they are."""
         for step in journal.play_back(self.problem.pseudo, self.labels, self._ask_again):
-            self.quality.count(step.image, step.pixels, step.was, step.now)
-            self._see(step.image, step.row["superpixel"])
+            self._see(step.image, step.row["superpixel"], step.pixels, step.was, step.now)
 
-    def _ask_again(self, row: dict, image: int) -> None:
-        question = self.question(row["kind"], (image, row["superpixel"], row["row"], row["column"]), row["number"])
+    def _ask_again(self, row: dict, image: int, pixels: np.ndarray) -> None:
+        place = image, row["superpixel"], row["row"], row["column"]
+        question = self.question(row["kind"], place, pixels, row["number"])
         if self.oracle.memory:
-            self.answer(question)
+            self.answer(question, pixels)
         self._note(question, answer_of(row))
 
     def drawn_order(self, table: Candidates) -> Candidates:
@@ -59,31 +59,28 @@ class Session:
             spend=self.spent,
         )
 
-    def question(self, kind: str, place: tuple[int, int, int, int], number: int) -> Question:
-        """What the annotator is shown at a ``place`` (`PLACE`); ``number``: of questions before it in this run."""
+    def question(self, kind: str, place: tuple[int, int, int, int], pixels: np.ndarray, number: int) -> Question:
+        """What the annotator is shown at a ``place`` (`PLACE`) of a superpixel of flat ``pixels`` (m,); ``number``: of
+        questions before it in this run."""
         image, superpixel, row, column = place
-        labels, pixels = self.labels(image), self.problem.pseudo.pixels(image, superpixel)
+        labels = self.labels(image)
         shown = int(labels[row, column]), labels.ravel()[pixels]
-        return Question(kind, *place, *shown, number, self.problem.n_classes)
+        return Question(kind, image, superpixel, row, column, *shown, number, self.problem.n_classes)
 
-    def answer(self, question: Question, oracle: Oracle | None = None) -> Answer:
+    def answer(self, question: Question, pixels: np.ndarray, oracle: Oracle | None = None) -> Answer:
         """What the annotator, or another ``oracle``, says. One superpixel of one seed meets one slip, at any pixel."""
         name = self.problem.names[question.image]
         rng = seeds.generator(self.seed, "oracle", name, question.superpixel)
-        pixels = self.problem.pseudo.pixels(question.image, question.superpixel)
         return (oracle or self.oracle).answer(question, Truth(self.problem.truth(question.image), pixels), rng)
 
-    def hear(self, question: Question, answer: Answer) -> tuple[int, int, int]:
+    def hear(self, question: Question, pixels: np.ndarray, answer: Answer) -> tuple[int, int, int]:
         """Note an answer and spread it over its superpixel. Returns the harm (`bench.metrics.harm`)."""
         self._note(question, answer)
-        return self.write(question.image, question.superpixel, answer)
+        return self.write(question.image, question.superpixel, pixels, answer)
 
-    def write(self, image: int, superpixel: int, answer: Answer) -> tuple[int, int, int]:
+    def write(self, image: int, superpixel: int, pixels: np.ndarray, answer: Answer) -> tuple[int, int, int]:
         """Spread an answer over a superpixel. Returns the harm (`bench.metrics.harm`)."""
-        pixels = self.problem.pseudo.pixels(image, superpixel)
-        harm = self.quality.count(image, pixels, *self.labels.write(image, pixels, answer))
-        self._see(image, superpixel)
-        return harm
+        return self._see(image, superpixel, pixels, *self.labels.write(image, pixels, answer))
 
     def mode(self, image: int, superpixel: int) -> int:
         """The label that most pixels of a superpixel have (tie: lowest)."""
@@ -115,11 +112,12 @@ class Session:
         for i, place in enumerate(places(table)):
             if place[:2] in self.given:
                 continue
-            question = self.question(kind, place, len(self.given))
-            answer = self.answer(question, oracle)
+            pixels = self.problem.pseudo.pixels(*place[:2])
+            question = self.question(kind, place, pixels, len(self.given))
+            answer = self.answer(question, pixels, oracle)
             if len(answer.labels) == 1:
                 answers[i] = answer.labels[0]
-            truth = self.problem.truth(place[0]).ravel()[self.problem.pseudo.pixels(*place[:2])]
+            truth = self.problem.truth(place[0]).ravel()[pixels]
             matrix = metrics.confusion(truth, question.labels, n_classes)
             true[i] = np.r_[matrix.sum(1), (truth == VOID).sum()]
             agree[i], labelled[i] = np.diag(matrix), matrix[:, :n_classes].sum(0)
@@ -140,10 +138,11 @@ class Session:
         price = [question.kind], [" ".join(answer.actions)], self.problem.n_classes, unit, self.problem.seconds
         self.spent += float(costs.price(*price)[0])
 
-    def _see(self, image: int, superpixel: int) -> None:
-        """Take in that the labels of a superpixel may be others."""
-        labels = self.labels(image).ravel()[self.problem.pseudo.pixels(image, superpixel)]
-        self.shown[self.problem.place(image, superpixel)] = np.bincount(labels).argmax()
+    def _see(self, image: int, superpixel: int, pixels: np.ndarray, was: np.ndarray, now: np.ndarray) -> tuple:
+        """Take in what the labels of a superpixel are now. Returns the harm."""
+        if now is not was:
+            self.shown[self.problem.place(image, superpixel)] = np.bincount(now).argmax()
+        return self.quality.count(image, pixels, was, now)
 
     def _ties(self, table: Candidates) -> np.ndarray:
         hashes = np.array([seeds.integer(self.seed, "tie", name) for name in self.problem.names], np.uint64)
