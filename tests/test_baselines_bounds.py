@@ -111,7 +111,7 @@ def test_miou_is_greedy_on_the_exact_change(w):
 
 @pytest.mark.parametrize("w", [World(seed, n_superpixels=4) for seed in range(3)])
 def test_no_choice_and_no_answer_makes_more_pixels_right_than_the_ceiling(w):
-    """Any class at any superpixel, or no change, whatever the annotator would have said."""
+    """Audit, row 1. Any class at any superpixel, or no change, whatever the annotator would have said."""
     above, rows = ceiling(w.pool()), w.rows
     assert len(above) == len(rows) + 1 and (np.diff(above) >= 0).all() and (np.diff(above, n=2) <= 0).all()
     start, best = w.right([]), np.zeros(3, int)

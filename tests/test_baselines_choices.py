@@ -185,6 +185,7 @@ def test_clue_asks_the_nearest_to_each_centre_weighted_by_entropy(monkeypatch):
 
 
 def test_clue_takes_the_entropy_at_its_temperature(monkeypatch):
+    """Audit, row 20."""
     name = "tempered_entropy_sum[temperature=0.1]"
     _, p, seen = clue_centres(monkeypatch, "clue[temperature=0.1]")
     order = never_asked(p, 0)[0]
@@ -192,7 +193,7 @@ def test_clue_takes_the_entropy_at_its_temperature(monkeypatch):
 
 
 def test_clue_is_as_tight_as_scikit_learn(monkeypatch):
-    """The source's clusters are those of `KMeans` with its defaults."""
+    """Audit, row 20. The source's clusters are those of `KMeans` with its defaults."""
     _, _, seen = clue_centres(monkeypatch, "clue")
     ours = inertia(seen["points"], seen["weights"], seen["centres"])
     runs = [KMeans(8, random_state=s).fit(seen["points"], sample_weight=seen["weights"]) for s in range(20)]
@@ -212,7 +213,10 @@ def redal_scores(p):
 
 
 def test_redal_by_hand():
-    """Half of the pixels even over four classes, half sure: 1 bit, a quarter of a bit a class; gradient 0.05."""
+    """Audit, row 10.
+
+    Half of the pixels even over four classes, half sure: 1 bit, a quarter of a bit a class; gradient 0.05.
+    """
     columns = {"size": np.array([10, 10]), "entropy_sum": np.array([10 * np.log(2), 10 * np.log(2) - 0.01])}
     columns |= {"colour_gradient_sum": np.array([0.0, 0.5]), "image": np.zeros(2, np.int32)}
     strategy = registry.load("strategies", "redal")

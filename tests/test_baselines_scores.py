@@ -134,7 +134,7 @@ def test_abc_gives_classes_without_a_label_no_weight():
 
 @pytest.mark.parametrize("over, shares", [("regions", (1 / 4, 3 / 4)), ("pixels", (10 / 100, 90 / 100))])
 def test_class_balanced_by_hand(over, shares):
-    """Cai et al. count superpixels by dominant class, Kim et al. sum their sizes; both over all, asked or not."""
+    """Audit, row 24. Cai et al. count superpixels by dominant class, Kim et al. sum sizes; over all, asked or not."""
     columns = random_columns(["ratio_sum", "dominant"], 4, n_classes=2)
     columns |= {
         "size": np.array([10, 20, 30, 40]),
@@ -181,7 +181,7 @@ def test_pixel_scores_are_those_of_cleanlab(spec, method, as_quality):
 
 
 def test_weighted_entropy_of_a_superpixel_is_bounded_however_small_the_label_s_probability():
-    """Its mean is that of cleanlab's scores of the pixels: one pixel does not outweigh all the others."""
+    """Audit, row 19. The mean of cleanlab's scores of the pixels: one pixel does not outweigh all the others."""
     rank = pytest.importorskip("cleanlab.rank", reason="cleanlab is the independent twin; it is a test-only dependency")
     s = Scene(5, void=0)
     for i, found in zip(s.ids, scores("weighted_entropy", [s]), strict=True):
@@ -192,7 +192,7 @@ def test_weighted_entropy_of_a_superpixel_is_bounded_however_small_the_label_s_p
 
 
 def test_label_cleaning_by_the_source_s_normalised_form():
-    """InnerEye divides cross-entropy and entropy by ln C: at C = 4 and p = (0.7, 0.1, 0.1, 0.1) the cut is 0.4159."""
+    """Audit, row 9. InnerEye divides both by ln C: at C = 4 and p = (0.7, 0.1, 0.1, 0.1) the cut is 0.4159."""
     p, n = np.array([0.7, 0.1, 0.1, 0.1]), np.log(4)
     source = -np.log(p[1]) / n - max(-(p * np.log(p)).sum() / n - 0.3, 0)
     s = Scene(0, n_classes=4)
@@ -277,5 +277,6 @@ def test_priced_takes_the_seconds_of_a_file_and_no_scores_below_zero(tmp_path):
 
 @pytest.mark.parametrize("name", ["bald", "vote_entropy", "predictive_entropy", "expected_entropy"])
 def test_a_name_without_its_passes_is_answered_with_the_one_that_says_them(name):
+    """Audit, row 21."""
     with pytest.raises(InputError, match=f"unknown strategy '{name}'; did you mean 'tta_{name}'"):
         registry.load("strategies", name)

@@ -333,6 +333,7 @@ def test_weak_learns_from_n_images_and_covers_the_image(kind):
 
 @pytest.mark.parametrize("spec", ["weak[n=3]", "recut[of=weak[n=3],superpixels=grid[n=9]]"])
 def test_the_images_that_weak_learns_from_keep_their_masks_and_nobody_is_asked_about_them(spec):
+    """Audit, row 18."""
     dataset, taught = Shapes(train=8, size=64), []
 
     def hopeless_model(images, truths, given):

@@ -1,5 +1,6 @@
 """One round is one trip round the loop: what the run files say is what happened, and the same command says it again."""
 
+import dataclasses
 import os
 import re
 from pathlib import Path
@@ -9,9 +10,12 @@ import pandas as pd
 import pytest
 from problems import SHAPES, TIMINGS, read, setup_of
 
-from bench import costs, metrics, store
+from bench import costs, metrics, registry, store
+from bench.acquisition import Strategy
+from bench.experiment.cell import Cell, run_cell
+from bench.experiment.round0 import Round0
 from bench.learners.mmseg import Mmseg
-from bench.types import VOID
+from bench.types import ACTIONS, VOID, Query
 
 TINY = Path(__file__).parent / "tiny_preset.py"
 RARE = 'model.decode_head.loss_decode={"type":"CrossEntropyLoss","class_weight":[0.1,1,1,1,1,1,1]}'
@@ -290,3 +294,34 @@ def test_void_answers_by_both_rules(alc, tmp_path):
     rows = run(alc, tmp_path / "out", *LABELS, "--strategy", "random", "--oracle", "perfect[void=void]", budget=30)
     assert (rows.n_void == 0).all()
     assert str(VOID) not in set(queries(cell(tmp_path / "out", "random", "perfect[void=void]")).answer)
+
+
+class Watching(Strategy):
+    """Asks the first rows, and keeps what it saw."""
+
+    def __init__(self, seen):
+        self.seen = seen
+
+    def acquire(self, pool, budget, rng):
+        self.seen.append(pool)
+        return Query(np.flatnonzero(~pool.asked)[:budget])
+
+
+@pytest.mark.parametrize(("oracle", "budget"), [("perfect", "12s"), ("abstaining[p=0.5]", "12")])
+def test_a_pool_says_what_was_done_and_what_it_cost(problem, tmp_path, monkeypatch, oracle, budget):
+    """Audit, row 22: a confirmed label, void and giving up are told apart; the spend is in the unit of the budget."""
+    seen, folder = [], tmp_path / "cell"
+    monkeypatch.setattr(registry, "load_strategy", lambda spec: (Watching(seen), None))
+    costly = dataclasses.replace(problem, budget=costs.budget(budget))
+    run_cell(costly, None, Cell("watching", oracle, 0), Round0(problem.label_only, None, None, {}), folder)
+    asked = queries(folder)
+    for number, pool in enumerate(seen, 1):
+        before = asked[asked["round"] < number]
+        assert pool.asked.sum() == len(before)
+        expected = costs.price(before.kind, before.actions, problem.n_classes, costly.budget.unit).sum()
+        assert pool.spend == pytest.approx(expected)
+        done = pool.action[pool.asked]
+        assert sorted(ACTIONS[a] for a in done) == sorted(a.split()[-1] for a in before.actions)
+        named = pool.answered[pool.asked]
+        assert ((named == -1) == np.isin(done, [ACTIONS.index("void"), ACTIONS.index("give_up")])).all()
+    assert seen[-1].asked.any() and len(set(seen[-1].action)) > 2

@@ -153,7 +153,7 @@ def pairs(spec, kind, n=100, never_right=False, **given):
 
 @pytest.mark.parametrize("spec", INSTANCES)
 def test_one_superpixel_means_one_slip_at_whichever_of_its_pixels(spec):
-    """Slip: another class is named than without error, or none. No label here is right, so that each slip is seen.
+    """Audit, row 3. Slip: another class is named than without error, or none. No label here is right: each slip shows.
 
     An anchored person is anchored at both pixels, one who overlooks or cannot tell does so at both, and one who errs
     errs at both: `confused` too, where classes are confused equally often.

@@ -2,7 +2,7 @@
 
     alc-bench run --preset a2lc --dataset cityscapes --data-root cityscapes --foundation files[root=outputs_city] \
         --strategy abc+lcm --strategy abc --strategy sim --strategy random \
-        --oracle perfect[gate=superpixel,answer=dominant] --rounds 5 --budget 10000 --seeds 3
+        --oracle perfect[gate=superpixel,answer=dominant,void=void] --rounds 5 --budget 10000 --seeds 3
 """
 
 _base_ = "paper-cityscapes.py"

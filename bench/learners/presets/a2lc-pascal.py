@@ -4,7 +4,7 @@ Their released settings, with the annotator that answers the class of most of th
 
     alc-bench run --preset a2lc --dataset pascal --data-root VOCdevkit --foundation files[root=outputs_voc] \
         --strategy abc+lcm --strategy abc --strategy sim --strategy random \
-        --oracle perfect[gate=superpixel,answer=dominant] --rounds 5 --budget 1000 --seeds 3
+        --oracle perfect[gate=superpixel,answer=dominant,void=void] --rounds 5 --budget 1000 --seeds 3
 """
 
 _base_ = "paper-pascal.py"

@@ -6,7 +6,7 @@ settings ask 10,000 questions a round; ``a2lc`` is this preset under their name:
 
     alc-bench run --preset paper --dataset cityscapes --data-root cityscapes --foundation files[root=outputs_city] \
         --strategy sim --strategy abc+lcm --strategy random \
-        --oracle perfect[gate=superpixel] --rounds 5 --budget 10000 --seeds 3
+        --oracle perfect[gate=superpixel,void=void] --rounds 5 --budget 10000 --seeds 3
 
 Ours: the jitter is mmsegmentation's, each kind applied half of the time, in the same ranges.
 """

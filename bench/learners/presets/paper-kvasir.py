@@ -3,7 +3,7 @@
 Needs what `paper-pascal` needs, and pseudo labels in the papers' layout:
 
     alc-bench run --preset paper --dataset kvasir --data-root Kvasir-SEG --foundation files[root=outputs_kvasir] \
-        --strategy sim --strategy cil --strategy random --oracle perfect[gate=superpixel] --rounds 1 --seeds 3
+        --strategy sim --strategy cil --strategy random --oracle perfect[gate=superpixel,void=void] --rounds 1 --seeds 3
 """
 
 _base_ = "paper-pascal.py"

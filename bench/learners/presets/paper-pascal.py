@@ -6,7 +6,7 @@ settings ask 5,000 questions a round, and a superpixel is written where at most 
 
     alc-bench run --preset paper --dataset pascal --data-root VOCdevkit --foundation files[root=outputs_voc] \
         --strategy sim --strategy cil_pixel --strategy cil --strategy bvsb --strategy random \
-        --oracle perfect[gate=superpixel] --rounds 1 --budget 5000 --seeds 3
+        --oracle perfect[gate=superpixel,void=void] --rounds 1 --budget 5000 --seeds 3
 
 Ours where the released code does otherwise: the last checkpoint, not the best on val; padding is void, not background;
 val images whole, not their centre; mmsegmentation's head, whose convolutions are separable.
