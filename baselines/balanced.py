@@ -56,7 +56,8 @@ class ClassBalancedEntropy(Strategy):
         c = pool.candidates
         classes = rng.permutation([k for k in range(pool.n_classes) if k != self.background])
         n_each, n_more = divmod(int(n * self.share), max(len(classes), 1))
-        taken, chosen = pool.asked.copy(), []
+        chosen: list[int] = []
+        taken = pool.asked.copy()
 
         def take(scores, k):
             rows = highest(np.where(taken, -np.inf, scores), pool, k)

@@ -98,7 +98,8 @@ class ClairvoyantMiou(Strategy):
         rows, n = never_asked(pool, budget)
         change, row, classes = _changes(pool, rows)
         totals = pool.candidates.truth_totals[:1].reshape(-1, 3, pool.n_classes).sum(0).astype(np.float64)
-        chosen, open_rows = [], np.ones(len(rows), bool)
+        chosen: list[int] = []
+        open_rows = np.ones(len(rows), bool)
         while len(chosen) < n:
             now = _iou(totals)
             then = _iou(totals[:, classes] + change)

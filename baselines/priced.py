@@ -25,7 +25,7 @@ class Priced(Strategy):
         self.question, self.reads_truth = self.inner.question, self.inner.reads_truth
 
     @property
-    def needs(self):
+    def needs(self):  # type: ignore[override]  # it follows the question, and nobody sets it
         of_cost = {"correction": "cil", "multiclass": "prediction_histogram"}.get(self.question)
         return tuple(dict.fromkeys((*self.inner.needs, *([of_cost] if of_cost else []))))
 

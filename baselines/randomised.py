@@ -1,12 +1,14 @@
 """Noise on any other strategy's score, so that a batch is less redundant. Source: Kirsch et al., TMLR 2023."""
 
+from abc import ABC, abstractmethod
+
 import numpy as np
 
 from bench.acquisition import Strategy, highest, never_asked, scored
 from bench.types import InputError, Query
 
 
-class _Noisy(Strategy):
+class _Noisy(Strategy, ABC):
     source = "Kirsch et al., TMLR 2023"
 
     def __init__(self, of="sim", beta=1.0):
@@ -24,12 +26,15 @@ class _Noisy(Strategy):
         keys[rows] += rng.gumbel(size=len(rows)) / self.beta
         return Query(highest(keys, pool, n), self.question)
 
+    @abstractmethod
+    def log_weight(self, scores: np.ndarray) -> np.ndarray:
+        """(m,) from scores, best first."""
+
 
 class Power(_Noisy):
     """Power: ln of another strategy's superpixel score, plus Gumbel noise / beta; scores of 0 come last."""
 
     def log_weight(self, scores):
-        """(m,) from scores, best first."""
         if (scores < 0).any():
             raise InputError(f"power needs scores of 0 or more, got {scores.min():.3g}: use softrank for this strategy")
         with np.errstate(divide="ignore"):
@@ -40,5 +45,4 @@ class Softrank(_Noisy):
     """Soft rank: -ln of the superpixel's rank by another strategy's score, plus Gumbel noise / beta."""
 
     def log_weight(self, scores):
-        """(m,) from scores, best first."""
         return -np.log(np.arange(1, len(scores) + 1))

@@ -2,13 +2,14 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 
 class Sized(Protocol):
     """Anything that knows how much memory it takes, such as an array."""
 
-    nbytes: int
+    @property
+    def nbytes(self) -> int: ...
 
 
 Value = TypeVar("Value", bound=Sized)
@@ -20,9 +21,9 @@ class Cache:
     Each is given to ``on_removal`` before it goes. The newest value stays whatever its size.
     """
 
-    def __init__(self, n_bytes: int, on_removal: Callable[[Hashable, Sized], object] = lambda key, value: None):
+    def __init__(self, n_bytes: int, on_removal: Callable[[Any, Any], object] = lambda key, value: None):
         self.n_bytes, self.on_removal = n_bytes, on_removal
-        self._values: OrderedDict[Hashable, Sized] = OrderedDict()
+        self._values: OrderedDict[Hashable, Any] = OrderedDict()
         self._n_held = 0
 
     def get(self, key: Hashable, make: Callable[[], Value]) -> Value:

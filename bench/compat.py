@@ -78,7 +78,7 @@ def _nms(dets: torch.Tensor, scores: torch.Tensor, iou_threshold: float) -> torc
 
 def _torchvision_loads() -> bool:
     spec = importlib.util.find_spec("torchvision")
-    extension = importlib.machinery.PathFinder.find_spec("_C", list(spec.submodule_search_locations)) if spec else None
+    extension = importlib.machinery.PathFinder.find_spec("_C", spec.submodule_search_locations) if spec else None
     if extension is None:
         return False
     try:

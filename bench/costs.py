@@ -76,7 +76,8 @@ def price(
     ``unit``: a key of `UNITS`, or a short form. Raises InputError for any word not known.
     """
     unit = unit_of(unit)
-    pairs, rows = {}, np.empty(len(kinds), dtype=np.intp)
+    pairs: dict[tuple[str, str], int] = {}
+    rows = np.empty(len(kinds), dtype=np.intp)
     for i, pair in enumerate(zip(kinds, actions, strict=True)):
         rows[i] = pairs.setdefault(pair, len(pairs))
     return np.array([_price(kind, done.split(), n_classes, unit, seconds) for kind, done in pairs], np.float64)[rows]
@@ -98,11 +99,12 @@ class Budget:
 def budget(text: str) -> Budget:
     """``"1000"``, ``"1000q"``, ``"600s"``, ``"500clicks"`` or ``"2000bits"``. Raises InputError for anything else."""
     match = re.fullmatch(r"\s*([-+]?[\d.]+(?:e[-+]?\d+)?)\s*([a-z]*)\s*", str(text), re.IGNORECASE)
+    number, unit = match.groups() if match else ("", "")
     try:
-        amount = float(match[1])
-    except (TypeError, ValueError):
+        amount = float(number)
+    except ValueError:
         raise InputError(f"cannot read the budget {text!r}; expected 1000, 600s, 500clicks or 2000bits") from None
-    unit = unit_of(match[2].lower())
+    unit = unit_of(unit.lower())
     if not 0 <= amount < math.inf or (unit == "questions" and amount != int(amount)):
         raise InputError(f"the budget must be 0 or more, and whole in questions; got {text!r}")
     return Budget(amount, unit)

@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -123,7 +124,7 @@ class Images:
 
 def write(path: Path, images: Images) -> None:
     """Write the file whole or not at all. Raises Unwritable where the disk refuses."""
-    parts = {"format": np.int64(FORMAT)}
+    parts: dict[str, Any] = {"format": np.int64(FORMAT)}
     for name, counts in (("data", images.data), ("model", images.model)):
         if counts is not None:
             shape = np.array([counts.n_images, counts.n_classes])

@@ -63,7 +63,8 @@ def catalogue(kind: str) -> Catalogue:
     Raises InputError for an unknown kind and when two plug-ins share a name.
     """
     folder, verb = KINDS[one_of(kind, KINDS, "kind of plug-in")]
-    classes, broken = {}, {}
+    classes: dict[str, type] = {}
+    broken: dict[str, str] = {}
 
     def add(name, cls):
         if classes.setdefault(name, cls) is not cls:

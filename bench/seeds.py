@@ -24,13 +24,13 @@ def generator(seed: int, *axes) -> np.random.Generator:
 def uniform(seed: int, axis: str, *keys) -> np.ndarray:
     """float64 in [0, 1), one for each element of the broadcast integer ``keys``: a keyed hash (splitmix64)."""
     with np.errstate(over="ignore"):
-        state = np.uint64(integer(seed, axis))
+        state = np.asarray(integer(seed, axis), np.uint64)
         for key in keys:
             state = _mix(state ^ _mix(np.asarray(key).astype(np.uint64)))
     return (state >> np.uint64(11)) * 2.0**-53
 
 
-def _mix(x):
+def _mix(x: np.ndarray) -> np.ndarray:
     x = x + np.uint64(0x9E3779B97F4A7C15)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

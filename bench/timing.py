@@ -72,7 +72,7 @@ def compare(
     if rounds < 1 or warm_up < 0:
         raise ValueError(f"rounds must be 1 or more and warm_up 0 or more, got {rounds} and {warm_up}")
     device = torch.device(device)
-    seconds = {name: [] for name in functions}
+    seconds: dict[str, list[float]] = {name: [] for name in functions}
     for number in range(-warm_up, rounds):
         for name, function in functions.items():
             elapsed_s = _once(function, device)

@@ -47,7 +47,7 @@ class Candidates:
             if column.dtype.kind == "f" and not np.isfinite(column).all():
                 raise InputError(f"column {name!r} holds NaN or infinity; every statistic must be finite")
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> np.ndarray:
         columns = object.__getattribute__(self, "columns")
         if name in columns:
             return columns[name]

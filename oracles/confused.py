@@ -30,14 +30,15 @@ class Confused(Erring):
         if self.counts is None:
             raise InputError("confused[from=pseudo] must be prepared with the confusion of the pool before it is asked")
         draws = rng.random(max(len(seen), 1))  # as many where another oracle could not tell
-        drawn = (c if c == VOID else self._named(c, u) for c, u in zip(seen, draws, strict=False))
+        drawn = (c if c == VOID else _named(self.counts, c, u) for c, u in zip(seen, draws, strict=False))
         return tuple(sorted(set(drawn)))
 
-    def _named(self, true_class: int, draw: float) -> int:
-        """The class that a draw in [0, 1) stands for: the wrong ones first, so that a low draw errs for any class."""
-        order = np.r_[np.delete(np.arange(len(self.counts)), true_class), true_class]
-        sums = np.cumsum(self.counts[true_class, order], dtype=np.float64)
-        return int(order[(sums <= draw * sums[-1]).sum()])
+
+def _named(counts: np.ndarray, true_class: int, draw: float) -> int:
+    """The class that a draw in [0, 1) stands for: the wrong ones first, so that a low draw errs for any class."""
+    order = np.r_[np.delete(np.arange(len(counts)), true_class), true_class]
+    sums = np.cumsum(counts[true_class, order], dtype=np.float64)
+    return int(order[(sums <= draw * sums[-1]).sum()])
 
 
 def _read(path: str) -> np.ndarray:

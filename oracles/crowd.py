@@ -67,7 +67,8 @@ class _Weigher:
     """The votes of a run so far, and what Dawid and Skene make of them."""
 
     def __init__(self):
-        self.votes, self.refit_at = [], 1
+        self.votes: list[list[int]] = []
+        self.refit_at = 1.0  # votes
 
     def elect(self, votes: list[tuple[int, ...]], n_classes: int) -> int:
         ids = [-1 if not vote else n_classes if vote == (VOID,) else vote[0] for vote in votes]

@@ -4,6 +4,7 @@ import json
 import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 from bench import foundation, registry, store
 from bench.commands import progress, quality
@@ -43,7 +44,7 @@ def _prepare(args, dataset) -> int:
     }
     protocol = json.loads(json.dumps(protocol))  # as it will be read back
     record = {"command": shlex.join(["alc-bench", *sys.argv[1:]]), **store.environment()}
-    failed = {}
+    failed: dict[str, Exception] = {}
     with progress.bar() as bar, store.claimed(folder, protocol, record):
         for left in folder.glob("*_jpg/.*.png-*"):  # by a process that was killed
             left.unlink()
@@ -82,7 +83,7 @@ def _fit(args, dataset) -> int:
         step = lambda: bar.step("read", 1)  # noqa: E731
         measured = quality.measure(dataset, maps, step)
         simulated = quality.measure(dataset, Simulated(like=str(args.out)).generate(dataset), step)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"measure": name, "measured": measured[name], "simulated": simulated[name]}
         | {"ratio": simulated[name] / measured[name] if measured[name] else float("nan")}
         for name in COMPARED

@@ -17,7 +17,8 @@ class Bar:
 
     def begin(self, what: str, total: int | None, by: tuple[str, ...] = ("fit", "label", "read")) -> None:
         self.progress.reset(self.task, description=what, total=total, counts="")
-        self.counts, self.by = {}, by
+        self.counts: dict[str, int] = {}
+        self.by = by
 
     def step(self, what: str, n: int) -> None:
         """``n`` of ``what`` are done: steps if the bar goes ``by`` them; cells and rounds are counted."""

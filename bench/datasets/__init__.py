@@ -124,7 +124,8 @@ class Tree(Dataset):
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)
         if cls.truth is not Tree.truth and cls.write_labels is Tree.write_labels:
-            cls.write_labels, cls.write_rest = Dataset.write_labels, Dataset.write_rest
+            # for one class alone, which mypy cannot follow
+            cls.write_labels, cls.write_rest = Dataset.write_labels, Dataset.write_rest  # type: ignore[method-assign]
 
     def __init__(self, root: str | Path | None = None):
         if root is None:

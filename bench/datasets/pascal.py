@@ -12,7 +12,7 @@ from bench.types import InputError
 def _colours(n: int) -> np.ndarray:
     """The development kit's colour map: bits 0, 3, 6 of the id are the highest bits of red, and so on."""
     ids = np.arange(n)[:, None]
-    return sum(((ids >> (3 * bit + np.arange(3))) & 1) << (7 - bit) for bit in range(8)).astype(np.uint8)
+    return np.sum([((ids >> (3 * bit + np.arange(3))) & 1) << (7 - bit) for bit in range(8)], axis=0).astype(np.uint8)
 
 
 class Pascal(Tree):

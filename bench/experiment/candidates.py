@@ -19,7 +19,8 @@ def gather(tables: Iterable[dict[str, np.ndarray]]) -> Candidates:
     Rows go into few large arrays as they come: thousands of small ones, kept while images come and go beside them,
     would leave holes in memory of many times their size.
     """
-    columns, n_rows = {}, 0
+    columns: dict[str, np.ndarray] = {}
+    n_rows = 0
     for i, table in enumerate(tables):
         n = len(table["superpixel"])
         for name, values in ({"image": np.full(n, i, np.int32)} | table).items():
@@ -48,7 +49,7 @@ def geometry(labels: np.ndarray, superpixels: np.ndarray) -> dict[str, np.ndarra
     inside = np.flatnonzero(flat)
     ids, index, size = np.unique(flat[inside], return_inverse=True, return_counts=True)
     row, column = np.divmod(inside, superpixels.shape[1])
-    distance = sum((axis - (np.bincount(index, axis) / size)[index]) ** 2 for axis in (row, column))
+    distance = np.sum([(axis - (np.bincount(index, axis) / size)[index]) ** 2 for axis in (row, column)], axis=0)
     nearest = np.lexsort((inside, distance, index))[np.r_[0, np.cumsum(size)[:-1]].astype(int)] if len(ids) else []
     return _base(ids, size, row[nearest], column[nearest], labels)
 

@@ -69,12 +69,14 @@ class Grid:
     def run_on(self, submit: Submit) -> list[Cell]:
         """`run`, on workers that are open: a seed's cells wait for its round 0 and for nothing else."""
         self.collect()  # a run may have been stopped between its last cell and this
-        left, failed, running = list(self.left()), set(), {}
-        tasks = deque(dict.fromkeys(cell.seed for cell in left))
+        left = list(self.left())
+        failed: set[Cell] = set()
+        running: dict[Future, int | Cell] = {}
+        tasks: deque[int | Cell] = deque(dict.fromkeys(cell.seed for cell in left))
         while tasks or running:
             if tasks:
                 seed_or_cell = tasks.popleft()
-                task = work if isinstance(seed_or_cell, Cell) else begin
+                task: Callable = work if isinstance(seed_or_cell, Cell) else begin
                 running[submit(task, self.out, seed_or_cell, self.needs)] = seed_or_cell
             for future in wait(running, timeout=0 if tasks else None, return_when=FIRST_COMPLETED).done:
                 seed_or_cell, error = running.pop(future), _error(future)
@@ -114,6 +116,7 @@ class Grid:
 def supervised(worker: Worker, out: Path, seed: int) -> float:
     """Model mIoU on val after training on the truth of the train split: what labels could give at best."""
     problem, learner = worker.problem, worker.learner
+    assert learner is not None  # the command line refuses --reference without a model
     logs = out / "reference" / f"seed{seed}"
     model = fit(problem, learner, problem.truth, seed, 0, logs, None, worker.on_step)
     return metrics.miou(evaluate(problem, learner, model).sum(0))

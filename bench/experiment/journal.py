@@ -151,7 +151,10 @@ class Journal:
         )
         touched = np.arange(len(data)) if len(kept.data) == 0 else np.array(sorted(quality.touched), int)
         quality.touched.clear()
-        of_model = None if model is None else kept.model.after(np.arange(len(model)), model)
+        of_model = kept.model
+        if model is not None:
+            assert of_model is not None  # a cell has a model in all of its rounds or in none
+            of_model = of_model.after(np.arange(len(model)), model)
         self.images = Images(kept.data.after(touched, data[touched]), of_model)
 
     def write_answers(self) -> None:
@@ -167,6 +170,7 @@ class Journal:
     def write_round(self) -> None:
         self.write_answers()
         runfiles.write(self.folder / "classes.csv", self.classes)
+        assert self.images is not None  # `add_round` came before
         images.write(self.folder / IMAGES, self.images)
         runfiles.write(self.folder / "rounds.csv", self.rounds)
 

@@ -58,14 +58,19 @@ class Models:
     def after(self, number: int) -> Model:
         """The model after a round, from memory or from its file."""
         if self._newest is None or self._newest[0] != number:
+            assert self.learner is not None  # without one nobody asks for a model
             self._newest = number, self.learner.load(self.path(number))
         return self._newest[1]
 
     def path(self, number: int) -> Path:
-        return self.round0.model if number == 0 else self.journal.folder / f"model-{number}.pth"
+        """The file of the model after a round; round 0's is that of the seed."""
+        if number == 0:
+            assert self.round0.model is not None  # a run with a model has trained it
+            return self.round0.model
+        return self.journal.folder / f"model-{number}.pth"
 
     def forget(self, but: int | None = None) -> None:
         """Remove the files of this cell's models, but that of one round."""
         for path in self.journal.folder.glob("model-*.pth"):
-            if but is None or path != self.path(but):
+            if path.name != f"model-{but}.pth":
                 path.unlink()

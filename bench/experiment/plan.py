@@ -92,7 +92,7 @@ def earlier(setup: Setup, folders: list[Path]) -> Costs | None:
             timings = store.read_csv(path, ("round", "fit_s"))
             rounds.append(timings[timings["round"] > 1])  # the first has its predictions from round 0
             memory.append(store.read_json(path.with_name("spec.json")).get("peak_memory_gib", 0.0))
-    table = pd.concat(rounds).dropna() if rounds else []
+    table = pd.concat(rounds).dropna() if rounds else pd.DataFrame()
     if not len(table):
         return None
     other_s = table.drop(columns=["round", "fit_s"]).sum(axis=1).median()
@@ -101,6 +101,7 @@ def earlier(setup: Setup, folders: list[Path]) -> Costs | None:
 
 def measure(setup: Setup, needs: tuple[str, ...]) -> Costs:
     """Train for a few steps and predict a few images, now. Needs a model, and images of the train split."""
+    assert setup.learner is not None
     learner, names = setup.learner.with_steps(ITERATIONS + 1), setup.dataset.names("train")
     images = [setup.dataset.image("train", name) for name in names[:N_IMAGES]]
     samples = [(image, np.zeros(image.shape[:2], np.uint8)) for image in images]

@@ -56,11 +56,11 @@ class Setup:
         """``check``: read all of the data once. Raises InputError with one line for whatever cannot be used."""
         dataset = registry.load("datasets", settings.dataset, root=settings.data_root)
         name = registry.parse(settings.dataset)[0]
-        if settings.foundation is None:
-            if dataset.foundation is None:
-                where = "where do its pseudo labels come from?"
-                raise InputError(f"--foundation is needed for the dataset {name!r}: {where}")
-            settings = replace(settings, foundation=dataset.foundation)
+        source = dataset.foundation if settings.foundation is None else settings.foundation
+        if source is None:
+            where = "where do its pseudo labels come from?"
+            raise InputError(f"--foundation is needed for the dataset {name!r}: {where}")
+        settings = replace(settings, foundation=source)
         budget = costs.budget(settings.budget) if settings.budget is not None else None
         seconds = costs.read_seconds(settings.seconds) if settings.seconds else costs.SECONDS
         trained, learner = settings.model != "none", None
@@ -72,7 +72,7 @@ class Setup:
             known = dict(dataset=name, n_classes=len(dataset.classes), device=settings.device)
             known |= dict(preset=settings.preset, options=settings.cfg_options)
             learner = registry.load("learners", settings.learner, **known)
-        foundation = registry.load("foundations", settings.foundation)
+        foundation = registry.load("foundations", source)
         return cls(settings, dataset, foundation, learner, budget, seconds)
 
     def protocol(self) -> dict:
@@ -88,7 +88,7 @@ class Setup:
             "cfg_options": {k: v for k, v in self.settings.cfg_options.items() if k != WEIGHTS_KEY},
             "seconds": self.seconds,
             "scores": store.file_digest(Path(self.settings.scores)) if self.settings.scores else None,
-            "files": self._files if self.foundation.folder else None,
+            "files": self._files,
             "format": runfiles.FORMAT,
         }
         if (n := n_processes()) > 1:
@@ -107,8 +107,10 @@ class Setup:
         return self.foundation.folder or cache_folder(*where)
 
     @cached_property
-    def _files(self) -> str:
-        """A digest of the foundation's own files; a missing one is said where it is read."""
+    def _files(self) -> str | None:
+        """A digest of the foundation's own files, if it has any; a missing one is said where it is read."""
+        if self.foundation.folder is None:
+            return None
         folder, kinds = self.foundation.folder, ("mask_jpg", "obj_jpg")
         paths = [folder / kind / f"{name}.png" for kind in kinds for name in self.dataset.names("train")]
         return store.digest([store.file_digest(path) if path.is_file() else None for path in paths])
@@ -250,9 +252,10 @@ class Pairs:
         return self.n
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        if not 0 <= index < self.n:
-            raise IndexError(index)  # ends a loop over all of them
         return self.image(index), self.labels(index)
+
+    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        return map(self.__getitem__, range(self.n))
 
 
 def fit(

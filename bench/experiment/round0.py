@@ -3,6 +3,7 @@
 import io
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -36,6 +37,7 @@ def load_round0(
 ) -> Round0:
     """Round 0 of a seed from the run folder ``out``, made first where it is not there or lacks a statistic."""
     if learner is None:
+        assert problem.label_only is not None  # it is what a run without a model reads
         return Round0(problem.label_only, None, None, {})
     folder = folder_of(out, seed)
     model_path, table_path, spec_path = folder / "model.pth", folder / "candidates.npz", folder / "spec.json"
@@ -56,7 +58,8 @@ def load_round0(
         model = model or learner.load(model_path)
         table, seconds = acquire_table(problem, learner, model, problem.pseudo.labels, needs)
         with store.replacing(table_path) as path, open(path, "wb") as file:
-            np.savez(file, **table.columns, _seconds=[seconds["predict_s"], seconds["acquire_s"]])
+            arrays: dict[str, Any] = {**table.columns, "_seconds": [seconds["predict_s"], seconds["acquire_s"]]}
+            np.savez(file, **arrays)
     with np.load(table_path) as table:
         seconds = dict(zip(("predict_s", "acquire_s"), table["_seconds"].tolist(), strict=True))
         columns = {name: table[name] for name in table.files if name != "_seconds"}

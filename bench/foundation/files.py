@@ -17,6 +17,8 @@ class Files(Foundation):
     place. Source: Kim et al., ICML 2024, released code.
     """
 
+    folder: Path
+
     def __init__(self, root: str | Path):
         self.folder = Path(str(root))
         if not (self.folder / "mask_jpg").is_dir():

@@ -1,6 +1,7 @@
 """The parameters of `simulated` from real label maps and superpixels, measured against the truth."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from scipy.ndimage import binary_erosion
@@ -41,13 +42,14 @@ def estimate(dataset: Dataset, pseudo: PseudoLabels, step: Callable[[], object] 
         own = np.isin(masks.map, mask[there]) | (truth == dataset.background) & (masks.map > 0)
         pixels += metrics.confusion(truth[own], labels[own], n_classes)
         thing = both[false].argmax(1)
-        n_parts += np.count_nonzero(thing)
-        n_right += (truth.ravel()[objects.first[thing]] == labels.ravel()[masks.first[false]])[thing > 0].sum()
+        n_parts += int(np.count_nonzero(thing))
+        right = truth.ravel()[objects.first[thing]] == labels.ravel()[masks.first[false]]
+        n_right += int(right[thing > 0].sum())
         shares.append(objects.sizes[1:] / truth.size)
         found.append(there[1:])
         n_false.append(len(false))
         false_shares.append(masks.sizes[false] / truth.size)
-        for t in np.flatnonzero(there):
+        for t in np.flatnonzero(there).tolist():
             if (near := objects.nearest(t)) is not None:
                 merged.append(both[mask[t], near] > objects.sizes[near] / 2)
             offsets = _outline(masks.map == mask[t], objects.map == t) / np.sqrt(objects.sizes[t])
@@ -84,7 +86,7 @@ def estimate(dataset: Dataset, pseudo: PseudoLabels, step: Callable[[], object] 
 def _widen(parameters: dict, dataset: Dataset, pseudo: PseudoLabels, n_images: int = 300, rounds: int = 6) -> None:
     """Raise ``extra_area`` until the simulation covers as much background: a mask is drawn larger than it is seen."""
     chosen = range(0, len(pseudo), max(1, len(pseudo) // n_images))
-    some = _Some(dataset, tuple(pseudo.names[i] for i in chosen))
+    some: Any = _Some(dataset, tuple(pseudo.names[i] for i in chosen))  # it stands in for the dataset
 
     def covered(superpixels):
         ground = [dataset.truth("train", name) == dataset.background for name in some.chosen]

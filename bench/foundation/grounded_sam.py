@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -89,7 +90,7 @@ class GroundedSam(Foundation):
         self,
         dataset: Dataset,
         train_and_predict: TrainAndPredict | None = None,
-        done: set[str] = frozenset(),
+        done: set[str] | frozenset[str] = frozenset(),
         on_failure: Callable[[str, Exception], object] | None = None,
     ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
         names, n = dataset.names("train"), 8 * self.batch
@@ -113,7 +114,9 @@ class GroundedSam(Foundation):
             raise InputError(f"grounded_sam needs the extra 'foundation' of alc-bench: {error}") from error
 
     def _maps(self, dataset, window, done, on_failure, detector, sam):
-        images, found, watches = {}, {}, self._watches
+        images: dict[str, np.ndarray] = {}
+        found: dict[str, Any] = {}
+        watches = self._watches
         for name in window:
             with _reporting([name], on_failure), watches["read"]:
                 images[name] = dataset.image("train", name)

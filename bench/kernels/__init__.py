@@ -114,8 +114,8 @@ def superpixel_statistics(
         maps = importlib.import_module("bench.kernels.maps")
         regions = [x if isinstance(x, Regions) else regions_of(_array(x)) for x in superpixels]
         for i, image in enumerate(zip(scores, map(_array, labels), regions, strict=True)):
-            read = {what: values[i] for what, values in given.items()}
-            for n, column in maps.statistics(of_maps, *image, logits, align_corners, read).items():
+            beside = {what: values[i] for what, values in given.items()}
+            for n, column in maps.statistics(of_maps, *image, logits, align_corners, beside).items():
                 columns.setdefault(n, []).append(column)
     names = dict.fromkeys((*BASE, *needs)) if is_batch else dict.fromkeys((*list(BASE)[1:], *needs))
     return {n: _column(n, columns[n], n_classes) for n in names}
@@ -141,7 +141,8 @@ def _fused(name, scores, labels, superpixels, needs, logits, align_corners, thre
 def _column(name, parts, n_classes):
     """A column with the type and the shape of a row that it is meant to have."""
     if name in BASE:
-        dtype, shape = BASE[name], ()
+        dtype: type = BASE[name]
+        shape: tuple[int, ...] = ()
     else:
         depth = parts[0].shape[-1] if statistic(name).width == "D" else 0
         dtype, shape = statistic(name).dtype, statistic(name).shape(n_classes, depth)

@@ -47,7 +47,7 @@ def k_centre(points: np.ndarray, n: int, centres=()) -> np.ndarray:
     nearest[centres] = -1
     chosen = np.empty(n, int)
     for k in range(n):
-        chosen[k] = i = nearest.argmax()
+        chosen[k] = i = int(nearest.argmax())
         np.minimum(nearest, to(i), out=nearest)
         nearest[i] = -1
     return chosen

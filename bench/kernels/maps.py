@@ -86,7 +86,8 @@ class _Scene:
     @cached_property
     def ensemble(self):
         """The three entropies of the passes, each (H, W); a pass is let go as soon as it is counted."""
-        mean, votes, expected, n = 0, 0, 0, 0
+        mean = votes = expected = torch.zeros(())
+        n = 0
         for logits in self.passes:
             p = self.softmax(logits)
             mean, expected, n = mean + p, expected + _entropy(p), n + 1

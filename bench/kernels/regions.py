@@ -88,7 +88,7 @@ def regions(superpixels: np.ndarray) -> Regions:
     begins = np.empty(flat.size, bool)  # whether a run begins at a pixel
     np.not_equal(flat[1:], flat[:-1], out=begins[1:])
     begins[::width] = True
-    start = np.flatnonzero(begins)
+    start: np.ndarray = np.flatnonzero(begins)
     of, length = flat.take(start), np.diff(start, append=flat.size)
     if not of.all():
         inside = of > 0

@@ -5,16 +5,24 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 import torch
 import torch.distributed as dist
+import torch.nn.functional as F
 
 from bench import metrics
 
-Samples = Sequence[tuple[np.ndarray, np.ndarray]]  # (image (H, W, 3) uint8 RGB, labels (H, W) uint8) pairs
 Model = Any  # what a learner's fit returns; only the learner looks into it
+
+
+class Samples(Protocol):
+    """Pairs of an image (H, W, 3) uint8 RGB and its labels (H, W) uint8, each read when it is asked for."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int, /) -> tuple[np.ndarray, np.ndarray]: ...
+    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]: ...
 
 
 @dataclass(frozen=True)
@@ -93,8 +101,8 @@ class Learner(ABC):
 
     def label_map(self, prediction: Prediction, size: tuple[int, int]) -> np.ndarray:
         """(H, W) uint8: the most probable class of each pixel, logits upsampled to ``size``."""
-        options = {"size": size, "mode": "bilinear", "align_corners": self.align_corners}
-        full = torch.nn.functional.interpolate(prediction.logits[None], **options)
+        logits = prediction.logits[None]
+        full = F.interpolate(logits, size=size, mode="bilinear", align_corners=self.align_corners)
         return full[0].max(0).indices.to(torch.uint8).cpu().numpy()
 
     def evaluate(self, model: Model, samples: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[np.ndarray]:

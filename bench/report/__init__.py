@@ -1,6 +1,6 @@
 """Run folders to tables, figures and one offline page. Imports no torch."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -11,8 +11,10 @@ from bench.report.results import COSTS, read
 from bench.report.verdict import Study
 from bench.types import InputError
 
+Paths = str | Path | Sequence[str | Path]
 
-def load_results(paths: list[Path] | Path, mixed: bool = False) -> pd.DataFrame:
+
+def load_results(paths: Paths, mixed: bool = False) -> pd.DataFrame:
     """The tidy table of one or many runs: a row for each round of each done cell, with the columns of rounds.csv.
 
     ``paths``: folders of runs and foreign rounds.csv files. Beside those columns stand ``run`` (folder or file),
@@ -22,7 +24,7 @@ def load_results(paths: list[Path] | Path, mixed: bool = False) -> pd.DataFrame:
     return read(_listed(paths), mixed).rounds
 
 
-def compare(paths: list[Path] | Path, cost: str = "queries", mixed: bool = False) -> dict[str, pd.DataFrame]:
+def compare(paths: Paths, cost: str = "queries", mixed: bool = False) -> dict[str, pd.DataFrame]:
     """The tables of a report: ``summary``, ``coverage``, ``pairs``, ``detection``, ``aggregate``
     and ``robustness``.
 
@@ -31,8 +33,8 @@ def compare(paths: list[Path] | Path, cost: str = "queries", mixed: bool = False
     return _tables(Study(read(_listed(paths), mixed), cost))
 
 
-def _listed(paths: list[Path] | Path) -> list[Path]:
-    return [Path(p) for p in (paths if isinstance(paths, (list, tuple)) else [paths])]
+def _listed(paths: Paths) -> list[Path]:
+    return [Path(paths)] if isinstance(paths, (str, Path)) else [Path(path) for path in paths]
 
 
 def write(

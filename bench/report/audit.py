@@ -1,5 +1,6 @@
 """What the cells' own files add to the rounds: another price of the answers, classes, and the reference model."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -8,7 +9,7 @@ from bench import costs, runfiles
 from bench.report.results import CELL, Results
 
 
-def reprice(results: Results, seconds: dict[str, float]) -> Results:
+def reprice(results: Results, seconds: Mapping[str, float]) -> Results:
     """``results`` with ``cost_s`` priced anew from each cell's queries.csv, with these seconds per action.
 
     Raises InputError where a cell has no queries.csv. Foreign results lose theirs: nobody knows what was done.

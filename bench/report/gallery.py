@@ -145,7 +145,8 @@ def _window(pixels: np.ndarray, shape: tuple[int, int]) -> tuple[slice, slice]:
         int(np.clip((axis.min() + axis.max() - side) // 2, 0, max(n - side, 0)))
         for axis, n in zip((rows, columns), shape, strict=True)
     ]
-    return tuple(slice(start, min(start + side, n)) for start, n in zip(starts, shape, strict=True))
+    height, width = (slice(start, min(start + side, n)) for start, n in zip(starts, shape, strict=True))
+    return height, width
 
 
 def _fit(shape: tuple[int, int]) -> tuple[int, int]:

@@ -167,7 +167,8 @@ def aggregate(study: Study) -> pd.DataFrame:
 
 
 def _over_settings(found: list[Verdict], names: list[str]) -> statistics.Pairs:
-    differences, errors = [], {}
+    differences: list[np.ndarray] = []
+    errors: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
     for verdict in found:
         rows = [verdict.of.ranked.index(name) for name in names]
         block = np.ix_(rows, rows)

@@ -171,10 +171,10 @@ def all_pairs(
     if n_strategies < 2 or (n_seeds < MIN_SEEDS and images is None):
         none = np.full(difference.shape, NAN)
         return Pairs(difference, none, none, none, none, none, none)
-    if n_seeds < MIN_SEEDS:
-        spread = images.spread
+    if images is None:
+        spread = seed_spread(scores)
     else:
-        spread = seed_spread(scores) if images is None else _with_images(seed_spread(scores), images)
+        spread = images.spread if n_seeds < MIN_SEEDS else _with_images(seed_spread(scores), images)
     tests = [spread]
     if repeats is not None and repeats[0] > 0:
         variance = np.where(np.isfinite(spread.variance), 2 * repeats[0] ** 2 / n_seeds, NAN)

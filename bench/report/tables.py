@@ -35,7 +35,7 @@ def summarise(study: Study, reference: dict[str, float] | None = None) -> pd.Dat
     curve and of the value at the end of the costs that all cover, the share ``end_share`` of its own cost at which that
     is, and the lowest and highest rank; and the cost to reach 90 % and 95 % of the fully supervised model, where
     ``reference`` has its mIoU by dataset. Shares in [0, 1]; empty where there is no such number."""
-    rows = []
+    rows, reference = [], reference or {}
     for (setting, block), verdicts in zip(study.settings, study.verdicts.values(), strict=True):
         found: dict[str, dict] = {}
         for metric, verdict in verdicts.items():
@@ -51,7 +51,7 @@ def summarise(study: Study, reference: dict[str, float] | None = None) -> pd.Dat
                     row[f"{metric}_{name}_std"] = values.std(ddof=1) if len(values) > 1 else np.nan
             for strategy, row in judge.ranking(verdict).add_prefix(f"{metric}_").iterrows():
                 found.get(strategy, {}).update(row)
-            if metric == "model" and setting[0] in (reference or {}):
+            if metric == "model" and setting[0] in reference:
                 for strategy, row in judge.reach(verdict, reference[setting[0]]).iterrows():
                     found[strategy].update(row)
             for strategy, rounds in of.foreign.items():

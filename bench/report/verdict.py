@@ -67,8 +67,8 @@ class Verdict:
             found.setdefault((cell.strategy, cell.seed), []).append(one)
         sizes = {one.shape[-1] for runs in found.values() for one in runs}
         if len(sizes) > 1:
-            counts = ", ".join(map(str, sorted(sizes)))
-            raise InputError(f"{' · '.join(self.of.setting)}: cells keep {counts} images; they do not compare")
+            numbers = ", ".join(map(str, sorted(sizes)))
+            raise InputError(f"{' · '.join(self.of.setting)}: cells keep {numbers} images; they do not compare")
         return np.array([[np.mean(found[name, seed], axis=0) for seed in self.of.seeds] for name in self.of.ranked])
 
     @cached_property

@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -22,7 +22,7 @@ def here(setup: Setup, problem: Problem, on_step: Step) -> Iterator[Callable[...
     worker = Worker.of(setup, problem, on_step)
 
     def submit(task, *arguments):
-        future = Future()
+        future: Future = Future()
         future.set_result(task(worker, *arguments))
         return future
 
@@ -60,7 +60,7 @@ def processes(setup: Setup, problem: Problem, jobs: int, on_step: Step) -> Itera
             pool.shutdown(cancel_futures=True)
 
 
-def gpus(device: torch.device, n_gpus: int, jobs: int, visible: str | None = None) -> list[str | None]:
+def gpus(device: torch.device, n_gpus: int, jobs: int, visible: str | None = None) -> Sequence[str | None]:
     """CUDA_VISIBLE_DEVICES of each of ``jobs`` workers; None where the run is on the CPU.
 
     ``visible``: what it is for this process, by default as the environment says. Raises InputError for more workers
@@ -98,7 +98,9 @@ def _enter(settings: Settings, measured: Measured, events, devices) -> None:
 
 
 def _die_with_parent() -> None:
-    multiprocessing.parent_process().join()
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # this is a process of a pool
+    parent.join()
     os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -41,7 +41,7 @@ def nodes(setup: Setup, problem: Problem, address: str, on_step: Step) -> Iterat
         from ray.util.queue import Empty, Queue
 
         events = Queue(actor_options={"num_cpus": 0})
-        gpu = bool(setup.learner) and setup.learner.device.type == "cuda"
+        gpu = setup.learner is not None and setup.learner.device.type == "cuda"
         settings = replace(setup.settings, device="cuda") if gpu else setup.settings
         call = ray.remote(_call).options(num_cpus=1, num_gpus=int(gpu), max_retries=RETRIES)
         shared = ray.put((settings, problem.measured, events, Path.cwd()))
