@@ -136,4 +136,5 @@ def check(strategy: str, oracle: str, setup: Setup) -> None:
     missing = [need for need in needs(strategy) if available is not None and need not in available]
     if missing:
         lacking = f"strategy {strategy!r} needs the statistics {', '.join(missing)}"
-        raise InputError(f"{lacking}; a run without a model has those of --scores alone")
+        file = setup.settings.scores or "FILE"
+        raise InputError(f"{lacking}; a run without a model has those of --scores {file} alone")
