@@ -38,6 +38,7 @@ def test_coreset_is_the_greedy_choice_of_a_plain_loop():
 
 
 def test_coreset_is_that_of_scikit_activeml():
+    # Its public class takes a classifier and a pool of samples; the choice alone has no other name.
     core_set = pytest.importorskip("skactiveml.pool._core_set", reason=TWIN)
     labelled = np.full(150, np.nan)
     labelled[[3, 70]] = 0

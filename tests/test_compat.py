@@ -1,11 +1,16 @@
-"""The stand-ins for mmcv's operators and torchvision's library: there when needed, away when not, loud when called."""
+"""The stand-ins for mmcv's operators and torchvision's library: there when needed, away when not, loud when called.
+
+``mmcv._ext`` is the compiled part of mmcv, which mmsegmentation imports by this name.
+"""
 
 import importlib.machinery
 import subprocess
 import sys
 import types
 
+import numpy as np
 import pytest
+import torch
 
 from bench import compat
 
@@ -51,3 +56,23 @@ def test_torchvision_imports_in_a_fresh_process_even_after_two_installations():
     code = "from bench import compat; compat.install(); compat.install(); import torchvision; compat.install()"
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_suppression_is_that_of_a_plain_loop():
+    compat.install_nms()
+    from torchvision.ops import nms
+
+    rng = np.random.default_rng(0)
+    corners = np.sort(rng.uniform(0, 9, (60, 2, 2)), axis=1).reshape(60, 4)
+    scores = rng.permutation(60) / 60
+
+    def overlap(a, b):
+        width, height = (max(0, min(a[2 + k], b[2 + k]) - max(a[k], b[k])) for k in (0, 1))
+        area = [(x[2] - x[0]) * (x[3] - x[1]) for x in (a, b)]
+        return width * height / (sum(area) - width * height)
+
+    kept = []
+    for k in np.argsort(-scores):
+        if all(overlap(corners[k], corners[j]) <= 0.4 for j in kept):
+            kept.append(int(k))
+    assert nms(torch.tensor(corners), torch.tensor(scores), 0.4).tolist() == kept

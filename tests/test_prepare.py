@@ -235,25 +235,6 @@ def test_everything_becomes_a_partition(tiny):
     assert (found == maker.segment(dataset, "00000")).all()
 
 
-def test_suppression_is_that_of_a_plain_loop():
-    from bench.compat import _nms
-
-    rng = np.random.default_rng(0)
-    corners = np.sort(rng.uniform(0, 9, (60, 2, 2)), axis=1).reshape(60, 4)
-    scores = rng.permutation(60) / 60
-
-    def overlap(a, b):
-        width, height = (max(0, min(a[2 + k], b[2 + k]) - max(a[k], b[k])) for k in (0, 1))
-        area = [(x[2] - x[0]) * (x[3] - x[1]) for x in (a, b)]
-        return width * height / (sum(area) - width * height)
-
-    kept = []
-    for k in np.argsort(-scores):
-        if all(overlap(corners[k], corners[j]) <= 0.4 for j in kept):
-            kept.append(int(k))
-    assert _nms(torch.tensor(corners), torch.tensor(scores), 0.4).tolist() == kept
-
-
 def test_each_token_belongs_to_the_phrase_it_comes_from(tiny):
     from transformers import AutoTokenizer
 
@@ -376,12 +357,11 @@ def test_any_foundation_can_be_written_to_files(tmp_path, capsys):
 
 
 def test_half_precision_where_a_gpu_would_use_it_changes_little(tiny, kvasir, monkeypatch):
-    from bench.foundation import models
-
     dataset = Kvasir(kvasir)
     maker = f"everything[sam={tiny[1]},sam_type=tiny,points=4,quality=0,stability=0]"
     full = next(grounded(tiny).generate(dataset))
-    monkeypatch.setattr(models, "_autocast", lambda device: torch.autocast("cpu", torch.bfloat16))
+    autocast = torch.autocast
+    monkeypatch.setattr(torch, "autocast", lambda device, dtype, enabled: autocast(device, dtype))
     half = next(grounded(tiny).generate(dataset))
     assert half[1].dtype == np.uint8 and (full[1] != half[1]).mean() < 0.5
     assert registry.load("superpixels", maker).segment(dataset, full[0]).min() >= 1

@@ -199,15 +199,15 @@ def test_intervals_over_seeds_and_images_cover_other_seeds_and_images(of_seeds, 
 def test_a_sentence_of_another_kind_fails():
     """The net itself: a sentence that names a winner as a note, or is of a kind that nobody checks, is caught."""
     study = Study(simulate(seeds.generator(0, "net"), np.zeros(4), 5))
-    truth = {f"s{i:02d}": 0.0 for i in range(4)}
+    truth, said = {f"s{i:02d}": 0.0 for i in range(4)}, judge.claims
     for claim in (judge.Claim("note", "s00 is the best"), judge.Claim("winner", "the first is the best")):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(judge, "_ends", lambda verdict, claim=claim: [claim])
+            patch.setattr(judge, "claims", lambda verdicts, claim=claim: [*said(verdicts), claim])
             with pytest.raises(AssertionError):
                 false_claims(study, truth)
     with pytest.MonkeyPatch.context() as patch:
         claim = judge.Claim("apart", "1 of 6 pairs are told apart", "data", frozenset({("s00", "s01")}))
-        patch.setattr(judge, "_ends", lambda verdict: [claim])
+        patch.setattr(judge, "claims", lambda verdicts: [*said(verdicts), claim])
         assert false_claims(study, truth)
 
 
