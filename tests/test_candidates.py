@@ -157,3 +157,17 @@ def test_many_superpixels_are_not_all_named(tmp_path):
 def test_label_void_is_kept(tmp_path):
     labels = np.full((2, 2), VOID, np.uint8)
     assert candidates.geometry(labels, np.ones((2, 2), np.int32))["label"].tolist() == [VOID]
+
+
+def test_gathering_is_concatenating():
+    rng = np.random.default_rng(0)
+    lengths = [3, 0, 1, 40, 2]
+    tables = [{"superpixel": np.arange(n), "sums": rng.random((n, 2)), "label": np.zeros(n, np.uint8)} for n in lengths]
+    base = {name: np.int32 for name in ("row", "column", "size")}
+    tables = [t | {name: np.arange(len(t["label"]), dtype=kind) for name, kind in base.items()} for t in tables]
+    found = candidates.gather(iter(tables))
+    np.testing.assert_array_equal(found.image, np.repeat(np.arange(5), lengths))
+    for name in tables[0]:
+        np.testing.assert_array_equal(getattr(found, name), np.concatenate([t[name] for t in tables]))
+    with pytest.raises(InputError, match="no superpixel"):
+        candidates.gather(iter(tables[1:2]))

@@ -325,3 +325,14 @@ def test_a_pool_says_what_was_done_and_what_it_cost(problem, tmp_path, monkeypat
         named = pool.answered[pool.asked]
         assert ((named == -1) == np.isin(done, [ACTIONS.index("void"), ACTIONS.index("give_up")])).all()
     assert seen[-1].asked.any() and len(set(seen[-1].action)) > 2
+
+
+def test_a_cell_whose_maps_lie_on_disk_gives_the_same_results(tmp_path):
+    problem, files = read(setup_of(rounds=3, cache=str(tmp_path))), []
+    round0 = Round0(problem.label_only, None, None, {})
+    for name, memory_bytes in (("memory", 2**20), ("disk", 1)):
+        folder = tmp_path / name
+        run_cell(problem, None, Cell("area", "perfect", 0), round0, folder, memory_bytes=memory_bytes)
+        files.append((folder / "queries.csv").read_bytes() + (folder / "classes.csv").read_bytes())
+        assert not (folder / "scratch").exists()
+    assert files[0] == files[1]

@@ -1,0 +1,78 @@
+"""The human half of a cell, by hand: what is shown, answered, noted, and done to the labels."""
+
+import numpy as np
+import pytest
+from problems import by_hand
+
+from bench.experiment.labels import LabelMaps
+from bench.experiment.session import Session, places
+from bench.types import ACTIONS, Answer, Query
+
+
+@pytest.fixture
+def session(tmp_path):
+    problem = by_hand(tmp_path / "pseudo")
+    return Session(problem, "perfect", 0, LabelMaps(problem.pseudo.labels, tmp_path / "scratch", 2**20))
+
+
+def test_a_question_shows_the_labels_of_its_superpixel(session):
+    assert places(session.problem.label_only) == [(0, 1, 0, 0), (0, 2, 0, 2), (1, 3, 0, 1)]
+    question = session.question("correction", (0, 2, 0, 2), 7)
+    assert (question.label, question.number, question.n_classes) == (1, 7, 3)
+    assert question.labels.tolist() == [1, 1, 1]
+    assert session.answer(question) == Answer((), ("confirm",))
+
+
+def test_an_answer_changes_labels_quality_and_memory(session):
+    question = session.question("correction", (0, 1, 0, 0), 0)
+    answer = session.answer(question)
+    assert answer == Answer((0,), ("correct",))
+    assert session.mode(0, 1) == 2
+    assert session.hear(question, answer) == (2, 0, 2)  # of four pixels labelled 2, two are 0 and two are 1
+    assert session.mode(0, 1) == 0 and session.spent == 1
+    assert session.labels(0).tolist() == [[0, 0, 1, 1], [0, 0, 1, 1]]
+    assert session.quality.by_image[0].tolist() == [[2, 0, 0, 0], [2, 2, 0, 0], [0, 1, 0, 0]]
+    assert session.problem.measured.confusion[0].tolist() == [[0, 0, 2, 0], [0, 2, 2, 0], [0, 1, 0, 0]]
+
+
+def test_the_pool_says_what_was_answered_and_no_superpixel_id(session):
+    table = session.problem.label_only
+    assert not session.pool(1, table).asked.any()
+    question = session.question("correction", (0, 1, 0, 0), 0)
+    session.hear(question, session.answer(question))
+    pool = session.pool(2, table)
+    assert pool.asked.tolist() == [True, False, False] and pool.answered.tolist() == [0, -1, -1]
+    assert pool.action.tolist() == [ACTIONS.index("correct"), -1, -1]
+    assert pool.candidates.superpixel.tolist() == [0, 1, 2]
+    assert (pool.round, pool.spend, pool.n_classes) == (2, 1, 3)
+
+
+def test_wrong_labels_are_those_that_most_known_pixels_contradict(session):
+    table = session.problem.label_only
+    assert session.wrong(table).tolist() == [True, False, True]
+    pool, query = session.pool(1, table), Query(np.array([1, 2]))
+    found = session.detection(np.array([3.0, 1.0, 2.0]), table, pool, query)
+    assert (found["auroc"], found["auprc"]) == (1, 1)
+    assert found["precision"] == 0.5 and found["precision_px"] == pytest.approx(4 / 7)
+    session.write(0, 1, Answer((0,), ("correct",)))
+    assert session.wrong(table).tolist() == [False, False, True]
+
+
+def test_the_statistics_that_read_the_truth_by_hand(session):
+    found = session.truth_columns(session.problem.label_only, "correction")
+    assert found["truth_answer"].tolist() == [0, -1, -1]
+    assert found["truth_histogram"].tolist() == [[2, 2, 0, 0], [0, 2, 0, 1], [2, 0, 2, 0]]
+    assert found["truth_agree_histogram"].tolist() == [[0, 0, 0], [0, 2, 0], [0, 0, 2]]
+    assert found["truth_label_histogram"].tolist() == [[0, 0, 4], [0, 2, 0], [0, 0, 4]]
+    assert found["truth_totals"][0].tolist() == [0, 2, 6, 4, 4, 7, 0, 3, 12]
+
+
+def test_rows_are_drawn_by_the_seed_within_their_images(session, tmp_path):
+    table = session.problem.label_only
+    orders = set()
+    for seed in range(8):
+        labels = LabelMaps(session.problem.pseudo.labels, tmp_path / "scratch", 2**20)
+        drawn = Session(session.problem, "perfect", seed, labels).drawn_order(table)
+        assert drawn.image.tolist() == [0, 0, 1]
+        orders.add(tuple(drawn.superpixel.tolist()))
+    assert orders == {(1, 2, 3), (2, 1, 3)}
