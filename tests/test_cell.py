@@ -276,6 +276,9 @@ def test_no_budget_and_no_rounds(alc, tmp_path):
     rows = run(alc, tmp_path / "a", *LABELS, "--strategy", "random", budget=0)
     assert rows.n_queries.tolist() == [0, 0, 0]
     assert len(run(alc, tmp_path / "b", *LABELS, "--strategy", "random", rounds=0)) == 1
+    for name in ("a", "b"):  # there is nothing to rank, and no reason to fail
+        done = alc("report", tmp_path / name)
+        assert done.code == 0, done.err
 
 
 def test_a_seed_is_itself_whatever_its_company(alc, tmp_path):

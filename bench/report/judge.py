@@ -121,7 +121,7 @@ def _better(verdict: Verdict) -> frozenset[tuple[str, str]]:
 
 def _ends(verdict: Verdict) -> list[Claim]:
     """Where the columns of the end stand, if curves end at different costs."""
-    ends = verdict.of.ends
+    ends = verdict.of.ends.dropna()  # a curve that cost nothing ends nowhere
     if not len(ends) or ends.min() > 1 - 1e-9:
         return []
     name, share = ends.idxmin(), ends.min()
