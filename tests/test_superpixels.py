@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from bench import quality, registry
+from bench import registry
+from bench.commands import quality
 from bench.datasets.shapes import Shapes
 from bench.foundation.pseudo import cache_key, pseudo_labels
 from bench.foundation.recut import Recut

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import metrics, registry
-from bench.commands import progress
+from bench.commands import progress, subset
 from bench.datasets import Dataset
 from bench.experiment.problem import Setup
 from bench.experiment.settings import Settings
@@ -114,6 +114,7 @@ def main(args) -> int:
     )
     with progress.bar() as bar:
         setup = Setup.of(settings)
+        subset.tell(setup.dataset)
         n_images = len(setup.dataset.names("train"))
         bar.begin("making labels", n_images)
         pseudo = setup.make_pseudo_labels(bar.step)

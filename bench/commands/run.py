@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from bench import registry, report, store
-from bench.commands import progress
+from bench.commands import progress, subset
 from bench.experiment.grid import Grid
 from bench.experiment.problem import Setup
 from bench.experiment.settings import Settings
@@ -32,6 +32,7 @@ def add_arguments(parser) -> None:
     parser.add_argument(
         "--repeat", type=int, default=0, metavar="N", help="run all cells N more times: equal runs differ by?"
     )
+    parser.add_argument("--strict", action="store_true", help="refuse a dataset of which images are missing")
     parser.add_argument("--out", type=Path, help="default: results/runs/<dataset>-<protocol>")
 
 
@@ -102,6 +103,8 @@ def grid_of(args, check: bool = True) -> Grid:
     if args.reference and args.model == "none":
         raise InputError("--reference full trains a model; it does not go with --model none")
     setup = Setup.of(settings_of(args), check)
+    if torchrun.is_first():
+        subset.tell(setup.dataset, args.strict, ("train", "val") if setup.learner else ("train",))
     name = registry.parse(args.dataset)[0]
     out = args.out or Path("results/runs") / f"{name}-{store.digest(setup.protocol())[:8]}"
     return Grid(setup, args.strategy or STRATEGIES, args.oracle or ORACLES, args.seeds, out)

@@ -69,6 +69,10 @@ class Dataset(ABC):
         """An image's place, for messages."""
         return f"{split}/{name}"
 
+    def gap(self, split: str) -> str | None:
+        """A sentence that says how many images of a split are there, of how many; None for a whole one."""
+        return None
+
     def write_labels(self, to: Path, name: str, labels: np.ndarray) -> None:
         """Write the label map (H, W) uint8 of a train image below the folder ``to``.
 

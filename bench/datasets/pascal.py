@@ -8,6 +8,8 @@ from bench.datasets import Tree
 from bench.datasets.files import read_list
 from bench.types import InputError
 
+WHOLE = {"train": 1464, "val": 1449}  # images of the official splits
+
 
 def _colours(n: int) -> np.ndarray:
     """The development kit's colour map: bits 0, 3, 6 of the id are the highest bits of red, and so on."""
@@ -20,6 +22,9 @@ class Pascal(Tree):
 
     ``root``: VOCdevkit, or its VOC2012. Splits are ImageSets/Segmentation/{train,val}.txt; truth is in
     SegmentationClass. Label-only runs need neither JPEGImages nor val.txt.
+
+    Any part of it will do: a split is what its list names and what has its files, the truth and, where the folder
+    JPEGImages holds any, the photograph. `gap` says how many these are.
     """
 
     classes = tuple(
@@ -57,8 +62,30 @@ class Pascal(Tree):
             self.root = self.root / "VOC2012"
         if not (self.root / "SegmentationClass").is_dir():
             raise InputError(f"{self.root}: no SegmentationClass; --data-root must be VOCdevkit or VOCdevkit/VOC2012")
+        self._names: dict[str, tuple[str, ...]] = {}
 
     def names(self, split: str) -> tuple[str, ...]:
+        if split not in self._names:
+            listed = self._listed(split)
+            there = {path.stem for path in (self.root / "SegmentationClass").glob("*.png")}
+            if photographs := {path.stem for path in (self.root / "JPEGImages").glob("*.jpg")}:
+                there &= photographs
+            self._names[split] = tuple(name for name in listed if name in there)
+            if not self._names[split]:
+                raise InputError(
+                    f"{self.root}: no file of the {len(listed)} images of {split}; expected {listed[0]}.png in "
+                    f"SegmentationClass{' and its .jpg in JPEGImages' if photographs else ''}"
+                )
+        return self._names[split]
+
+    def gap(self, split: str) -> str | None:
+        n, listed = len(self.names(split)), len(self._listed(split))
+        if n >= (whole := max(WHOLE[split], listed)):
+            return None
+        missing = f", the files of {listed - n} more are missing" if n < listed else ""
+        return f"{n:,} of {whole:,} images of PASCAL VOC 2012 {split} are used: {split}.txt names {listed:,}{missing}"
+
+    def _listed(self, split: str) -> tuple[str, ...]:
         return read_list(self.root / "ImageSets" / "Segmentation" / f"{split}.txt")
 
     def paths(self, split: str, name: str) -> tuple[Path, Path]:

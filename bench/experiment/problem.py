@@ -179,7 +179,10 @@ def _measure(setup: Setup, pseudo: PseudoLabels, on_step: Step) -> Measured:
         shown.append(of_labels.argmax(1).astype(np.uint8))
     found = Measured(np.array(matrices, np.int32), np.concatenate(true), np.concatenate(shown))
     if not len(found.true):
-        raise InputError(f"{setup.settings.foundation}: no superpixel to ask about: every superpixel map is empty")
+        spec = setup.settings.foundation
+        raise InputError(
+            f"{spec}: no superpixel to ask about: every superpixel map is empty; recut[of={spec},cut=labels] makes some"
+        )
     return found
 
 

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,18 @@ def parameters(plugin: Foundation | Superpixels) -> dict:
         if isinstance(value, (Foundation, Superpixels)):
             own[name] = {"name": type(value).__name__, **parameters(value)}
     return own
+
+
+@contextmanager
+def reporting(names: list[str], on_failure: Callable[[str, Exception], object] | None) -> Iterator[None]:
+    """What fails in the block, a bad image or too little memory, goes to ``on_failure`` for each name, if given."""
+    try:
+        yield
+    except (InputError, RuntimeError) as error:
+        if on_failure is None:
+            raise
+        for name in names:
+            on_failure(name, error)
 
 
 def check_maps(labels: np.ndarray, superpixels: np.ndarray, dataset: Dataset, name: str, where: Path | str) -> None:

@@ -1,7 +1,7 @@
 """Grounding DINO and SAM, as far as they are needed: images to boxes with classes, boxes to masks, images to masks."""
 
-import hashlib
-from functools import lru_cache, partial
+import warnings
+from functools import partial
 from pathlib import Path
 from pickle import UnpicklingError
 
@@ -12,7 +12,9 @@ from bench import compat
 from bench.foundation.prompting import Phrases, encode
 from bench.types import InputError
 
-N_BOXES = 32  # that SAM's decoder takes at a time: their masks at full size are what needs memory
+# Prompts that SAM's decoder takes at a time. Each has its own copy of the image's features: a GPU wants many at once,
+# a core is faster the fewer leave its cache (MobileSAM, one thread: 0.13 s a prompt alone, 0.25 s among 64).
+N_PROMPTS = {"cuda": 64, "cpu": 1}
 
 
 class Detector:
@@ -68,21 +70,31 @@ class Detector:
 class Sam:
     """Segment Anything (Kirillov et al., ICCV 2023) through segment-anything; one image is embedded at a time.
 
-    ``kind``: vit_b, vit_l, vit_h, or tiny: the same network of 128 px and 2 thin layers, for tests. Raises InputError
-    when the checkpoint cannot be loaded.
+    ``kind``: vit_b, vit_l, vit_h; vit_t: MobileSAM (Zhang et al., 2023), a small encoder before the same decoder; or
+    tiny: the same network of 128 px and 2 thin layers, for tests. Raises InputError when the checkpoint cannot be
+    loaded, or a package that the network comes from is not there.
     """
 
-    def __init__(self, checkpoint: str, kind: str, device: torch.device):
+    def __init__(self, checkpoint: str | Path, kind: str, device: torch.device):
         compat.install()
-        from segment_anything import SamPredictor, sam_model_registry
-
-        builders = {"tiny": tiny_sam} | {k: v for k, v in sam_model_registry.items() if k != "default"}
-        self.model = builders[kind]()
         try:
-            self.model.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True))
+            from segment_anything import SamPredictor, sam_model_registry
+        except ImportError as error:
+            raise InputError(f"SAM needs the extra 'foundation' of alc-bench: {error}") from error
+        try:
+            state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+            found = _kind(state)
         except (OSError, RuntimeError, EOFError, AttributeError, TypeError, UnpicklingError) as error:
             raise InputError(f"sam {checkpoint}: not a checkpoint of {kind}: {_line(error)}") from error
+        if found != kind:
+            raise InputError(f"sam {checkpoint}: not a checkpoint of {kind} but of {found}; say so with --sam-type")
+        self.model = {"tiny": tiny_sam, "vit_t": mobile_sam}.get(kind, sam_model_registry.get(kind))()
+        try:
+            self.model.load_state_dict(state)
+        except RuntimeError as error:
+            raise InputError(f"sam {checkpoint}: not a whole checkpoint of {kind}: {_line(error)}") from error
         self.predictor, self.device = SamPredictor(self.model.to(device).eval()), device
+        self.n_prompts = N_PROMPTS.get(device.type, 1)
         encode = self.model.image_encoder.forward
 
         def forward(image):  # nearly all of the work; the decoder's outlines want full precision
@@ -100,7 +112,7 @@ class Sam:
     def masks(self, boxes: np.ndarray) -> np.ndarray:
         """(n, H, W) bool: a mask for each of n boxes (n, 4), (left, top, right, bottom) in pixels; n is at least 1."""
         size, found = self.predictor.original_size, []
-        for few in torch.as_tensor(boxes, device=self.device).split(N_BOXES):
+        for few in torch.as_tensor(boxes, device=self.device).split(self.n_prompts):
             few = self.predictor.transform.apply_boxes_torch(few, size)
             found.append(self.predictor.predict_torch(None, None, few, multimask_output=False)[0][:, 0].cpu().numpy())
         return np.concatenate(found)
@@ -113,8 +125,21 @@ class Sam:
         compat.install_nms()
         from segment_anything import SamAutomaticMaskGenerator
 
+        options = {"points_per_batch": self.n_prompts} | options
         with torch.inference_mode():
             return [m["segmentation"] for m in SamAutomaticMaskGenerator(self.model, **options).generate(image)]
+
+
+def mobile_sam() -> torch.nn.Module:
+    """MobileSAM's network with random weights, from the package mobilesam-mirror."""
+    try:
+        with warnings.catch_warnings():  # it uses old names of timm, and registers its encoder there a second time
+            warnings.simplefilter("ignore")
+            from mobile_sam.build_sam import build_sam_vit_t
+
+            return build_sam_vit_t()
+    except ImportError as error:
+        raise InputError(f"vit_t needs the extra 'foundation' of alc-bench (mobilesam-mirror): {error}") from error
 
 
 def tiny_sam() -> torch.nn.Module:
@@ -132,7 +157,7 @@ def tiny_sam() -> torch.nn.Module:
     return Network(encoder, prompts, MaskDecoder(transformer_dim=32, transformer=transformer))
 
 
-def device(name: str) -> torch.device:
+def chosen_device(name: str) -> torch.device:
     """``auto`` is the GPU if there is one. Raises InputError for a device that is not there."""
     try:
         chosen = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
@@ -143,22 +168,14 @@ def device(name: str) -> torch.device:
     return chosen
 
 
-def content(source: str) -> str:
-    """A digest of a file, or of all files of a folder; a model id of the hub is itself. InputError if it is no file."""
-    path = Path(source)
-    if not path.is_dir():
-        return _digest(path, path.stat().st_mtime_ns) if path.is_file() else source
-    files = sorted(p for p in path.rglob("*") if p.is_file())
-    return repr([(str(p.relative_to(path)), _digest(p, p.stat().st_mtime_ns)) for p in files])
-
-
-@lru_cache
-def _digest(path: Path, modified_ns: int) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    with path.open("rb") as file:
-        while block := file.read(1 << 24):
-            digest.update(block)
-    return digest.hexdigest()
+def _kind(state: dict) -> str:
+    """Whose tensors these are, of `bench.foundation.weights.SAM_TYPES`. Raises TypeError where they are not SAM's."""
+    if not isinstance(state, dict) or not any(name.startswith("mask_decoder.") for name in state):
+        raise TypeError("it holds no tensors of SAM")
+    if "image_encoder.pos_embed" not in state:
+        return "vit_t"
+    width = state["image_encoder.pos_embed"].shape[-1]
+    return {768: "vit_b", 1024: "vit_l", 1280: "vit_h"}.get(width, "tiny")
 
 
 def _autocast(device: torch.device):

@@ -4,7 +4,7 @@ import hashlib
 import inspect
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from bench.cache import Cache
 from bench.datasets import Dataset
 from bench.datasets.files import read_png
 from bench.foundation import Foundation, TrainAndPredict, painting, parameters
+from bench.foundation import superpixels as superpixel_makers
 from bench.foundation.superpixels import Superpixels
 from bench.kernels.regions import Regions, regions
 from bench.types import InputError
@@ -119,18 +120,21 @@ def write(
     train_and_predict: TrainAndPredict | None = None,
     step: Callable[[], object] = lambda: None,
     on_failure: Callable[[str, Exception], object] | None = None,
+    only: Collection[str] | None = None,
 ) -> None:
     """Write the foundation's maps of the train split to ``folder``, each file whole or not at all.
 
     A foundation that resumes is not asked for the images that are there already, and one of its images that fails goes
-    to ``on_failure``, if that is given. ``step`` is called once for every image. Raises InputError.
+    to ``on_failure``, if that is given; ``only``: its other images are left to others. ``step`` is called once for
+    every image. Raises InputError.
     """
     names, options = dataset.names("train"), {}
     if foundation.resumes:
-        done = {n for n in names if all((folder / kind / f"{n}.png").is_file() for kind in KINDS)}
+        wanted = names if only is None else only
+        done = {n for n in wanted if all((folder / kind / f"{n}.png").is_file() for kind in KINDS)}
         for _ in done:
             step()
-        options = {"done": done, "on_failure": on_failure}
+        options = {"done": done | (set(names) - set(wanted)), "on_failure": on_failure}
     for name, labels, superpixels in foundation.generate(dataset, train_and_predict, **options):
         if superpixels.max() > 65535:
             raise InputError(
@@ -145,7 +149,8 @@ def write(
 
 def cache_key(foundation: Foundation, dataset: Dataset, trained_by: str = "") -> str:
     """16 hexadecimal digits that change with the foundation's parameters, the dataset's content and both's code."""
-    code = Path(inspect.getfile(type(dataset))).read_bytes(), Path(inspect.getfile(painting)).read_bytes()
+    made_by = type(dataset), painting, superpixel_makers
+    code = [Path(inspect.getfile(part)).read_bytes() for part in made_by]
     key = (_content(foundation), dataset.identity(), code, trained_by if foundation.trains else "")
     return hashlib.blake2b(repr(key).encode(), digest_size=8).hexdigest()
 

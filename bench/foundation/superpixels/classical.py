@@ -48,7 +48,7 @@ class Felzenszwalb(_Numbered):
 
     def segment(self, dataset: Dataset, name: str) -> np.ndarray:
         image = dataset.image("train", name)
-        least = max(1, image.shape[0] * image.shape[1] // (2 * self.n))
+        least = max(1, 5 * (image.shape[0] * image.shape[1] // (10 * self.n)))  # as `Weak` has had it
         return 1 + segmentation.felzenszwalb(image, scale=self.scale, min_size=least).astype(np.int32)
 
 

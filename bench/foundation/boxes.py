@@ -1,0 +1,115 @@
+"""Boxes of any detector, read from a file: COCO's JSON, or CSV."""
+
+import csv
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from bench.datasets import Dataset
+from bench.foundation.prompting import phrases
+from bench.types import InputError
+
+COLUMNS = ("image", "x0", "y0", "x1", "y1", "class")
+
+Boxes = dict[str, tuple[np.ndarray, np.ndarray]]
+
+
+def read(path: str | Path, dataset: Dataset, threshold: float = 0.0) -> Boxes:
+    """For each train image of ``dataset``: boxes (n, 4) float32 and their class ids (n,) int64, in the file's order.
+
+    A box is (left, top, right, bottom) in pixels. Those with a score of at most ``threshold`` are left out; a box
+    without a score has 1. Boxes of images that are not in the train split are left out, so that one file may serve
+    several splits. Two forms are read:
+
+    - ``*.csv``: the columns image, x0, y0, x1, y1, class and maybe score;
+    - ``*.json``: COCO's ``images`` (id, file_name), ``categories`` (id, name) and ``annotations`` (image_id,
+      category_id, bbox = left, top, width, height, maybe score).
+
+    An image is the name of one of the train split or of its file; a class is a name of the dataset's, or a phrase of
+    its prompts. Raises InputError, with its place, for a box that cannot be used, and where no train image has one.
+    """
+    path = Path(path)
+    try:
+        rows = list((_coco if path.suffix.lower() == ".json" else _csv)(path))
+    except (OSError, UnicodeDecodeError, csv.Error, json.JSONDecodeError) as error:
+        raise InputError(f"{path}: not readable as boxes in JSON or CSV: {error}") from error
+    names, classes = _names(dataset), _classes(dataset)
+    found: dict[str, list] = {name: [] for name in dataset.names("train")}
+    n_here = 0
+    for place, image, box, word, score in rows:
+        if (class_id := classes.get(_word(word))) is None:
+            raise InputError(f"{path}, {place}: unknown class {word!r}; there are: {', '.join(dataset.classes)}")
+        if not all(map(math.isfinite, (*box, score))) or box[2] <= box[0] or box[3] <= box[1]:
+            raise InputError(f"{path}, {place}: a box goes from left and top to right and bottom, got {box}, {score}")
+        name = names.get(image) or names.get(Path(image).name) or names.get(Path(image).stem)
+        n_here += name is not None
+        if name is not None and score > threshold:
+            found[name].append((box, class_id))
+    if not n_here:
+        first = f"; the first box is of {rows[0][1]!r}" if rows else ""
+        raise InputError(f"{path}: {len(rows)} boxes, none of a train image{first}")
+    return {name: _arrays(boxes) for name, boxes in found.items()}
+
+
+def _arrays(boxes):
+    return (
+        np.array([box for box, _ in boxes], np.float32).reshape(-1, 4),
+        np.array([class_id for _, class_id in boxes], np.int64),
+    )
+
+
+Row = tuple[str, str, tuple[float, ...], str, float]  # place in the file, image, box, class, score
+
+
+def _csv(path: Path) -> Iterator[Row]:
+    with path.open(newline="", encoding="utf-8") as file:
+        table = csv.DictReader(file, restkey="more")
+        if missing := [name for name in COLUMNS if name not in (table.fieldnames or ())]:
+            raise InputError(f"{path}: no column {', '.join(missing)}; expected {','.join(COLUMNS)} and maybe score")
+        for row in table:
+            place = f"line {table.line_num}"
+            try:
+                box = tuple(float(row[name]) for name in COLUMNS[1:5])
+                yield place, row["image"].strip(), box, row["class"], float(row.get("score") or 1)
+            except (TypeError, ValueError, AttributeError) as error:
+                raise InputError(f"{path}, {place}: expected {','.join(COLUMNS)} and maybe score: {error}") from error
+
+
+def _coco(path: Path) -> Iterator[Row]:
+    whole = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(whole, dict) or not {"images", "categories", "annotations"} <= whole.keys():
+        raise InputError(
+            f"{path}: expected COCO's images, categories and annotations; a list of results alone names neither images "
+            "nor classes: put it in as annotations"
+        )
+    k = 0
+    try:
+        images = {image["id"]: str(image["file_name"]) for image in whole["images"]}
+        words = {category["id"]: str(category["name"]) for category in whole["categories"]}
+        for k, row in enumerate(whole["annotations"], 1):
+            left, top, width, height = map(float, row["bbox"])
+            box = left, top, left + width, top + height
+            yield f"annotation {k}", images[row["image_id"]], box, words[row["category_id"]], float(row.get("score", 1))
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}, annotation {k}: not as COCO has it: {error!r}") from error
+
+
+def _names(dataset: Dataset) -> dict[str, str]:
+    """Names of train images, by all that a file may call them."""
+    found = {}
+    for name in dataset.names("train"):
+        file = Path(dataset.where("train", name))
+        found |= {file.stem: name, file.name: name, name: name}
+    return found
+
+
+def _classes(dataset: Dataset) -> dict[str, int]:
+    by_phrase = {_word(phrase): class_id for phrase, class_id in phrases(dataset)}
+    return by_phrase | {_word(name): i for i, name in enumerate(dataset.classes)}
+
+
+def _word(text: str) -> str:
+    return " ".join(str(text).lower().split())

@@ -1,0 +1,105 @@
+"""Where two people who labelled the same images differ, by the distance to the nearest outline; a fit of `boundary`."""
+
+import glob
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+from scipy.ndimage import distance_transform_cdt
+
+from bench.types import VOID, InputError
+
+FURTHEST = 50  # pixels: what lies further from every outline is counted together
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A step: two people differ at a share ``near`` of the pixels up to ``width_px`` from another class, and at a share
+    ``far`` of the others. ``disagree``: the share over all pixels. ``rate``: how often one of them errs near an
+    outline, if each errs as often and independently of the other: near = 2·rate·(1 - rate).
+    """
+
+    width_px: int
+    rate: float
+    near: float
+    far: float
+    disagree: float
+
+
+def pairs(first: str, second: str) -> list[tuple[Path, Path]]:
+    """The files that two glob patterns find, each sorted, one by one. Raises InputError where their numbers differ."""
+    a, b = (sorted(map(Path, glob.glob(pattern))) for pattern in (first, second))
+    if not a or len(a) != len(b):
+        raise InputError(f"two people's label maps: {first} finds {len(a)} files, {second} {len(b)}; expected as many")
+    return list(zip(a, b, strict=True))
+
+
+def profile(files: list[tuple[Path, Path]], step: Callable[[], object] = lambda: None) -> pd.DataFrame:
+    """Pixels by their distance to another class: columns distance_px, pixels, differing; a row a distance from 1.
+
+    The distance is that to the nearest pixel of another class in the same map (Chebyshev, as in `boundary`), void
+    aside; the last row has all that are further. Each person's map is read as the truth in turn, so that a pixel
+    counts twice. Maps of two values are masks, whatever the values. Raises InputError for maps that do not fit.
+    """
+    counts = np.zeros((2, FURTHEST + 2), np.int64)
+    for pair in files:
+        maps = [_labels(path) for path in pair]
+        if maps[0].shape != maps[1].shape:
+            raise InputError(f"{pair[0]} and {pair[1]}: label maps of one image must be equal in size")
+        known = (maps[0] != VOID) & (maps[1] != VOID)
+        differing = maps[0] != maps[1]
+        for labels in maps:
+            distance = np.minimum(_to_another_class(labels), FURTHEST + 1)[known]
+            counts[0] += np.bincount(distance, minlength=FURTHEST + 2)
+            counts[1] += np.bincount(distance[differing[known]], minlength=FURTHEST + 2)
+        step()
+    distances = np.arange(1, FURTHEST + 2)
+    return pd.DataFrame(dict(distance_px=distances, pixels=counts[0, 1:], differing=counts[1, 1:]))
+
+
+def fit(found: pd.DataFrame) -> Fit:
+    """The likeliest step for a `profile`: each pixel differs with one probability up to a distance, another beyond.
+
+    Raises InputError where the two people never differ.
+    """
+    n, k = (np.cumsum(found[name].to_numpy(np.float64)) for name in ("pixels", "differing"))
+    if not k[-1]:
+        raise InputError("the two people's label maps are equal: there is no width to fit")
+    likelihood = _log_likelihood(k, n) + _log_likelihood(k[-1] - k, n[-1] - n)
+    best = int(np.argmax(likelihood[:-1]))  # the last row has no distance of its own
+    near, far = k[best] / n[best], (k[-1] - k[best]) / max(n[-1] - n[best], 1)
+    rate = 0.5 * (1 - np.sqrt(max(0.0, 1 - 2 * near)))
+    return Fit(int(found.distance_px.iloc[best]), float(rate), float(near), float(far), float(k[-1] / n[-1]))
+
+
+def _log_likelihood(k: np.ndarray, n: np.ndarray) -> np.ndarray:
+    """Of k of n at the likeliest probability."""
+    p = np.clip(k / np.maximum(n, 1), 1e-300, 1)
+    q = np.clip(1 - k / np.maximum(n, 1), 1e-300, 1)
+    return k * np.log(p) + (n - k) * np.log(q)
+
+
+def _labels(path: Path) -> np.ndarray:
+    try:
+        labels = np.asarray(Image.open(path))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a whole image: {error}") from error
+    if labels.ndim != 2:
+        raise InputError(f"{path}: expected one channel of class ids, got {labels.ndim} dimensions")
+    if len(values := np.unique(labels)) == 2:
+        return (labels == values[1]).astype(np.uint8)
+    return labels.astype(np.uint8)
+
+
+def _to_another_class(labels: np.ndarray) -> np.ndarray:
+    """(H, W) int64: Chebyshev distance to the nearest pixel of another class, void aside; large where there is none."""
+    distance = np.full(labels.shape, np.iinfo(np.int32).max, np.int64)
+    for label in np.unique(labels):
+        other = (labels != label) & (labels != VOID)
+        if label != VOID and other.any():
+            here = labels == label
+            distance[here] = distance_transform_cdt(~other, "chessboard")[here]
+    return distance
