@@ -4,6 +4,7 @@ import numpy as np
 
 from bench import costs
 from bench.acquisition import Strategy, scored
+from bench.seconds import read as read_seconds
 from bench.types import VOID, InputError
 
 
@@ -14,14 +15,14 @@ class Priced(Strategy):
     1 - CIL, and corrected otherwise; void is always corrected. An answer that names all classes of a superpixel costs a
     click, or its bits or seconds, for each class that is predicted in it. The other kinds cost the same everywhere,
     which leaves the order as it is. Void and giving up are not foreseen.
-    ``unit``: bits, seconds, clicks or questions (`bench.costs`); ``seconds``: a CSV of seconds an action, as for a run.
+    ``unit``: bits, seconds, clicks or questions (`bench.costs`); ``seconds``: measured or a file, as for a run.
     """
 
     source = "Haertel et al., NIPS 2008 workshop on cost-sensitive learning (return on investment); prices: bench.costs"
 
     def __init__(self, of="sim", unit="seconds", seconds=None):
         self.inner, self.unit = scored(of), costs.unit_of(unit)
-        self.seconds = costs.SECONDS if seconds is None else costs.read_seconds(seconds)
+        self.seconds = read_seconds(seconds or "assumed").mean
         self.question, self.reads_truth = self.inner.question, self.inner.reads_truth
 
     @property

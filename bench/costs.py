@@ -6,10 +6,9 @@
 - *bits* over L classes: correction 1 + [wrong]·log2(L - 1) (Kim et al., ICML 2024); classification and dominant log2 L.
   Ours, as the paper has none: void counts as wrong in a correction question; "can't tell" costs what the question
   costs before a class is chosen (1, or log2 L where it has no such step); multiclass log2 L for each class named.
-- *seconds*: the sum of a table of seconds an action, which the user can replace.
+- *seconds*: the sum of the mean seconds of each action (`bench.seconds`): assumed, measured or the user's own.
 """
 
-import csv
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bench.seconds import ASSUMED
 from bench.types import ACTIONS, QUESTIONS, InputError
 
 
@@ -62,13 +62,9 @@ UNITS = {
     )
 }
 
-# Assumptions of ours, not measurements: a look takes 2 s, choosing a class or none 2 s, rejecting the label shown 1 s.
-# They keep the order that the user study of Kim et al. (ICML 2024) argues for, confirming < classifying.
-SECONDS = {"confirm": 2.0, "correct": 5.0, "classify": 4.0, "void": 5.0, "give_up": 4.0}
-
 
 def price(
-    kinds: Sequence[str], actions: Sequence[str], n_classes: int, unit: str, seconds: Mapping[str, float] = SECONDS
+    kinds: Sequence[str], actions: Sequence[str], n_classes: int, unit: str, seconds: Mapping[str, float] = ASSUMED
 ) -> np.ndarray:
     """(n,) float64: the cost of each answer, in ``unit``.
 
@@ -90,7 +86,7 @@ class Budget:
     amount: float
     unit: str
 
-    def most(self, n_left: int, seconds: Mapping[str, float] = SECONDS) -> int:
+    def most(self, n_left: int, seconds: Mapping[str, float] = ASSUMED) -> int:
         """How many questions it can pay for at most, of ``n_left``: no answer is cheaper than the cheapest."""
         least = UNITS[self.unit].least(seconds)
         return int(min(n_left, self.amount / least)) if least else n_left
@@ -116,21 +112,6 @@ def unit_of(name: str) -> str:
         if name == unit.name or name in unit.short:
             return unit.name
     raise InputError(f"unknown unit {name!r} of cost; there are: {', '.join(UNITS)}")
-
-
-def read_seconds(path) -> dict[str, float]:
-    """A table to replace `SECONDS`: a CSV file ``action,seconds`` with a line for every action."""
-    try:
-        with open(path, newline="", encoding="utf-8") as file:
-            table = {row["action"].strip(): float(row["seconds"]) for row in csv.DictReader(file)}
-    except (OSError, UnicodeDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"{path}: expected a CSV file of the columns action,seconds: {error!r}") from error
-    if set(table) != set(ACTIONS):
-        raise InputError(f"{path}: expected a line for each of {', '.join(ACTIONS)}; got {', '.join(table) or 'none'}")
-    bad = [action for action, s in table.items() if not 0 <= s < math.inf]
-    if bad:
-        raise InputError(f"{path}: seconds must be finite and 0 or more; not so for {', '.join(bad)}")
-    return table
 
 
 def _price(kind: str, done: list[str], n_classes: int, unit: str, seconds: Mapping[str, float]) -> float:

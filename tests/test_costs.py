@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench import seeds
-from bench.costs import SECONDS, UNITS, Budget, budget, price, read_seconds
+from bench.costs import UNITS, Budget, budget, price
 from bench.types import ACTIONS, QUESTIONS, InputError
 
 
@@ -92,32 +92,3 @@ def test_words_that_nobody_knows_are_refused():
             price([kind], [actions], 3, unit)
     with pytest.raises(InputError, match="unknown unit 'euros'"):
         price(["correction"], ["confirm"], 3, "euros")
-
-
-def test_the_table_of_seconds_is_the_users(tmp_path):
-    file = tmp_path / "seconds.csv"
-    file.write_text("action,seconds\n" + "".join(f"{action},{i}\n" for i, action in enumerate(ACTIONS)))
-    table = read_seconds(file)
-    assert set(table) == set(SECONDS) == set(ACTIONS)
-    assert price(["correction"] * 2, ["correct", "confirm give_up"], 3, "seconds", table).tolist() == [1, 4]
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        ("action,seconds\nconfirm,1\n", "a line for each"),
-        ("action,price\nconfirm,1\n", "action,seconds"),
-        ("action,seconds\nconfirm,soon\n", "action,seconds"),
-        ("action,seconds\nconfirm\n", "action,seconds"),
-        ("action,seconds\n" + "".join(f"{action},nan\n" for action in ACTIONS), "finite"),
-        ("action,seconds\n" + "".join(f"{action},-1\n" for action in ACTIONS), "finite"),
-        (None, "action,seconds"),
-    ],
-)
-def test_bad_tables_are_refused_in_one_line(tmp_path, content, said):
-    file = tmp_path / "seconds.csv"
-    if content is not None:
-        file.write_text(content)
-    with pytest.raises(InputError, match=said) as error:
-        read_seconds(file)
-    assert str(file) in str(error.value) and "\n" not in str(error.value)

@@ -359,5 +359,5 @@ def test_weak_says_what_it_lacks():
         with pytest.raises(InputError, match=part):
             next(weak.generate(dataset, model))
     for parameters in ({"n": 0}, {"n_segments": 0}, {"superpixels": "watershead"}):
-        with pytest.raises(InputError, match="weak: |did you mean 'watershed'"):
+        with pytest.raises(InputError, match=r"weak: |did you mean 'watershed'"):
             Weak(**parameters)

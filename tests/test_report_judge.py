@@ -11,9 +11,9 @@ import pytest
 from rich.console import Console
 from runs import write_run
 
-from bench import costs
+from bench import seconds
 from bench.commands import report as command
-from bench.report import audit, figures, index, judge, page, panels, results, statistics, tables
+from bench.report import audit, figures, index, judge, page, panels, prices, results, statistics, tables
 from bench.report.compare import Comparison
 from bench.report.verdict import Study, Verdict
 from bench.types import InputError
@@ -136,7 +136,8 @@ def test_published_figures_are_drawn_and_not_ranked(tmp_path):
     axes = figures.curves(Study(found)).subfigs[1].axes[0]
     drawn = [line for line in axes.lines if line.get_linestyle() == ":"]
     assert drawn[0].get_ydata() == pytest.approx(curve) and len(drawn) == 2
-    page.write(Study(found), tables.summarise(Study(found)), out / "report.html")
+    times = seconds.read("measured")
+    page.write(Study(found), tables.summarise(Study(found)), out / "report.html", prices.table(found, times), times)
     assert '"kind":"published"' in (out / "report.html").read_text(encoding="utf-8")
 
 
@@ -172,12 +173,12 @@ def test_another_price_changes_the_order(tmp_path):
     edit(out / "rounds.csv", lambda t: t.assign(data_miou=np.concatenate([curve["random"], curve["sim"]])))
     found = results.read([out])
 
-    def order(seconds):
-        priced = audit.reprice(found, seconds)
+    def order(price):
+        priced = audit.reprice(found, price)
         (setting, block), *_ = priced.settings()
         return Comparison(setting, block, "data", "seconds")
 
-    cheap, dear = (order(costs.SECONDS | {"confirm": 2.0, "correct": seconds}) for seconds in (2.0, 20.0))
+    cheap, dear = (order(seconds.ASSUMED | {"confirm": 2.0, "correct": price}) for price in (2.0, 20.0))
     assert cheap.curves["sim"][0][0].tolist() == [0, 20, 40]
     assert dear.curves["sim"][0][0].tolist() == [0, 200, 400]
     assert cheap.areas[0].idxmax() == "sim"
@@ -265,7 +266,7 @@ def test_command_prices_anew_and_names_bad_files(tmp_path, capsys):
     command.add_arguments(parser)
     out = write_run(tmp_path / "run", strategies=("random", "sim"), n_seeds=1, rounds=1, model=False)
     table = tmp_path / "seconds.csv"
-    table.write_text("action,seconds\n" + "\n".join(f"{action},0.5" for action in costs.SECONDS))
+    table.write_text("action,seconds\n" + "\n".join(f"{action},0.5" for action in seconds.ASSUMED))
     to = str(tmp_path / "to")
     args = parser.parse_args([str(out), "--cost", "seconds", "--seconds", str(table), "--out", to, "--no-html"])
     assert command.main(args) == 0 and "curves: " in capsys.readouterr().out

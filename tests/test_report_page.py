@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from runs import write_run
 
-from bench.report import page, results, tables
+from bench import seconds
+from bench.report import page, prices, results, tables
 from bench.report.verdict import Study
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -18,7 +19,8 @@ FLAGS += ["disable-component-update", "disable-sync", "disable-dev-shm-usage"]
 
 def write_page(outs, path):
     found = results.read(outs)
-    page.write(Study(found), tables.summarise(Study(found)), path)
+    times = seconds.read("measured")
+    page.write(Study(found), tables.summarise(Study(found)), path, prices.table(found, times), times)
     return path
 
 

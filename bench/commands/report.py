@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bench import costs, report
+from bench import report, seconds
 from bench.report.results import COSTS
 
 
@@ -12,7 +12,9 @@ def add_arguments(parser) -> None:
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="default: the folder of the run, if it is one")
     parser.add_argument("--cost", choices=list(COSTS), default="queries", help="the axis of effort")
-    parser.add_argument("--seconds", type=Path, metavar="FILE", help="CSV of action,seconds: prices the answers anew")
+    parser.add_argument(
+        "--seconds", metavar="WHICH", help="measured, assumed, or a file (bench/seconds.py): prices the answers anew"
+    )
     parser.add_argument("--mixed", action="store_true", help="compare runs of different protocols")
     parser.add_argument("--no-html", dest="html", action="store_false", help="no page, only tables and figures")
     parser.epilog = (
@@ -22,6 +24,6 @@ def add_arguments(parser) -> None:
 
 
 def main(args) -> int:
-    seconds = costs.read_seconds(args.seconds) if args.seconds else None
-    report.write(args.runs, to=args.out, cost=args.cost, seconds=seconds, mixed=args.mixed, html=args.html)
+    times = seconds.read(args.seconds) if args.seconds else None
+    report.write(args.runs, to=args.out, cost=args.cost, times=times, mixed=args.mixed, html=args.html)
     return 0

@@ -16,6 +16,7 @@ from bench.foundation import Foundation
 from bench.foundation.pseudo import PseudoLabels, cache_folder, pseudo_labels
 from bench.learners import Learner, Model, n_processes
 from bench.learners.config import WEIGHTS_KEY
+from bench.seconds import read as read_seconds
 from bench.types import Candidates, InputError
 
 MEMORY_BYTES = 2**29  # of each kind of map that a process keeps: truth, pseudo labels and superpixels, changed labels
@@ -62,7 +63,7 @@ class Setup:
             raise InputError(f"--foundation is needed for the dataset {name!r}: {where}")
         settings = replace(settings, foundation=source)
         budget = costs.budget(settings.budget) if settings.budget is not None else None
-        seconds = costs.read_seconds(settings.seconds) if settings.seconds else costs.SECONDS
+        seconds = dict(read_seconds(settings.seconds).mean)
         trained, learner = settings.model != "none", None
         if check:
             dataset.check("train", images=trained)

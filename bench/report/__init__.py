@@ -1,14 +1,16 @@
 """Run folders to tables, figures and one offline page. Imports no torch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 from rich.console import Console
 
-from bench.report import audit, detection, figures, index, judge, page, panels, tables
+from bench import seconds
+from bench.report import audit, detection, figures, index, judge, page, panels, prices, tables
 from bench.report.results import COSTS, read
 from bench.report.verdict import Study
+from bench.seconds import Times
 from bench.types import InputError
 
 Paths = str | Path | Sequence[str | Path]
@@ -42,16 +44,17 @@ def write(
     *,
     to: Path | None = None,
     cost: str = "queries",
-    seconds: Mapping[str, float] | None = None,
+    times: Times | None = None,
     mixed: bool = False,
     html: bool = True,
     console: Console | None = None,
 ) -> Path:
     """The report of these run folders and foreign rounds.csv files, in ``to``: the only run's own folder by default.
 
-    ``cost``: the axis, a key of `COSTS`. ``seconds``: prices ``cost_s`` anew, with these seconds per action. ``mixed``:
-    compare runs of different protocols. ``html``: write the page too, and an index where there are several runs.
-    Returns the folder. Raises InputError for runs that cannot be read or compared; then nothing is written.
+    ``cost``: the axis, a key of `COSTS`. ``times``: prices ``cost_s`` anew, with these means; without them, only the
+    table of prices is of measured seconds. ``mixed``: compare runs of different protocols. ``html``: write the page
+    too, and an index where there are several runs. Returns the folder. Raises InputError for runs that cannot be read
+    or compared; then nothing is written.
     """
     if cost not in COSTS:
         raise InputError(f"unknown cost {cost!r}; there are: {', '.join(COSTS)}")
@@ -60,24 +63,28 @@ def write(
     if to is None and len(runs) != 1:
         raise InputError(f"a report over {len(runs)} runs needs a folder of its own: name it with --out")
     to = runs[0] if to is None else Path(to)
-    if seconds is not None:
-        results = audit.reprice(results, seconds)
+    if times is not None:
+        results = audit.reprice(results, times.mean)
+    times = times or seconds.read("measured")
+    priced = prices.table(results, times)
     study = Study(results, cost)
     found = _tables(study)
     summary = found["summary"]
     drawn = {} if summary.empty else _figures(study)
     console = console or Console()
     tables.show(study, summary, console)
+    prices.show(priced, times, console)
     try:
         to.mkdir(parents=True, exist_ok=True)
         tables.write_summary(study, summary, to)
+        tables.write_csv(to / "prices.csv", priced)
         for name in ("coverage", "pairs", "detection", "aggregate", "robustness"):
             if name in ("coverage", "pairs") or not found[name].empty:
                 tables.write_csv(to / f"{name}.csv", found[name])
         for name, figure in drawn.items():
             figures.save(figure, to, name)
         if html:
-            page.write(study, summary, to / "report.html")
+            page.write(study, summary, to / "report.html", priced, times)
             if len(runs) > 1:
                 index.write(results, summary, to / "index.html")
     except OSError as error:

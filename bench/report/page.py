@@ -10,11 +10,12 @@ import pandas as pd
 from plotly.offline import get_plotlyjs
 
 from bench import metrics, runfiles
-from bench.report import detection, gallery, judge, tables
+from bench.report import detection, gallery, judge, prices, tables
 from bench.report.figures import AXES
 from bench.report.results import COSTS, SETTING, Results
 from bench.report.style import Look, looks, percent, title
 from bench.report.verdict import Study, Verdict
+from bench.seconds import Times
 from bench.store import replacing
 
 NAMES = {"data": "data mIoU", "model": "model mIoU", "labelled": "data mIoU, labelled pixels"}
@@ -27,8 +28,8 @@ METRICS = [
 ]
 
 
-def write(study: Study, summary: pd.DataFrame, path: Path) -> None:
-    """The page of a study, with its cost as the first axis."""
+def write(study: Study, summary: pd.DataFrame, path: Path, priced: pd.DataFrame, times: Times) -> None:
+    """The page of a study, with its cost as the first axis, and what the answers cost (`bench.report.prices`)."""
     results, cost = study.results, study.cost
     style = looks(results.rounds.strategy)
     settings = [_setting(setting, block, study.verdicts[setting]["data"], style) for setting, block in study.settings]
@@ -45,7 +46,7 @@ def write(study: Study, summary: pd.DataFrame, path: Path) -> None:
         title=escape(f"alc-bench: {', '.join(dict.fromkeys(s['key'][0] for s in settings))}"),
         css=read_part("page.css"),
         coverage=_coverage(results),
-        tables=_tables(study, summary),
+        tables=_tables(study, summary) + _prices(priced, times),
         notes=f'<ul class="note">{notes}</ul>' if notes else "",
         runs=_runs(results),
         js=read_part("page.js"),
@@ -164,6 +165,14 @@ def _aggregate(found: pd.DataFrame) -> str:
     ]
     headings = ["metric", "strategy", "area", "difference from the first", "95 % interval", "rank"]
     return table(headings, body, "Mean over all settings") if body else ""
+
+
+def _prices(priced: pd.DataFrame, times: Times) -> str:
+    found = []
+    for setting, block in priced.groupby(SETTING):
+        body = [[f"<td>{escape(text)}</td>" for text in line] for line in prices.lines(block)]
+        found.append(table(list(prices.HEADINGS), body, f"What the answers cost: {title(setting, False)}"))
+    return "".join(found) + (f'<p class="remarks">{escape(prices.remark(times))}</p>' if found else "")
 
 
 def _noise(found: pd.DataFrame) -> str:
