@@ -9,9 +9,10 @@ from bench.datasets import Dataset
 from bench.foundation import Foundation, TrainAndPredict, boxes, reporting, weights
 from bench.foundation.box_masks import BoxMasks, Timed, check
 from bench.foundation.models import chosen_device
-from bench.types import VOID, InputError
+from bench.types import InputError
 
 TRUTH = "truth"
+SPECK = 1 / 2000  # of the image: true objects smaller than that get no box
 
 
 class BoxedSam(Timed, Foundation):
@@ -70,20 +71,20 @@ class BoxedSam(Timed, Foundation):
 def true_boxes(dataset: Dataset, name: str, noise: float = 0.0, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Boxes (n, 4) float32 of the true objects of a train image, in the order of their ids, and their classes (n,).
 
-    Each side is moved by normal noise of standard deviation ``noise`` times the box's width, or height, and kept within
-    the image; a box keeps at least a pixel each way.
+    Specks, as void cuts them off at outlines, get no box. Each side is moved by normal noise of standard deviation
+    ``noise`` times the box's width, or height, and kept within the image; a box keeps at least a pixel each way.
     """
     truth, objects = dataset.truth("train", name), dataset.objects("train", name)
-    ids, first = np.unique(objects, return_index=True)
     height, width = objects.shape
+    ids, first, sizes = np.unique(objects, return_index=True, return_counts=True)
     found, classes, rng = [], [], seeds.generator(seed, "true boxes", name)
-    for k, pixel in zip(ids, first, strict=True):
-        if k == 0 or truth.flat[pixel] == VOID:
+    for k, pixel in zip(ids[ids > 0], first[ids > 0], strict=True):
+        drawn = noise * rng.standard_normal(4)
+        if sizes[ids == k] < SPECK * objects.size:
             continue
         rows, columns = np.nonzero(objects == k)
         box = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], np.float64)
-        sides = np.tile(box[2:] - box[:2], 2)
-        box = np.clip(box + noise * sides * rng.standard_normal(4), 0, [width, height] * 2)
+        box = np.clip(box + drawn * np.tile(box[2:] - box[:2], 2), 0, [width, height] * 2)
         box[2:] = np.maximum(box[2:], box[:2] + 1)
         found.append(box)
         classes.append(truth.flat[pixel])
