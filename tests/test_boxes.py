@@ -1,5 +1,6 @@
-"""Boxes of any detector, and SAM's masks of them: files, what they may not hold, the same maps however they are made."""
+"""Boxes of any detector, and SAM's masks of them: files, what they may not hold, equal maps however they are made."""
 
+import importlib.util
 import json
 
 import numpy as np
@@ -15,7 +16,8 @@ from bench.foundation.boxed_sam import true_boxes
 from bench.foundation.files import Files
 from bench.types import InputError
 
-pytest.importorskip("segment_anything", reason="the extra 'foundation' is not installed")
+if importlib.util.find_spec("segment_anything") is None:
+    pytest.skip("the extra 'foundation' is not installed", allow_module_level=True)
 
 HEAD = "image,x0,y0,x1,y1,class,score\n"
 
