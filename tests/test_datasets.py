@@ -13,7 +13,7 @@ from bench.datasets.cityscapes import Cityscapes
 from bench.datasets.files import read_grey
 from bench.datasets.folder import Folder
 from bench.datasets.kvasir import Kvasir
-from bench.datasets.pascal import Pascal
+from bench.datasets.pascal import WHOLE, Pascal
 from bench.datasets.shapes import Shapes
 from bench.types import VOID, InputError
 
@@ -170,6 +170,42 @@ def test_pascal_takes_either_root_and_needs_no_images_for_labels(pascal_root):
     inner.check("train", images=False)
     assert refusal(inner.check, "train") == f"{image}: no such file"
     assert "SegmentationClass" in refusal(Pascal, pascal_root.parent)
+
+
+def test_any_part_of_pascal_is_a_dataset_that_says_how_large_a_part(pascal_root):
+    whole = Pascal(pascal_root)
+    assert whole.gap("train") == "3 of 1,464 images of PASCAL VOC 2012 train are used: train.txt names 3"
+    whole.paths("train", "2007_000001")[0].unlink()
+    whole.paths("train", "2007_000002")[1].unlink()
+    part = Pascal(pascal_root)
+    assert part.names("train") == ("2007_000003",)
+    assert part.gap("train").startswith("1 of 1,464") and part.gap("train").endswith("the files of 2 more are missing")
+    part.check("train")
+    for path in (pascal_root / "VOC2012" / "JPEGImages").iterdir():
+        path.unlink()
+    assert Pascal(pascal_root).names("train") == ("2007_000001", "2007_000003")  # labels only: photographs do not count
+    for path in (pascal_root / "VOC2012" / "SegmentationClass").iterdir():
+        path.unlink()
+    assert "no file of the 3 images of train" in refusal(Pascal(pascal_root).names, "train")
+
+
+def test_a_whole_split_of_pascal_has_no_gap(pascal_root, monkeypatch):
+    monkeypatch.setitem(WHOLE, "train", 3)
+    assert Pascal(pascal_root).gap("train") is None and Shapes(train=4).gap("train") is None
+
+
+def test_a_run_on_a_part_says_so_and_strict_refuses(alc, pascal_root, tmp_path):
+    maps = tmp_path / "maps"
+    for name in Pascal(pascal_root).names("train"):
+        labels = Pascal(pascal_root).truth("train", name)
+        save(maps / "mask_jpg" / f"{name}.png", np.where(labels == VOID, 0, labels).astype(np.uint8))
+        save(maps / "obj_jpg" / f"{name}.png", (labels > 0).astype(np.uint8))
+    run = ["run", "--dataset", "pascal", "--data-root", pascal_root, "--foundation", f"files[root={maps}]"]
+    run += ["--model", "none", "--strategy", "area", "--seeds", "1", "--rounds", "1", "--budget", "1"]
+    strict = alc(*run, "--out", tmp_path / "strict", "--strict")
+    assert strict.code == 2 and "3 of 1,464 images" in strict.err and "--strict takes whole splits only" in strict.err
+    done = alc(*run, "--out", tmp_path / "out", report_too=False)
+    assert done.code == 0 and "3 of 1,464 images of PASCAL VOC 2012 train are used" in done.err
 
 
 def test_pascal_without_val_is_refused_only_when_val_is_asked_for(pascal_root):
