@@ -1,6 +1,7 @@
 """Pseudo labels and superpixels by SAM from boxes of any detector: the second half of Grounded-SAM."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 
@@ -40,6 +41,8 @@ class BoxedSam(Timed, Foundation):
         check("boxed_sam", threshold, uncovered)
         if noise < 0:
             raise InputError(f"boxed_sam: noise is a share of a box's side, expected 0 or more, got {noise}")
+        if boxes != TRUTH and not Path(boxes).is_file():
+            raise InputError(f"boxed_sam: boxes={boxes}: no such file")
         self._sam, self.sam_type = weights.sam(sam, sam_type, "boxed_sam")
         self.weights, self.threshold, self.uncovered = weights.content(self._sam), threshold, uncovered
         self.leaky = boxes == TRUTH
