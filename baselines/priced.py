@@ -4,7 +4,7 @@ import numpy as np
 
 from bench import costs
 from bench.acquisition import Strategy, scored
-from bench.seconds import read as read_seconds
+from bench.costs.seconds import read as read_seconds
 from bench.types import VOID, InputError
 
 

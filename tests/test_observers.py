@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from trees import save
 
-from bench import observers, seeds
+from bench import seeds
+from bench.foundation import observers
 from bench.types import InputError
 
 

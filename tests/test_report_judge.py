@@ -11,8 +11,8 @@ import pytest
 from rich.console import Console
 from runs import write_run
 
-from bench import seconds
 from bench.commands import report as command
+from bench.costs import seconds
 from bench.report import audit, figures, index, judge, page, panels, prices, results, statistics, tables
 from bench.report.compare import Comparison
 from bench.report.verdict import Study, Verdict

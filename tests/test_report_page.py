@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from runs import write_run
 
-from bench import seconds
+from bench.costs import seconds
 from bench.report import page, prices, results, tables
 from bench.report.verdict import Study
 

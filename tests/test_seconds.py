@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from runs import write_run
 
-from bench import seconds, seeds
-from bench.costs import price
+from bench import seeds
+from bench.costs import price, seconds
 from bench.report import prices, results
 from bench.types import ACTIONS, InputError
 

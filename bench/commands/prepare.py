@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from bench import foundation, observers, registry, store
+from bench import foundation, registry, store
 from bench.commands import progress, quality, subset
-from bench.foundation import fit, jobs, pseudo
+from bench.foundation import fit, jobs, observers, pseudo
 from bench.foundation.simulated import Simulated
 from bench.types import InputError
 

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from bench import report, seconds
+from bench import report
+from bench.costs import seconds
 from bench.report.results import COSTS
 
 
@@ -13,7 +14,9 @@ def add_arguments(parser) -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", help="default: the folder of the run, if it is one")
     parser.add_argument("--cost", choices=list(COSTS), default="queries", help="the axis of effort")
     parser.add_argument(
-        "--seconds", metavar="WHICH", help="measured, assumed, or a file (bench/seconds.py): prices the answers anew"
+        "--seconds",
+        metavar="WHICH",
+        help="measured, assumed, or a file: prices the answers anew",
     )
     parser.add_argument("--mixed", action="store_true", help="compare runs of different protocols")
     parser.add_argument("--no-html", dest="html", action="store_false", help="no page, only tables and figures")

@@ -9,6 +9,7 @@ import numpy as np
 
 from bench import costs, metrics, registry, runfiles, seeds, store
 from bench.cache import Cache
+from bench.costs.seconds import read as read_seconds
 from bench.datasets import Dataset
 from bench.experiment import candidates
 from bench.experiment.settings import Settings
@@ -16,7 +17,6 @@ from bench.foundation import Foundation
 from bench.foundation.pseudo import PseudoLabels, cache_folder, pseudo_labels
 from bench.learners import Learner, Model, n_processes
 from bench.learners.config import WEIGHTS_KEY
-from bench.seconds import read as read_seconds
 from bench.types import Candidates, InputError
 
 MEMORY_BYTES = 2**29  # of each kind of map that a process keeps: truth, pseudo labels and superpixels, changed labels

@@ -6,11 +6,11 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
-from bench import seconds
+from bench.costs import seconds
+from bench.costs.seconds import Times
 from bench.report import audit, detection, figures, index, judge, page, panels, prices, tables
 from bench.report.results import COSTS, read
 from bench.report.verdict import Study
-from bench.seconds import Times
 from bench.types import InputError
 
 Paths = str | Path | Sequence[str | Path]

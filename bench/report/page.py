@@ -10,12 +10,12 @@ import pandas as pd
 from plotly.offline import get_plotlyjs
 
 from bench import metrics, runfiles
+from bench.costs.seconds import Times
 from bench.report import detection, gallery, judge, prices, tables
 from bench.report.figures import AXES
 from bench.report.results import COSTS, SETTING, Results
 from bench.report.style import Look, looks, percent, title
 from bench.report.verdict import Study, Verdict
-from bench.seconds import Times
 from bench.store import replacing
 
 NAMES = {"data": "data mIoU", "model": "model mIoU", "labelled": "data mIoU, labelled pixels"}

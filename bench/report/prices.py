@@ -9,8 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from bench import runfiles
+from bench.costs.seconds import Times
 from bench.report.results import SETTING, Results
-from bench.seconds import Times
 
 COLUMNS = [*SETTING, "strategy", "n_queries", "seconds", "low", "high"]
 HEADINGS = ("strategy", "questions", "hours", "95 % interval")

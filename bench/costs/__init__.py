@@ -6,7 +6,7 @@
 - *bits* over L classes: correction 1 + [wrong]·log2(L - 1) (Kim et al., ICML 2024); classification and dominant log2 L.
   Ours, as the paper has none: void counts as wrong in a correction question; "can't tell" costs what the question
   costs before a class is chosen (1, or log2 L where it has no such step); multiclass log2 L for each class named.
-- *seconds*: the sum of the mean seconds of each action (`bench.seconds`): assumed, measured or the user's own.
+- *seconds*: the sum of the mean seconds of each action (`bench.costs.seconds`): assumed, measured or the user's own.
 """
 
 import math
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.seconds import ASSUMED
+from bench.costs.seconds import ASSUMED
 from bench.types import ACTIONS, QUESTIONS, InputError
 
 

@@ -62,7 +62,7 @@ def read(given: str) -> Times:
     if given == "assumed":
         return Times(given, ASSUMED, *[dict.fromkeys(ACTIONS, 0.0)] * 2, "assumed by us")
     if given == "measured":
-        text = resources.files("bench").joinpath(MEASURED_FILE).read_text(encoding="utf-8")
+        text = resources.files("bench.costs").joinpath(MEASURED_FILE).read_text(encoding="utf-8")
         shares, seconds = np.array([line.split(",") for line in text.split()[1:]], np.float64).T
         source = "one click on an object of a given class, measured (Bearman et al., ECCV 2016); the rest inferred"
         return _in_proportion(given, moments(shares, seconds), source)
