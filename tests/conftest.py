@@ -15,6 +15,41 @@ settings.register_profile("suite", derandomize=True, deadline=None)  # the same 
 settings.load_profile("suite")
 
 REPOSITORY = Path(__file__).parent.parent
+SLOW = (  # they train, start processes, drive a browser or draw many pages: `pytest --fast` leaves them out
+    "bad_input",
+    "cell",
+    "cli",
+    "end_to_end",
+    "every_strategy",
+    "export",
+    "foundation",
+    "fuzz",
+    "maps",
+    "mmseg",
+    "oracles",
+    "plan",
+    "prepare",
+    "presets",
+    "quality",
+    "ray",
+    "report",
+    "report_claims",
+    "report_judge",
+    "report_page",
+    "superpixels",
+    "survive",
+    "time",
+    "torchrun",
+)
+
+
+def pytest_addoption(parser):
+    parser.addoption("--fast", action="store_true", help="without the test files that take long")
+
+
+def pytest_ignore_collect(collection_path, config):
+    slow = collection_path.stem.removeprefix("test_") in SLOW
+    return True if slow and config.getoption("--fast") else None
 
 
 @pytest.fixture(scope="session")

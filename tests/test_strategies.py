@@ -7,7 +7,6 @@ import pytest
 from pools import permuted, pool, random_columns
 
 from bench import registry
-from bench.acquisition import highest, never_asked
 from bench.kernels.statistics import reads
 from bench.registry import parse
 from bench.types import QUESTIONS, Candidates, InputError
@@ -159,23 +158,6 @@ def test_random_subsets_nest_and_are_used_up_round_after_round():
     rows = ask(strategy, p, 30, seed=1).tolist()
     assert ask(strategy, p, 12, seed=2).tolist() == rows[:12]
     assert ask(strategy, made("random", asked=rows[:12])[1], 18, seed=3).tolist() == rows[12:]
-
-
-def test_infinite_scores_rank_and_nan_and_a_wrong_length_do_not():
-    p = made("random")[1]
-    scores = np.zeros(N)
-    scores[4], scores[9] = np.inf, -np.inf
-    assert highest(scores, p, N)[0] == 4 and highest(scores, p, N)[-1] == 9
-    with pytest.raises(InputError, match="NaN"):
-        highest(np.full(N, np.nan), p, 3)
-    with pytest.raises(InputError, match="shape"):
-        highest(scores[1:], p, 3)
-
-
-def test_rows_left_come_in_the_order_of_ties():
-    p = made("random", asked=[1, 2])[1]
-    rows, n = never_asked(p, 1000)
-    assert n == N - 2 and (np.diff(p.ties[rows]) > 0).all() and not p.asked[rows].any()
 
 
 SENSELESS = [

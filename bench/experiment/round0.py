@@ -48,14 +48,14 @@ def load_round0(
         store.write_json(folder / "fit.json", {"fit_s": watch.total_s})
         save(learner, model, model_path)
     if not spec_path.exists():
-        model = model or learner.load(model_path)
+        model = learner.load(model_path) if model is None else model
         with Stopwatch(learner.device) as watch:
             confusion = evaluate(problem, learner, model)
         with store.replacing(confusion_path) as path, open(path, "wb") as file:
             np.save(file, confusion)
         store.write_json(spec_path, store.read_json(folder / "fit.json") | {"evaluate_s": watch.total_s})
     if not table_path.exists() or not set(needs) <= set(np.load(table_path).files):
-        model = model or learner.load(model_path)
+        model = learner.load(model_path) if model is None else model
         table, seconds = acquire_table(problem, learner, model, problem.pseudo.labels, needs)
         with store.replacing(table_path) as path, open(path, "wb") as file:
             arrays: dict[str, Any] = {**table.columns, "_seconds": [seconds["predict_s"], seconds["acquire_s"]]}
