@@ -60,7 +60,8 @@ def read(given: str) -> Times:
     Raises InputError for a file that is neither.
     """
     if given == "assumed":
-        return Times(given, ASSUMED, *[dict.fromkeys(ACTIONS, 0.0)] * 2, "assumed by us")
+        none = dict.fromkeys(ACTIONS, 0.0)
+        return Times(given, ASSUMED, none, none, "assumed by us")
     if given == "measured":
         text = resources.files("bench.costs").joinpath(MEASURED_FILE).read_text(encoding="utf-8")
         shares, seconds = np.array([line.split(",") for line in text.split()[1:]], np.float64).T
@@ -102,7 +103,8 @@ def _own(path: str) -> Times:
     if set(times) != set(ACTIONS):
         raise InputError(f"{path}: expected a line for each of {', '.join(ACTIONS)}; got {', '.join(times) or 'none'}")
     found = {action: _moments(seconds) for action, seconds in times.items()}
-    return Times(path, *({action: of[k] for action, of in found.items()} for k in range(3)), path)
+    mean, variance, third = ({action: of[k] for action, of in found.items()} for k in range(3))
+    return Times(path, mean, variance, third, path)
 
 
 def _moments(seconds: list[float]) -> tuple[float, float, float]:
@@ -114,4 +116,5 @@ def _in_proportion(name: str, found: tuple[float, float, float], source: str) ->
     """``found``: the moments of a ``classify``."""
     ratio = {action: ASSUMED[action] / ASSUMED["classify"] for action in ACTIONS}
     powers = ({action: moment * r**power for action, r in ratio.items()} for power, moment in enumerate(found, 1))
-    return Times(name, *powers, source)
+    mean, variance, third = powers
+    return Times(name, mean, variance, third, source)

@@ -31,9 +31,7 @@ class Settings:
     budget: str | None = option(
         None, "a round's questions, or 600s, 500clicks, 2000bits; default: a twentieth of the pool"
     )
-    seconds: str = option(
-        "assumed", "of an action: assumed, measured, or a file", metavar="WHICH"
-    )
+    seconds: str = option("assumed", "of an action: assumed, measured, or a file", metavar="WHICH")
     learner: str = option("mmseg", "what is trained and predicts")
     preset: str = option("cpu", "of mmseg: smoke, cpu, paper, or the path of an mmengine config")
     model: str = option("preset", "preset: train as --learner and --preset say; none: labels only, no training")

@@ -1,6 +1,6 @@
 """Pseudo labels and superpixels by SAM from boxes of any detector: the second half of Grounded-SAM."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +53,7 @@ class BoxedSam(Timed, Foundation):
         self,
         dataset: Dataset,
         train_and_predict: TrainAndPredict | None = None,
-        done: set[str] = frozenset(),
+        done: Set[str] = frozenset(),
         on_failure: Callable[[str, Exception], object] | None = None,
     ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
         box_masks, drawn = None, None if self.leaky else boxes.read(self._boxes, dataset, self.threshold)

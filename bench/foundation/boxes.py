@@ -99,7 +99,7 @@ def _coco(path: Path) -> Iterator[Row]:
 
 def _names(dataset: Dataset) -> dict[str, str]:
     """Names of train images, by all that a file may call them."""
-    found = {}
+    found: dict[str, str] = {}
     for name in dataset.names("train"):
         file = Path(dataset.where("train", name))
         found |= {file.stem: name, file.name: name, name: name}

@@ -1,6 +1,6 @@
 """Pseudo labels and superpixels that lie in files, as ALC and A2LC release them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +39,7 @@ class Files(Foundation):
         self,
         dataset: Dataset,
         train_and_predict: TrainAndPredict | None = None,
-        done: set[str] = frozenset(),
+        done: Set[str] = frozenset(),
         on_failure: Callable[[str, Exception], object] | None = None,
     ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
         for name in dataset.names("train"):

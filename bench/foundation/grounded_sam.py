@@ -1,6 +1,6 @@
 """Pseudo labels and superpixels by Grounding DINO and SAM, as ALC makes them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,7 @@ class GroundedSam(Timed, Foundation):
         self,
         dataset: Dataset,
         train_and_predict: TrainAndPredict | None = None,
-        done: set[str] | frozenset[str] = frozenset(),
+        done: Set[str] = frozenset(),
         on_failure: Callable[[str, Exception], object] | None = None,
     ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
         names, n = dataset.names("train"), 8 * self.batch
@@ -73,7 +73,7 @@ class GroundedSam(Timed, Foundation):
         loaded = None
         # What shares a batch may differ in the last bit: so the same images always do, whatever is done already.
         for window in (names[i : i + n] for i in range(0, len(names), n)):
-            if not done.issuperset(window):
+            if not done >= set(window):
                 loaded = loaded or self._load(dataset, asked)
                 yield from self._maps(dataset, window, done, on_failure, *loaded)
 

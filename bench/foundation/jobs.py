@@ -66,8 +66,11 @@ def _work(folder, foundation, dataset, part, n_threads, events):
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
     torch.set_num_threads(n_threads)
 
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # this is a process that `write` started
+
     def step():
-        if not multiprocessing.parent_process().is_alive():
+        if not parent.is_alive():
             raise SystemExit
         events.put(("step",))
 

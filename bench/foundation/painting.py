@@ -7,7 +7,7 @@ from scipy.ndimage import distance_transform_edt
 
 
 def paint(
-    masks: Sequence[np.ndarray], labels: Sequence[int], shape: tuple[int, int], uncovered: int
+    masks: Sequence[np.ndarray], labels: Sequence[int] | np.ndarray, shape: tuple[int, int], uncovered: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Label map (H, W) uint8 and superpixels (H, W) int32 of n overlapping ``masks``, each (H, W) bool.
 

@@ -1,6 +1,6 @@
 """Another foundation's labels with other superpixels."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 
 import numpy as np
 
@@ -35,7 +35,7 @@ class Recut(Foundation):
         self,
         dataset: Dataset,
         train_and_predict: TrainAndPredict | None = None,
-        done: set[str] = frozenset(),
+        done: Set[str] = frozenset(),
         on_failure: Callable[[str, Exception], object] | None = None,
     ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
         annotated = self.annotated(dataset)

@@ -1,6 +1,6 @@
 """Pseudo labels from a small model trained on a few labelled images; superpixels of any maker."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 
 import numpy as np
 
@@ -35,7 +35,7 @@ class Weak(Foundation):
         self,
         dataset: Dataset,
         train_and_predict: TrainAndPredict | None = None,
-        done: set[str] = frozenset(),
+        done: Set[str] = frozenset(),
         on_failure: Callable[[str, Exception], object] | None = None,
     ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
         names = dataset.names("train")
