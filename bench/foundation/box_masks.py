@@ -39,7 +39,7 @@ class BoxMasks:
             if len(boxes):
                 self.sam.embed(image)
         with self.watches["mask"]:
-            masks = self.sam.masks(boxes) if len(boxes) else []
+            masks: list[np.ndarray] = list(self.sam.masks(boxes)) if len(boxes) else []
         with self.watches["paint"]:
             ground = VOID if self.uncovered == "void" else dataset.background
             labels, superpixels = paint(masks, classes, image.shape[:2], ground)
