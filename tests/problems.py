@@ -94,4 +94,4 @@ def by_hand(folder, learner=None, **settings) -> Problem:
         for name, values in maps.items():
             Image.fromarray(values).save(folder / kind / f"{name}.png")
     asked = Settings("hand", foundation="files", model="preset" if learner else "none", **settings)
-    return Setup(asked, hand, Files(folder), learner, None, costs.SECONDS).read()
+    return Setup(asked, hand, Files(folder), learner, None, seconds.read("assumed")).read()

@@ -129,11 +129,11 @@ def test_published_figures_are_drawn_and_not_ranked(tmp_path):
     theirs = summary.loc["A2LC"]
     assert (theirs.kind, theirs.labelled_end_mean, theirs.labelled_end_std) == ("published", 0.8808, 0.0044)
     curve = [58.63, 67.49, 74.88, 80.88, 84.81, 88.08]
-    assert theirs.data_area_mean == pytest.approx((sum(curve) - (curve[0] + curve[-1]) / 2) / 500, abs=1e-6)
+    assert theirs.labelled_area_mean == pytest.approx((sum(curve) - (curve[0] + curve[-1]) / 2) / 500, abs=1e-6)
     alc = summary.loc["ALC by A2LC's authors"]
-    assert alc.model_end_mean == 0.6548 and np.isnan(alc.data_area_mean)  # theirs begins at round 1
+    assert alc.model_end_mean == 0.6548 and np.isnan(alc.labelled_area_mean)  # theirs begins at round 1
     assert summary.data_rank_low.dropna().empty  # one seed
-    axes = figures.curves(Study(found)).subfigs[1].axes[0]
+    axes = figures.curves(Study(found)).subfigs[1].axes[-1]
     drawn = [line for line in axes.lines if line.get_linestyle() == ":"]
     assert drawn[0].get_ydata() == pytest.approx(curve) and len(drawn) == 2
     times = seconds.read("measured")

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench import time
+from bench.commands import time
 from bench.kernels import superpixel_statistics
 from bench.kernels.per_pixel import look_ahead
 from bench.types import InputError
