@@ -4,7 +4,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from bench import costs, runfiles
+from bench import runfiles
+from bench.costs.seconds import ASSUMED
 from bench.datasets import Dataset
 from bench.experiment.problem import Problem, Setup
 from bench.experiment.settings import Settings
@@ -94,4 +95,4 @@ def by_hand(folder, learner=None, **settings) -> Problem:
         for name, values in maps.items():
             Image.fromarray(values).save(folder / kind / f"{name}.png")
     asked = Settings("hand", foundation="files", model="preset" if learner else "none", **settings)
-    return Setup(asked, hand, Files(folder), learner, None, seconds.read("assumed")).read()
+    return Setup(asked, hand, Files(folder), learner, None, ASSUMED).read()

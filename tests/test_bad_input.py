@@ -240,7 +240,7 @@ TREES = {
     "a class twice": (lambda r: (r / "classes.txt").write_text("cat\ncat\n"), "each once"),
     "a colour out of range": (lambda r: (r / "classes.txt").write_text("a 1 2 300\nb\nc\n"), "from 0 to 255"),
     "classes in another encoding": (lambda r: (r / "classes.txt").write_bytes(b"caf\xe9\nb\nc\n"), "classes.txt"),
-    "no superpixels": (lambda r: shutil.rmtree(r / "sam/obj_jpg"), "train0.png: no such file"),
+    "no superpixels": (lambda r: shutil.rmtree(r / "sam/obj_jpg"), "no superpixel to ask about"),
     "a mask of another size": (
         lambda r: save(r / "sam/mask_jpg/train1.png", grey(1, (5, 5))),
         "the label map of train1 has 5 × 5 px, its truth 12 × 16 px",
@@ -360,7 +360,10 @@ def test_a_report_of_no_run_or_into_a_file(alc, finished, tmp_path):
     refused(alc("report", tmp_path), str(tmp_path))
     (tmp_path / "file").write_text("precious")
     refused(alc("report", finished[0], "--out", tmp_path / "file"), "cannot write the report there")
-    refused(alc("report", finished[0], "--seconds", tmp_path / "file"), "expected a line for each of confirm")
+    refused(
+        alc("report", finished[0], "--seconds", tmp_path / "file"),
+        "expected one time a line, or a CSV file of the columns action,seconds",
+    )
     assert (tmp_path / "file").read_text() == "precious"
 
 

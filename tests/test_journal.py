@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from problems import by_hand
 
-from bench import costs
+from bench.costs.seconds import ASSUMED
 from bench.experiment.journal import Journal, answer_of
 from bench.experiment.labels import LabelMaps, LabelQuality
 from bench.types import Answer, InputError, Question
@@ -25,7 +25,7 @@ def begun(problem, tmp_path):
     journal = Journal(tmp_path / "cell")
     journal.seconds(0)["fit_s"] = 1.23456
     quality = LabelQuality(problem.truth, problem.measured.confusion)
-    journal.add_round(KEYS | {"round": 0}, problem.classes, quality, None, costs.SECONDS)
+    journal.add_round(KEYS | {"round": 0}, problem.classes, quality, None, ASSUMED)
     journal.write_round()
     journal.seconds(1)
     journal.add_question(1, "x", SHOWN, Answer((0,), ("correct",)), (2, 0, 2))
@@ -68,7 +68,7 @@ def test_answers_count_once_their_last_file_is_there(begun):
 
 def test_the_second_round_prices_its_answers(begun, problem):
     quality = LabelQuality(problem.truth, problem.measured.confusion)
-    begun.add_round(KEYS | {"round": 1}, problem.classes, quality, None, costs.SECONDS)
+    begun.add_round(KEYS | {"round": 1}, problem.classes, quality, None, ASSUMED)
     row = begun.rounds[1]
     assert (row["n_queries"], row["n_corrected"], row["n_confirmed"], row["n_void"]) == (1, 1, 0, 0)
     assert (row["cost_clicks"], row["cost_bits"], row["cost_s"]) == (1, 2, 5)  # bits: 1 + log2(3 - 1)
@@ -79,7 +79,7 @@ def test_the_second_round_prices_its_answers(begun, problem):
 def test_labels_are_rebuilt_from_answers_and_refinements(begun, problem, tmp_path):
     labels, asked_again = LabelMaps(problem.pseudo.labels, tmp_path / "scratch", 2**20), []
     again = Journal(begun.folder)
-    steps = list(again.play_back(problem.pseudo, labels, lambda row, image: asked_again.append(image)))
+    steps = list(again.play_back(problem.pseudo, labels, lambda row, image, pixels: asked_again.append(image)))
     assert [(s.asked, s.image, s.pixels.tolist()) for s in steps] == [(True, 0, [0, 1, 4, 5]), (False, 1, [0, 1, 2, 3])]
     assert [(s.was.tolist(), s.now.tolist()) for s in steps] == [([2] * 4, [0] * 4)] * 2
     assert asked_again == [0]

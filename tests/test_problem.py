@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from problems import Hand, Nearest, by_hand
 
-from bench import costs
+from bench.costs.seconds import ASSUMED
 from bench.experiment.problem import Setup, evaluate, fit
 from bench.experiment.settings import Settings
 from bench.foundation.files import Files
@@ -50,7 +50,7 @@ def test_a_learner_is_trained_on_train_and_measured_on_val(tmp_path):
 def test_a_protocol_changes_with_the_files_and_not_with_where_they_lie(tmp_path):
     def protocol(folder):
         settings = Settings("hand", foundation="files", model="none", cache=str(folder))
-        return Setup(settings, Hand(), Files(folder), None, None, costs.SECONDS).protocol()
+        return Setup(settings, Hand(), Files(folder), None, None, ASSUMED).protocol()
 
     for name in ("a", "b"):
         by_hand(tmp_path / name)

@@ -15,20 +15,26 @@ def session(tmp_path):
     return Session(problem, "perfect", 0, LabelMaps(problem.pseudo.labels, tmp_path / "scratch", 2**20))
 
 
+def asked(session, place, number=0):
+    """A correction question at a place, and its superpixel's pixels."""
+    pixels = session.problem.pseudo.pixels(*place[:2])
+    return session.question("correction", place, pixels, number), pixels
+
+
 def test_a_question_shows_the_labels_of_its_superpixel(session):
     assert places(session.problem.label_only) == [(0, 1, 0, 0), (0, 2, 0, 2), (1, 3, 0, 1)]
-    question = session.question("correction", (0, 2, 0, 2), 7)
+    question, pixels = asked(session, (0, 2, 0, 2), 7)
     assert (question.label, question.number, question.n_classes) == (1, 7, 3)
     assert question.labels.tolist() == [1, 1, 1]
-    assert session.answer(question) == Answer((), ("confirm",))
+    assert session.answer(question, pixels) == Answer((), ("confirm",))
 
 
 def test_an_answer_changes_labels_quality_and_memory(session):
-    question = session.question("correction", (0, 1, 0, 0), 0)
-    answer = session.answer(question)
+    question, pixels = asked(session, (0, 1, 0, 0))
+    answer = session.answer(question, pixels)
     assert answer == Answer((0,), ("correct",))
     assert session.mode(0, 1) == 2
-    assert session.hear(question, answer) == (2, 0, 2)  # of four pixels labelled 2, two are 0 and two are 1
+    assert session.hear(question, pixels, answer) == (2, 0, 2)  # of four pixels labelled 2, two are 0 and two are 1
     assert session.mode(0, 1) == 0 and session.spent == 1
     assert session.labels(0).tolist() == [[0, 0, 1, 1], [0, 0, 1, 1]]
     assert session.quality.by_image[0].tolist() == [[2, 0, 0, 0], [2, 2, 0, 0], [0, 1, 0, 0]]
@@ -38,8 +44,8 @@ def test_an_answer_changes_labels_quality_and_memory(session):
 def test_the_pool_says_what_was_answered_and_no_superpixel_id(session):
     table = session.problem.label_only
     assert not session.pool(1, table).asked.any()
-    question = session.question("correction", (0, 1, 0, 0), 0)
-    session.hear(question, session.answer(question))
+    question, pixels = asked(session, (0, 1, 0, 0))
+    session.hear(question, pixels, session.answer(question, pixels))
     pool = session.pool(2, table)
     assert pool.asked.tolist() == [True, False, False] and pool.answered.tolist() == [0, -1, -1]
     assert pool.action.tolist() == [ACTIONS.index("correct"), -1, -1]
@@ -54,7 +60,7 @@ def test_wrong_labels_are_those_that_most_known_pixels_contradict(session):
     found = session.detection(np.array([3.0, 1.0, 2.0]), table, pool, query)
     assert (found["auroc"], found["auprc"]) == (1, 1)
     assert found["precision"] == 0.5 and found["precision_px"] == pytest.approx(4 / 7)
-    session.write(0, 1, Answer((0,), ("correct",)))
+    session.write(0, 1, session.problem.pseudo.pixels(0, 1), Answer((0,), ("correct",)))
     assert session.wrong(table).tolist() == [False, False, True]
 
 

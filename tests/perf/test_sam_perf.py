@@ -4,8 +4,8 @@
 seconds of the encoder, of the prompts (a mask for each box of a true object, its sides moved by 5 % of noise) and of
 everything at a grid of 8 × 8 points, in the first 4 images also of 4 × 4 and 16 × 16; the mean IoU of the masks with
 their objects; and how many superpixels everything finds. It prints the means, and the data mIoU with every superpixel
-at its dominant class, beside that of felzenszwalb with about as many. Seconds are the processor's, on one thread, so that
-other work on the machine counts little. Under pytest one image shows that it goes through.
+at its dominant class, beside that of felzenszwalb with about as many. Seconds are the processor's, on one thread, so
+that other work on the machine counts little. Under pytest one image shows that it goes through.
 """
 
 import sys

@@ -20,8 +20,8 @@ class Everything(Superpixels):
     ``sam``: a checkpoint of ``sam_type``, by default vit_h, or vit_t where no ``sam`` is given: MobileSAM, from an
     installed package; ``points``: on a side of the grid, by default 32, or 8 on a CPU; ``quality``, ``stability``:
     masks are kept whose predicted IoU and stability are at least as good; ``rest``: the maker that cuts what is in no
-    mask. On 8 photographs of PASCAL the connected areas of the rest were 63 superpixels an image, felzenszwalb's 26, and
-    the data mIoU with each at its dominant class 92.9 and 94.1 %.
+    mask. On 8 photographs of PASCAL the connected areas of the rest were 63 superpixels an image, felzenszwalb's 26,
+    and the data mIoU with each at its dominant class 92.9 and 94.1 %.
     """
 
     def __init__(
