@@ -135,27 +135,13 @@ class Journal:
             by_image = matrices[measure.of]
             row[measure.column] = None if by_image is None else measure.formula(by_image)
         self.rounds.append(row)
-        self._keep(quality, model)
+        self.images = _with_round(self.images, quality, model)
         ious = [np.full(len(classes), np.nan) if m is None else metrics.iou(m.sum(0)) for m in (data, model)]
         for values in zip(classes, *ious, strict=True):
             self.classes.append({"round": row["round"]} | _named(names(CLASSES)[1:], values))
 
     def add_detection(self, number: int, found: dict[str, float]) -> None:
         self.detected.append({"round": number} | found)
-
-    def _keep(self, quality: LabelQuality, model: np.ndarray | None) -> None:
-        """Add a round to the matrices by image."""
-        data = quality.by_image
-        kept = self.images or Images(
-            Counts.empty(*data.shape[:2]), None if model is None else Counts.empty(*model.shape[:2])
-        )
-        touched = np.arange(len(data)) if len(kept.data) == 0 else np.array(sorted(quality.touched), int)
-        quality.touched.clear()
-        of_model = kept.model
-        if model is not None:
-            assert of_model is not None  # a cell has a model in all of its rounds or in none
-            of_model = of_model.after(np.arange(len(model)), model)
-        self.images = Images(kept.data.after(touched, data[touched]), of_model)
 
     def write_answers(self) -> None:
         if self.refined:
@@ -193,6 +179,20 @@ class Journal:
     def _rows(self, name: str, last: int) -> list[dict]:
         frame = runfiles.read(self.folder / name)
         return frame[frame["round"] <= last].to_dict("records")
+
+
+def _with_round(kept: Images | None, quality: LabelQuality, model: np.ndarray | None) -> Images:
+    """The matrices by image with those of one round more."""
+    data = quality.by_image
+    if kept is None:
+        of_val = None if model is None else Counts.empty(*model.shape[:2])
+        kept = Images(Counts.empty(*data.shape[:2]), of_val)
+    touched = np.arange(len(data)) if len(kept.data) == 0 else np.array(sorted(quality.touched), int)
+    quality.touched.clear()
+    of_model = kept.model
+    if model is not None and of_model is not None:  # a cell has a model in all of its rounds or in none
+        of_model = of_model.after(np.arange(len(model)), model)
+    return Images(kept.data.after(touched, data[touched]), of_model)
 
 
 def read_rounds(path: Path) -> pd.DataFrame:
