@@ -61,6 +61,8 @@ def compare(request, name, found, trained: bool) -> None:
         known[name] = {"processor": processor() if trained else "any", "files": found}
         DIGESTS.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
         return
+    if name not in known:
+        pytest.skip(f"{DIGESTS.name} holds nothing of this run: write it with --write-golden")
     if known[name]["processor"] not in ("any", processor()):
         pytest.skip(f"written on {known[name]['processor']}, this is {processor()}")
     assert found == known[name]["files"]
