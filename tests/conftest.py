@@ -17,8 +17,11 @@ settings.load_profile("suite")
 REPOSITORY = Path(__file__).parent.parent
 SLOW = (  # they train, start processes, drive a browser or draw many pages: `pytest --fast` leaves them out
     "bad_input",
+    "baselines_lcm",
+    "boxes",
     "cell",
     "cli",
+    "compat",
     "end_to_end",
     "every_strategy",
     "export",
@@ -26,6 +29,7 @@ SLOW = (  # they train, start processes, drive a browser or draw many pages: `py
     "fuzz",
     "maps",
     "mmseg",
+    "observers",
     "oracles",
     "plan",
     "prepare",
@@ -36,6 +40,8 @@ SLOW = (  # they train, start processes, drive a browser or draw many pages: `py
     "report_claims",
     "report_judge",
     "report_page",
+    "runfiles",
+    "sam",
     "superpixels",
     "survive",
     "time",
