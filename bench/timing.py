@@ -14,20 +14,24 @@ import torch
 
 
 class Stopwatch:
-    """Adds up the seconds spent in its ``with`` blocks: ``total_s``. ``device``: synchronised when it is a GPU."""
+    """Adds up the seconds spent in its ``with`` blocks: ``total_s``, and ``cpu_s``, those of all cores of this process.
+
+    ``device``: synchronised when it is a GPU.
+    """
 
     def __init__(self, device: torch.device | str = "cpu"):
         self.device = torch.device(device)
-        self.total_s = 0.0
+        self.total_s = self.cpu_s = 0.0
 
     def __enter__(self):
         synchronise(self.device)
-        self._start_s = time.perf_counter()
+        self._start_s, self._start_cpu_s = time.perf_counter(), time.process_time()
         return self
 
     def __exit__(self, *_):
         synchronise(self.device)
         self.total_s += time.perf_counter() - self._start_s
+        self.cpu_s += time.process_time() - self._start_cpu_s
 
 
 class Clock:

@@ -17,6 +17,7 @@ from rich.table import Table
 from scipy.spatial import cKDTree
 
 from bench import seeds, store
+from bench.commands import time_fit
 from bench.kernels import fastest, superpixel_statistics
 from bench.kernels.per_pixel import look_ahead
 from bench.timing import Timings, compare
@@ -41,17 +42,20 @@ def add_arguments(parser) -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="default: %(default)s")
     parser.add_argument("--rounds", type=int, default=9, help="timed rounds (default: %(default)s)")
     parser.add_argument("--out", type=Path, help="FILE.csv; a figure is drawn beside it, FILE.png")
+    time_fit.add_arguments(parser)
 
 
 def main(args) -> int:
     """Exit code 0, or 1 when an implementation disagrees with the reference."""
+    if args.out and args.out.suffix != ".csv":
+        raise InputError(f"--out must end in .csv, got {str(args.out)!r}")
+    if args.fit:
+        return time_fit.main(args)
     sizes = [name.strip() for name in args.sizes.split(",")]
     if unknown := [name for name in sizes if name not in SIZES]:
         raise InputError(f"unknown size {unknown[0]!r}; there are: {', '.join(SIZES)}")
     if args.threads < 1 or args.rounds < 1:
         raise InputError(f"threads and rounds must be 1 or more, got {args.threads} and {args.rounds}")
-    if args.out and args.out.suffix != ".csv":
-        raise InputError(f"--out must end in .csv, got {str(args.out)!r}")
     if args.device.startswith("cuda") and not torch.cuda.is_available():
         raise InputError("--device cuda: torch finds no GPU here; leave --device out")
     console, before = Console(), torch.get_num_threads()

@@ -19,7 +19,7 @@ from bench.learners import Learner, Model, n_processes
 from bench.learners.config import WEIGHTS_KEY
 from bench.types import Candidates, InputError
 
-MEMORY_BYTES = 2**29  # of each kind of map that a process keeps: truth, pseudo labels and superpixels, changed labels
+MEMORY_BYTES = 2**29  # of each kind that a process keeps: images, truth, pseudo labels and superpixels, changed labels
 NOT_IN_PROTOCOL = ("data_root", "device", "cache", "scores", "preset", "learner", "seconds")  # or there by content
 Step = Callable[[str, int], object]  # (what was done, how much of it): for a progress bar
 
@@ -203,6 +203,7 @@ class Problem:
     seconds: dict[str, float]
     label_only: Candidates | None = None
     _truths: Cache = field(default_factory=lambda: Cache(MEMORY_BYTES), repr=False)
+    _images: Cache = field(default_factory=lambda: Cache(MEMORY_BYTES), repr=False)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -232,8 +233,8 @@ class Problem:
         return self._truths.get(index, lambda: self.dataset.truth("train", self.names[index]))
 
     def image(self, index: int) -> np.ndarray:
-        """(H, W, 3) uint8 RGB of a train image."""
-        return self.dataset.image("train", self.names[index])
+        """(H, W, 3) uint8 RGB of a train image, decoded once as long as memory lasts; not to be written to."""
+        return self._images.get(index, lambda: self.dataset.image("train", self.names[index]))
 
     def samples(self, labels: Callable[[int], np.ndarray]) -> "Pairs":
         """The train images with these label maps, each read when asked for."""

@@ -58,7 +58,7 @@ class Mmseg(Learner):
             optim_wrapper=self.config.optim_wrapper,
             param_scheduler=[{"end": self.n_steps, **s} for s in self.config.param_scheduler],
             default_hooks=dict(checkpoint=None, sampler_seed=None, timer=dict(type="IterTimerHook")),
-            custom_hooks=[_progress(on_step)],
+            custom_hooks=[_hook(on_step, self.config.get("norm_eval", False))],
             env_cfg=dict(cudnn_benchmark=False, mp_cfg=dict(mp_start_method="fork")),
             log_processor=dict(by_epoch=False),
             visualizer=dict(type="Visualizer", vis_backends=[], name=f"visualizer-{time.monotonic_ns()}"),
@@ -172,14 +172,23 @@ class _Transformed(torch.utils.data.Dataset):
         )
 
 
-def _progress(on_step):
+def _hook(on_step, norm_eval):
+    """Tells progress; ``norm_eval``: the backbone's normalisation keeps the means and variances of its first weights."""
     from mmengine.hooks import Hook
+    from torch.nn.modules.batchnorm import _BatchNorm
 
-    class Progress(Hook):
+    class AroundIteration(Hook):
+        def before_train_iter(self, runner, batch_idx, data_batch=None):
+            if norm_eval:
+                model = runner.model.module if dist.is_initialized() else runner.model
+                for part in model.backbone.modules():
+                    if isinstance(part, _BatchNorm):
+                        part.eval()
+
         def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
             on_step(1)
 
-    return Progress()
+    return AroundIteration()
 
 
 def _run(runner) -> None:

@@ -1,0 +1,101 @@
+"""``alc-bench time --fit``: what presets learn from the truth and from pseudo labels, and for how many seconds."""
+
+from pathlib import Path
+
+import pandas as pd
+import torch
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from bench import store
+from bench.commands import progress
+from bench.experiment import window
+from bench.experiment.problem import Setup
+from bench.experiment.settings import Settings
+from bench.types import InputError
+
+N_SEEDS = 3
+
+
+def add_arguments(parser) -> None:
+    """The options of ``time`` that go with ``--fit``."""
+    group = parser.add_argument_group("with --fit")
+    group.add_argument("--fit", action="store_true", help="time fits on the truth and on the pseudo labels instead")
+    group.add_argument("--preset", action="append", help="repeatable; default: cpu")
+    group.add_argument("--steps", help="iterations of a fit, with commas (default: the preset's)")
+    group.add_argument("--seeds", type=int, default=N_SEEDS, metavar="N", help="default: %(default)s")
+    group.add_argument("--dataset", default="shapes", help="default: %(default)s")
+    group.add_argument("--data-root", help="the dataset's folder")
+    group.add_argument("--foundation", help="where the pseudo labels come from (shapes: simulated)")
+
+
+def main(args) -> int:
+    """Print the table; --out gets a row for each fit, and a figure of mIoU against seconds beside it."""
+    if args.seeds < 1:
+        raise InputError(f"--seeds must be 1 or more, got {args.seeds}")
+    setups = [
+        (Path(preset).stem, Setup.of(_settings(args, preset, n)))
+        for preset in args.preset or ["cpu"]
+        for n in _steps(args.steps)
+    ]
+    with progress.bar() as bar:
+        bar.begin("making and reading labels", 2 * len(setups) * len(setups[0][1].dataset.names("train")))
+        problems = {(name, setup.learner): setup.read(bar.step) for name, setup in setups}
+        bar.begin("fits", 2 * args.seeds * sum(learner.n_steps for _, learner in problems), by=("fit",))
+        threads = {learner.threads for _, learner in problems}
+        torch.set_num_threads(threads.pop() or torch.get_num_threads())
+        table = pd.DataFrame(list(window.rows(problems, args.seeds, bar.step)))
+    found = window.summary(table)
+    show(found, f"{args.dataset}: val mIoU of models, in %; seeds: {args.seeds}, device: {setups[0][1].learner.device}")
+    if args.out:
+        store.write_csv(args.out, table)
+        draw(found, args.out.with_suffix(".png"))
+        Console().print(f"{args.out}\n{args.out.with_suffix('.png')}")
+    return 0
+
+
+def _settings(args, preset: str, n_steps: int | None) -> Settings:
+    options = {} if n_steps is None else {"max_iters": n_steps}
+    where = dict(dataset=args.dataset, data_root=args.data_root, foundation=args.foundation, device=args.device)
+    return Settings(**where, preset=preset, cfg_options=options)
+
+
+def _steps(text: str | None) -> list[int | None]:
+    if text is None:
+        return [None]
+    try:
+        return [int(n) for n in text.split(",")]
+    except ValueError as error:
+        raise InputError(f"--steps takes numbers of iterations with commas between them, got {text!r}") from error
+
+
+def show(found: pd.DataFrame, title: str) -> None:
+    """`bench.experiment.window.summary` as a table on standard output."""
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    for name in ("preset", "steps"):
+        table.add_column(name, no_wrap=True)
+    for heading in ("truth", "pseudo", "window", "± seeds", "window / ±", "s a fit", "CPU s a fit"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in found.itertuples():
+        miou = (f"{100 * x:.1f}" for x in (row.truth, row.pseudo, row.window, row.spread))
+        table.add_row(row.preset, str(row.n_steps), *miou, *(f"{x:.1f}" for x in (row.ratio, row.fit_s, row.fit_cpu_s)))
+    Console().print(table)
+
+
+def draw(found: pd.DataFrame, path: Path) -> None:
+    """Val mIoU on the truth (full line) and on the pseudo labels (dashed) against seconds of a fit, by preset."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.5, 4), layout="constrained")
+    axes = figure.subplots()
+    for number, (preset, part) in enumerate(found.groupby("preset", sort=False)):
+        part = part.sort_values("fit_cpu_s")
+        for labels, dashes in (("truth", "-"), ("pseudo", "--")):
+            axes.plot(part["fit_cpu_s"], 100 * part[labels], dashes, color=f"C{number}", marker="o", markersize=4)
+        axes.plot([], [], color=f"C{number}", label=preset)
+    axes.set(xlabel="CPU seconds of a fit", ylabel="val mIoU in %; full line: on the truth, dashed: pseudo labels")
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
+    with store.replacing(path) as temporary:
+        figure.savefig(temporary, dpi=150)

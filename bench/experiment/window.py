@@ -1,0 +1,57 @@
+"""What a learner makes of right labels, and the seconds that it takes: the window.
+
+The window is the val mIoU of models trained on the truth less that of models trained on the pseudo labels. What a
+correction does to a model can be seen only where the window is wide beside the spread over seeds.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from bench import metrics
+from bench.experiment.problem import Problem, Step, evaluate, fit
+from bench.learners import Learner
+from bench.timing import Stopwatch
+
+ROW = ("dataset", "preset", "n_steps", "labels", "seed", "data_miou", "model_miou", "fit_s", "fit_cpu_s")
+Key = tuple[str, Learner]  # how a preset is called, and the learner that it makes
+
+
+def rows(
+    problems: Mapping[Key, Problem], n_seeds: int, on_step: Step = lambda what, n: None
+) -> Iterator[dict[str, str | float]]:
+    """A `ROW` for each seed, preset and kind of labels: truth or pseudo. mIoU in [0, 1].
+
+    Seed by seed, so that whatever else the machine does meets every preset. ``fit_s``: seconds of the clock;
+    ``fit_cpu_s``: of this process, on all cores. Logs go to the cache.
+    """
+    for seed in range(n_seeds):
+        for (preset, learner), problem in problems.items():
+            kinds = {"truth": problem.truth, "pseudo": problem.pseudo.labels}
+            for labels, maps in kinds.items():
+                truths = map(problem.truth, range(len(problem.names)))
+                data = [metrics.confusion(t, maps(i), problem.n_classes) for i, t in enumerate(truths)]
+                logs = Path(problem.settings.cache) / "logs"
+                with Stopwatch(learner.device) as watch:
+                    model = fit(problem, learner, maps, seed, 0, logs, None, on_step)
+                miou = [metrics.miou(np.sum(m, axis=0)) for m in (data, evaluate(problem, learner, model))]
+                what = problem.settings.dataset, preset, learner.n_steps, labels, seed
+                yield dict(zip(ROW, (*what, *miou, watch.total_s, watch.cpu_s), strict=True))
+
+
+def summary(table: pd.DataFrame) -> pd.DataFrame:
+    """By preset and steps: ``truth`` and ``pseudo``, mean mIoU of models trained on them, ``window``, ``spread``,
+    ``ratio`` of the two, and mean seconds of a fit.
+
+    ``spread``: the standard deviation over seeds of a model's mIoU, of both kinds of labels together (the root of the
+    mean of the two variances); NaN for one seed.
+    """
+    by = ["preset", "n_steps"]
+    seeds = table.pivot(index=[*by, "seed"], columns="labels", values="model_miou").groupby(by, sort=False)
+    found = seeds.mean()
+    found["window"] = found["truth"] - found["pseudo"]
+    found["spread"] = (seeds.std() ** 2).mean(axis=1) ** 0.5
+    found["ratio"] = found["window"] / found["spread"]
+    return found.join(table.groupby(by)[["fit_s", "fit_cpu_s"]].mean()).reset_index()
