@@ -115,6 +115,7 @@ def main(args) -> int:
     with progress.bar() as bar:
         setup = Setup.of(settings)
         subset.tell(setup.dataset)
+        subset.tell_classes(setup.dataset.classes, setup.pixels)
         n_images = len(setup.dataset.names("train"))
         bar.begin("making labels", n_images)
         pseudo = setup.make_pseudo_labels(bar.step)

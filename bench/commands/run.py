@@ -107,7 +107,10 @@ def grid_of(args, check: bool = True) -> Grid:
         subset.tell(setup.dataset, args.strict, ("train", "val") if setup.learner else ("train",))
     name = registry.parse(args.dataset)[0]
     out = args.out or Path("results/runs") / f"{name}-{store.digest(setup.protocol())[:8]}"
-    return Grid(setup, args.strategy or STRATEGIES, args.oracle or ORACLES, args.seeds, out)
+    grid = Grid(setup, args.strategy or STRATEGIES, args.oracle or ORACLES, args.seeds, out)
+    if torchrun.is_first():
+        subset.tell_classes(setup.dataset.classes, setup.pixels)
+    return grid
 
 
 def _workers(args, setup, problem, on_step):

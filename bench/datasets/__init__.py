@@ -14,6 +14,7 @@ from bench.datasets.files import (
     copy_files,
     file_size,
     image_size,
+    orientation,
     read_png,
     read_rgb,
     write_lines,
@@ -61,6 +62,10 @@ class Dataset(ABC):
         """(height, width) of the truth, in pixels."""
         return self.truth(split, name).shape
 
+    def image_size(self, split: str, name: str) -> tuple[int, int] | None:
+        """(height, width) of the image, in pixels, where that is known without reading it; else None."""
+        return None
+
     def identity(self) -> tuple:
         """What the content depends on, wherever it lies: results computed from equal identities may be reused."""
         return (type(self).__name__, self.classes, self.names("train"))
@@ -96,23 +101,40 @@ class Dataset(ABC):
         for name in self.names("val"):
             write_png(below(to, "annotations", "val", f"{name}.png"), self.truth("val", name))
 
-    def check(self, split: str, images: bool = True) -> None:
+    def check(self, split: str, images: bool = True) -> np.ndarray:
         """Read every truth and, with ``images``, every image of the split.
 
-        Raises InputError with place and reason if one is missing or broken, if their sizes differ, or if a class id
-        is out of range.
+        Returns (n_classes + 1,) int64: the pixels of each class, those of void last. Raises InputError with place and
+        reason if one is missing or broken, if their sizes differ (without ``images``, as far as `image_size` knows
+        them), if a class id is out of range, or if the whole split is void.
         """
+        n_classes = len(self.classes)
 
         def one(name):
             where, truth = self.where(split, name), self.truth(split, name)
-            class_ids(truth, len(self.classes), where)
-            if images and (found := self.image(split, name).shape[:2]) != truth.shape:
+            class_ids(truth, n_classes, where)
+            found = self.image(split, name).shape[:2] if images else self.image_size(split, name)
+            if found is not None and found != truth.shape:
                 (h, w), (th, tw) = found, truth.shape
-                raise InputError(f"{where}: the image has {h} × {w} px, its truth {th} × {tw} px; they must be equal")
+                raise InputError(
+                    f"{where}: the image has {h} × {w} px{self.turned(split, name)}, its truth {th} × {tw} px; they "
+                    "must be equal"
+                )
+            seen = np.bincount(truth.ravel(), minlength=256)
+            return np.append(seen[:n_classes], seen[VOID])
 
         with ThreadPoolExecutor(4) as pool:
-            for _ in pool.map(one, self.names(split)):
-                pass
+            seen = sum(pool.map(one, self.names(split)), np.zeros(n_classes + 1, np.int64))
+        if not seen[:n_classes].any():
+            ids = f"0 to {n_classes - 1}"
+            raise InputError(
+                f"{self.where(split, self.names(split)[0])}: all of {split} is void ({VOID}); ids are {ids}"
+            )
+        return seen
+
+    def turned(self, split: str, name: str) -> str:
+        """What is said beside an image's size where its file says that it is to be turned; else nothing."""
+        return ""
 
 
 class Tree(Dataset):
@@ -144,12 +166,25 @@ class Tree(Dataset):
     def paths(self, split: str, name: str) -> tuple[Path, Path]:
         """The files of an image and of its truth."""
 
+    def decode(self, path: Path) -> np.ndarray:
+        """(H, W) class ids from a file of the truth: its grey values or palette indices, unless a subclass says else."""
+        return read_png(path)
+
     def image(self, split: str, name: str) -> np.ndarray:
         return read_rgb(self.paths(split, name)[0])
 
+    def image_size(self, split: str, name: str) -> tuple[int, int] | None:
+        path = self.paths(split, name)[0]
+        return image_size(path) if path.is_file() else None
+
+    def turned(self, split: str, name: str) -> str:
+        path = self.paths(split, name)[0]
+        how = orientation(path) if path.is_file() else 1
+        return f" once it is turned as its EXIF orientation, {how}, says" if how != 1 else ""
+
     def truth(self, split: str, name: str) -> np.ndarray:
         path = self.paths(split, name)[1]
-        return class_ids(read_png(path), len(self.classes), path)
+        return class_ids(self.decode(path), len(self.classes), path)
 
     def size(self, split: str, name: str) -> tuple[int, int]:
         return image_size(self.paths(split, name)[1])

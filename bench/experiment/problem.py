@@ -43,6 +43,7 @@ class Setup:
     """The settings of a run with the plug-ins that they name. Names are checked; nothing large is read yet.
 
     ``settings.foundation`` is filled in. ``learner`` is None in a run without a model; ``budget`` None for the default.
+    ``pixels``: of each class, void last, (C + 1,) int64 by split, where the data was checked.
     """
 
     settings: Settings
@@ -51,6 +52,7 @@ class Setup:
     learner: Learner | None
     budget: costs.Budget | None
     seconds: dict[str, float]
+    pixels: dict[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
     def of(cls, settings: Settings, check: bool = True) -> "Setup":
@@ -65,16 +67,14 @@ class Setup:
         budget = costs.budget(settings.budget) if settings.budget is not None else None
         seconds = dict(read_seconds(settings.seconds).mean)
         trained, learner = settings.model != "none", None
-        if check:
-            dataset.check("train", images=trained)
-            if trained:
-                dataset.check("val")
+        splits = ("train", "val") if trained else ("train",)
+        pixels = {split: dataset.check(split, images=trained) for split in splits if check}
         if trained:
             known = dict(dataset=name, n_classes=len(dataset.classes), device=settings.device)
             known |= dict(preset=settings.preset, options=settings.cfg_options)
             learner = registry.load("learners", settings.learner, **known)
         foundation = registry.load("foundations", source)
-        return cls(settings, dataset, foundation, learner, budget, seconds)
+        return cls(settings, dataset, foundation, learner, budget, seconds, pixels)
 
     def protocol(self) -> dict:
         """All that decides a cell's numbers, but its strategy, oracle and seed."""
