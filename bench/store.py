@@ -23,6 +23,7 @@ from bench.types import InputError
 
 # pandas 3 reads floats back as they were written; earlier ones have to be asked to
 EXACT = {"float_precision": "round_trip"} if int(pd.__version__.split(".")[0]) < 3 else {}
+FORMER = ("rounds",)  # settings that earlier versions counted as a part of the protocol
 PARTIAL = ".partial-"  # how the names of files begin that are being written
 # What a disk says that will not take a file, as against a mistake of ours.
 REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.EIO)
@@ -152,7 +153,7 @@ def claimed(out: Path, protocol: dict, record: dict) -> Iterator[None]:
         begun = spec.exists()
         if begun:
             found = read_json(spec).get("protocol")
-            found = found if isinstance(found, dict) else {}
+            found = {k: v for k, v in found.items() if k not in FORMER} if isinstance(found, dict) else {}
             differing = [k for k in sorted(found.keys() | protocol) if found.get(k) != protocol.get(k)]
             if differing:
                 changes = "; ".join(

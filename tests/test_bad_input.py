@@ -47,7 +47,8 @@ WORDS = [
     # numbers
     ([*LABELS, "--seeds", "0"], "--seeds must be 1 or more, got 0"),
     ([*LABELS, "--seeds", "-3"], "--seeds must be 1 or more, got -3"),
-    ([*LABELS, "--seeds", "two"], "invalid int value: 'two'"),
+    ([*LABELS, "--seeds", "two"], "expected how many, or which as in 2,3 or 0-4; got 'two'"),
+    ([*LABELS, "--seeds", "4-2"], "got '4-2'"),
     ([*LABELS, "--seeds"], "expected one argument"),
     ([*LABELS, "--rounds", "-1"], "--rounds must be 0 or more, got -1"),
     ([*LABELS, "--rounds", "1.5"], "invalid int value: '1.5'"),
@@ -322,7 +323,6 @@ def everything(folder):
 @pytest.mark.parametrize(
     ("flag", "value", "said"),
     [
-        ("--rounds", 3, "rounds: 1 there, 3 now"),
         ("--budget", 9, "budget"),
         ("--dataset", "shapes[train=4,val=2,size=32]", "dataset"),
         ("--foundation", "simulated[miss=0.5]", 'foundation: "simulated" there, "simulated[miss=0.5]" now'),

@@ -321,7 +321,7 @@ def test_a_check_counts_the_pixels_of_each_class_and_refuses_what_is_all_void(fo
     assert Folder(folder_root).check("train").tolist() == [3 * 12 * 16 - 90 - 3, 60, 30, 3]
     for i in range(3):
         save(folder_root / "annotations" / "train" / f"train{i}.png", np.full((12, 16), 255, np.uint8))
-    assert "all of train is void (255); ids are 0 to 2" in refusal(Folder(folder_root).check, "train")
+    assert "all of train is void (255); class ids are 0 to 2" in refusal(Folder(folder_root).check, "train")
 
 
 def test_masks_of_0_and_255_are_told_as_what_they_are(alc, folder_root, tmp_path):

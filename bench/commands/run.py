@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -21,7 +22,7 @@ def add_arguments(parser) -> None:
     """The options of the grid, of `Settings`, and of how the grid is worked through."""
     parser.add_argument("--strategy", action="append", help=f"repeatable; default: {', '.join(STRATEGIES)}")
     parser.add_argument("--oracle", action="append", help=f"repeatable; default: {', '.join(ORACLES)}")
-    parser.add_argument("--seeds", type=int, default=2, metavar="N", help="seeds 0 to N-1")
+    parser.add_argument("--seeds", default="2", metavar="N", help="how many, from 0 on; or which: 2,3 or 0-4")
     add_settings(parser)
     parser.add_argument("--jobs", type=int, help="cells at a time; default: one for each GPU or core")
     parser.add_argument(
@@ -72,7 +73,8 @@ def _run(args, grid: Grid, bar: progress.Bar) -> list[Path]:
     record = {
         "command": shlex.join(["alc-bench", *sys.argv[1:]]),
         "data_root": str(Path(args.data_root).resolve()) if args.data_root else None,
-        **{"strategies": grid.strategies, "oracles": grid.oracles, "seeds": args.seeds},
+        **{"strategies": grid.strategies, "oracles": grid.oracles, "seeds": grid.seeds},
+        **{"foundation": setup.settings.foundation, "rounds": setup.settings.rounds},
         **store.environment(),
     }
     n_images, by = len(setup.dataset.names("train")), ("fit",) if setup.learner else ("round",)
@@ -86,7 +88,7 @@ def _run(args, grid: Grid, bar: progress.Bar) -> list[Path]:
             grid.reference(workers)
         failed = [cell.folder(out) for cell in grid.run(workers)]
         for k in range(1, args.repeat + 1):
-            again = Grid(setup, grid.strategies, grid.oracles, args.seeds, out / f"repeat{k}")
+            again = Grid(setup, grid.strategies, grid.oracles, grid.seeds, out / f"repeat{k}")
             with store.claimed(again.out, protocol, record):
                 bar.begin(f"cells again ({k} of {args.repeat})", again.n_steps(), by)
                 failed += [cell.folder(again.out) for cell in again.run(workers)]
@@ -102,12 +104,13 @@ def grid_of(args, check: bool = True) -> Grid:
         raise InputError("--launcher trains one cell on many GPUs; it goes with neither --ray nor --model none")
     if args.reference and args.model == "none":
         raise InputError("--reference full trains a model; it does not go with --model none")
+    seeds = parse_seeds(args.seeds)
     setup = Setup.of(settings_of(args), check)
     if torchrun.is_first():
         subset.tell(setup.dataset, args.strict, ("train", "val") if setup.learner else ("train",))
-    name = registry.parse(args.dataset)[0]
-    out = args.out or Path("results/runs") / f"{name}-{store.digest(setup.protocol())[:8]}"
-    grid = Grid(setup, args.strategy or STRATEGIES, args.oracle or ORACLES, args.seeds, out)
+    name = setup.dataset.name or registry.parse(args.dataset)[0]
+    out = args.out or Path("results/runs") / f"{store.slug(name)}-{store.digest(setup.protocol())[:8]}"
+    grid = Grid(setup, args.strategy or STRATEGIES, args.oracle or ORACLES, seeds, out)
     if torchrun.is_first():
         subset.tell_classes(setup.dataset.classes, setup.pixels)
     return grid
@@ -121,6 +124,21 @@ def _workers(args, setup, problem, on_step):
     if jobs == 1:
         return lambda: local.here(setup, problem, on_step)
     return lambda: local.processes(setup, problem, jobs, on_step)
+
+
+def parse_seeds(text: str) -> list[int]:
+    """``3`` is seeds 0, 1 and 2; ``2,3``, ``0-4`` and ``0-2,7`` name them, ``5,`` a single one."""
+    if re.fullmatch(r"-?\d+", text := text.strip()):
+        if int(text) < 1:
+            raise InputError(f"--seeds must be 1 or more, got {text}")
+        return list(range(int(text)))
+    found: list[int] = []
+    for part in text.removesuffix(",").split(","):
+        ends = re.fullmatch(r"(\d+)(?:-(\d+))?", part.strip())
+        if not ends or int(ends[2] or ends[1]) < int(ends[1]):
+            raise InputError(f"--seeds: expected how many, or which as in 2,3 or 0-4; got {text!r}")
+        found += range(int(ends[1]), int(ends[2] or ends[1]) + 1)
+    return found
 
 
 def parse_options(pairs: list[str]) -> dict:

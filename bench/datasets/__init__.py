@@ -28,7 +28,8 @@ class Dataset(ABC):
 
     ``classes``: names, by id; ``palette`` (n_classes, 3) uint8 RGB; ``background``: the id of pixels outside every
     foreground object, or ``VOID`` where the dataset has no such class; ``twins``: pairs of ids of classes that look
-    alike, if the dataset knows any; ``foundation``: where its pseudo labels come from unless a run says otherwise.
+    alike, if the dataset knows any; ``foundation``: where its pseudo labels come from unless a run says otherwise;
+    ``name``: what tables call it, if not as the command line does.
 
     Corrected labels are written with ``write_labels``, once for each train image, and then ``write_rest``. Without
     more, that makes a dataset that `folder` reads; a subclass that has files of its own writes them as it reads them.
@@ -39,6 +40,7 @@ class Dataset(ABC):
     background: int = VOID
     twins: tuple[tuple[int, int], ...] = ()
     foundation: str | None = None
+    name: str | None = None
 
     @abstractmethod
     def names(self, split: str) -> tuple[str, ...]:
@@ -127,9 +129,8 @@ class Dataset(ABC):
             seen = sum(pool.map(one, self.names(split)), np.zeros(n_classes + 1, np.int64))
         if not seen[:n_classes].any():
             ids = f"0 to {n_classes - 1}"
-            raise InputError(
-                f"{self.where(split, self.names(split)[0])}: all of {split} is void ({VOID}); ids are {ids}"
-            )
+            first = self.where(split, self.names(split)[0])
+            raise InputError(f"{first}: all of {split} is void ({VOID}); class ids are {ids}")
         return seen
 
     def turned(self, split: str, name: str) -> str:
@@ -167,7 +168,7 @@ class Tree(Dataset):
         """The files of an image and of its truth."""
 
     def decode(self, path: Path) -> np.ndarray:
-        """(H, W) class ids from a file of the truth: its grey values or palette indices, unless a subclass says else."""
+        """(H, W) class ids from a file of the truth: here, its grey values or palette indices."""
         return read_png(path)
 
     def image(self, split: str, name: str) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Any dataset as a plain tree of images and label maps."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,8 @@ class Folder(Tree):
 
     def __init__(self, root: str | Path | None = None, name: str | None = None):
         super().__init__(root)
+        if name is not None and not re.fullmatch(r"[\w.+ -]+", name := str(name)):
+            raise InputError(f"folder: name must be of letters, digits, spaces and . + - _, got {name!r}")
         self.name = name
         path = self.root / "classes.txt"
         if not path.is_file():
