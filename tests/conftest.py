@@ -19,6 +19,7 @@ SLOW = (  # they train, start processes, drive a browser or draw many pages: `py
     "bad_input",
     "baselines_lcm",
     "boxes",
+    "bundle",
     "cell",
     "cli",
     "compat",

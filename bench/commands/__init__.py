@@ -5,6 +5,7 @@ Exit code 0: everything asked for was done; 1: a cell failed, the others are don
 
 import argparse
 import importlib
+import shlex
 import signal
 import sys
 
@@ -19,6 +20,7 @@ COMMANDS = {  # the modules of this package, in the order of --help
     "quality": "what labels and superpixels are worth against the truth, and their ceiling",
     "report": "tables, curves and a page from the folders of runs",
     "export": "the corrected dataset, in its own layout",
+    "info": "what a folder is, holds, lacks and was made by",
     "time": "the acquisition kernels, checked for equality and then timed",
 }
 
@@ -28,6 +30,7 @@ def main(argv: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
     try:
         args = parser(argv).parse_args(argv)
+        args.command = shlex.join(["alc-bench", *argv])
         return args.main(args)
     except InputError as error:
         print("alc-bench:", " ".join(str(error).splitlines()), file=sys.stderr)

@@ -1,7 +1,6 @@
 """``alc-bench prepare``: pseudo labels and superpixels of a dataset in files, in the papers' layout; and fits."""
 
 import json
-import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -65,9 +64,10 @@ def _prepare(args, dataset) -> int:
         "foundation": {"name": registry.parse(spec)[0], **foundation.parameters(source)},
     }
     protocol = json.loads(json.dumps(protocol))  # as it will be read back
-    record = {"command": shlex.join(["alc-bench", *sys.argv[1:]]), **store.environment()}
+    record = {"command": args.command, **store.environment()}
     failed: dict[str, Exception] = {}
     with progress.bar() as bar, store.claimed(folder, protocol, record):
+        store.remember(folder, args.command)
         for left in folder.glob("*_jpg/.*.png-*"):  # by a process that was killed
             left.unlink()
         bar.begin("making labels", len(names))

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bench import report
+from bench import report, store
 from bench.costs import seconds
 from bench.report.results import COSTS
 
@@ -28,5 +28,6 @@ def add_arguments(parser) -> None:
 
 def main(args) -> int:
     times = seconds.read(args.seconds) if args.seconds else None
-    report.write(args.runs, to=args.out, cost=args.cost, times=times, mixed=args.mixed, html=args.html)
+    to = report.write(args.runs, to=args.out, cost=args.cost, times=times, mixed=args.mixed, html=args.html)
+    store.remember(to, args.command)
     return 0

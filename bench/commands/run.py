@@ -1,14 +1,15 @@
 """``alc-bench run``: a grid of strategies, oracles and seeds."""
 
+import argparse
 import dataclasses
 import json
 import re
-import shlex
 import sys
 from pathlib import Path
 
 from bench import registry, report, store
 from bench.commands import progress, subset
+from bench.experiment import bundle
 from bench.experiment.grid import Grid
 from bench.experiment.problem import Setup
 from bench.experiment.settings import Settings
@@ -32,6 +33,11 @@ def add_arguments(parser) -> None:
     parser.add_argument("--reference", choices=["full"], help="full: also train once a seed on the whole truth")
     parser.add_argument(
         "--repeat", type=int, default=0, metavar="N", help="run all cells N more times: equal runs differ by?"
+    )
+    parser.add_argument(
+        "--bundle",
+        action=argparse.BooleanOptionalAction,
+        help="keep label maps, superpixels and small images in the run, so that it can be moved; default: below 200 MB",
     )
     parser.add_argument("--strict", action="store_true", help="refuse a dataset of which images are missing")
     parser.add_argument("--out", type=Path, help="default: results/runs/<dataset>-<protocol>")
@@ -71,7 +77,7 @@ def _run(args, grid: Grid, bar: progress.Bar) -> list[Path]:
     """Work through the grid, and again as often as --repeat says. Returns the folders of cells that failed."""
     setup, out, protocol = grid.setup, grid.out, grid.setup.protocol()
     record = {
-        "command": shlex.join(["alc-bench", *sys.argv[1:]]),
+        "command": args.command,
         "data_root": str(Path(args.data_root).resolve()) if args.data_root else None,
         **{"strategies": grid.strategies, "oracles": grid.oracles, "seeds": grid.seeds},
         **{"foundation": setup.settings.foundation, "rounds": setup.settings.rounds},
@@ -82,6 +88,10 @@ def _run(args, grid: Grid, bar: progress.Bar) -> list[Path]:
         bar.begin("making and reading labels", 2 * n_images)
         problem = setup.read(bar.step)
         store.add_to_spec(out, pseudo_labels=str(problem.pseudo.folder.resolve()))
+        store.remember(out, args.command)
+        keep = bundle.size(problem.pseudo) < bundle.LIMIT_BYTES if args.bundle is None else args.bundle
+        if keep and torchrun.is_first():
+            bundle.write(problem.dataset, problem.pseudo, out)
         workers = _workers(args, setup, problem, bar.step)
         bar.begin("cells", grid.n_steps(), by)
         if args.reference:
