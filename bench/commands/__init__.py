@@ -1,4 +1,5 @@
-"""The command line, ``alc-bench``: one module a command, each with ``add_arguments(parser)`` and ``main(args)``.
+"""The command line, ``alc-bench``: one module a command, each with ``add_arguments(parser)``, ``main(args)`` and
+EXAMPLES.
 
 Exit code 0: everything asked for was done; 1: a cell failed, the others are done; 2: what was asked for cannot be done.
 """
@@ -30,7 +31,7 @@ def main(argv: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
     try:
         args = parser(argv).parse_args(argv)
-        args.command = shlex.join(["alc-bench", *argv])
+        args.command, args.argv = shlex.join(["alc-bench", *argv]), argv[1:]
         return args.main(args)
     except InputError as error:
         print("alc-bench:", " ".join(str(error).splitlines()), file=sys.stderr)
@@ -38,6 +39,15 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("alc-bench: stopped; the same command goes on from here", file=sys.stderr)
         return 130
+
+
+class Help(argparse.RawDescriptionHelpFormatter):
+    """Says the default of each option that has one, unless its text does."""
+
+    def _get_help_string(self, action):
+        text, default = action.help or "", action.default
+        plain = default is None or default is False or default == argparse.SUPPRESS or default == []
+        return text if plain or "default" in text else f"{text} (default: %(default)s)"
 
 
 class Parser(argparse.ArgumentParser):
@@ -53,9 +63,13 @@ def parser(argv: list[str]) -> argparse.ArgumentParser:
     whole.add_argument("--version", action="version", version=f"alc-bench {__version__}")
     commands = whole.add_subparsers(required=True, metavar="command")
     for name, what in COMMANDS.items():
-        command = commands.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.")
+        description = f"{what[0].upper()}{what[1:]}."
+        command = commands.add_parser(name, help=what, description=description, formatter_class=Help)
         if name in argv[:1]:
             module = importlib.import_module(f"bench.commands.{name}")
             module.add_arguments(command)
-            command.set_defaults(main=module.main)
+            command.epilog = "\n".join(
+                filter(None, (command.epilog, "examples:", *(f"  {e}" for e in module.EXAMPLES)))
+            )
+            command.set_defaults(main=module.main, parser=command)
     return whole

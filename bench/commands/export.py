@@ -17,6 +17,11 @@ from bench.report.results import CELL, read
 from bench.report.source import Source
 from bench.types import InputError
 
+EXAMPLES = (
+    "alc-bench export RUN --strategy sim --seed 0 --to DIR",
+    'alc-bench export RUN --strategy sim --seed 0 --oracle "noisy[rate=0.1]" --to DIR --copy',
+)
+
 
 def add_arguments(parser) -> None:
     parser.add_argument("run", type=Path, metavar="RUN", help="folder of a run")

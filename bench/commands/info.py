@@ -9,6 +9,11 @@ from bench.experiment.bundle import FOLDER as BUNDLE
 from bench.runfiles import FORMAT
 from bench.types import InputError
 
+EXAMPLES = (
+    "alc-bench info results/runs/demo",
+    "alc-bench info RUN --json",
+)
+
 
 def add_arguments(parser) -> None:
     parser.add_argument("folder", type=Path, metavar="RUN", help="folder of a run, or one that prepare wrote")

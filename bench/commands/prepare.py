@@ -14,6 +14,12 @@ from bench.types import InputError
 COMPARED = ("data_miou", "covered", "per_image_mean", "wrong", "ceiling_miou", "n_superpixels", "size_median_px")
 
 
+EXAMPLES = (
+    "alc-bench prepare --dataset pascal --data-root DIR/VOCdevkit --out OUT --detector FOLDER --jobs 2",
+    'alc-bench prepare --fit-annotator "A/*.png" "B/*.png" --out fit.csv',
+)
+
+
 def add_arguments(parser) -> None:
     parser.add_argument("--dataset", help="the dataset; parameters in brackets")
     parser.add_argument("--data-root", help="the dataset's folder")

@@ -6,6 +6,11 @@ from bench import report, store
 from bench.costs import seconds
 from bench.report.results import COSTS
 
+EXAMPLES = (
+    "alc-bench report results/runs/demo",
+    "alc-bench report RUN OTHER_RUN published.csv --out DIR --cost seconds",
+)
+
 
 def add_arguments(parser) -> None:
     parser.add_argument(

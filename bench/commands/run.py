@@ -4,11 +4,12 @@ import argparse
 import dataclasses
 import json
 import re
+import shlex
 import sys
 from pathlib import Path
 
 from bench import registry, report, store
-from bench.commands import progress, subset
+from bench.commands import experiment, progress, subset
 from bench.experiment import bundle
 from bench.experiment.grid import Grid
 from bench.experiment.problem import Setup
@@ -17,6 +18,10 @@ from bench.experiment.workers import local, ray, torchrun
 from bench.types import InputError
 
 STRATEGIES, ORACLES = ["random", "entropy", "cil_pixel", "sim"], ["perfect"]
+EXAMPLES = (
+    "alc-bench run --strategy random --strategy sim --seeds 3 --out runs/first",
+    'alc-bench run --dataset kvasir --data-root DIR --foundation "weak[n=40]" --strategy sim --budget 600s',
+)
 
 
 def add_arguments(parser) -> None:
@@ -25,6 +30,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("--oracle", action="append", help=f"repeatable; default: {', '.join(ORACLES)}")
     parser.add_argument("--seeds", default="2", metavar="N", help="how many, from 0 on; or which: 2,3 or 0-4")
     add_settings(parser)
+    experiment.add_arguments(parser)
     parser.add_argument("--jobs", type=int, help="cells at a time; default: one for each GPU or core")
     parser.add_argument(
         "--ray", metavar="ADDRESS", help="run on a Ray cluster: auto, HOST:PORT, or local to start one here"
@@ -40,7 +46,7 @@ def add_arguments(parser) -> None:
         help="keep label maps, superpixels and small images in the run, so that it can be moved; default: below 200 MB",
     )
     parser.add_argument("--strict", action="store_true", help="refuse a dataset of which images are missing")
-    parser.add_argument("--out", type=Path, help="default: results/runs/<dataset>-<protocol>")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="default: results/runs/<dataset>-<protocol>")
 
 
 def add_settings(parser) -> None:
@@ -59,18 +65,45 @@ def settings_of(args) -> Settings:
     return Settings(**given, cfg_options=parse_options(args.cfg_options))
 
 
+def run(*, report: bool = True, jobs: int = 1, **options) -> Path:
+    """``alc-bench run`` from Python: returns the folder of the run, for `bench.load_results` and `bench.compare`.
+
+    ``options``: those of the command line, with underscores; ``strategy`` and ``oracle`` take a name or a list,
+    ``seeds`` a number or the seeds, ``cfg_options`` a dictionary. ``report``: write tables, figures and the page, too.
+    With ``jobs`` above 1, a script must guard its main part (``if __name__ == "__main__"``), as for any processes.
+    Raises InputError for what cannot be done, RuntimeError where a cell failed; the others are done then.
+    """
+    from bench.commands import parser
+
+    words = experiment.arguments(options, experiment.known(parser(["run"]).parse_args(["run"])))
+    words = ["run", *words, f"--jobs={jobs}"]
+    args = parser(words).parse_args(words)
+    args.command, args.argv = shlex.join(["alc-bench", *words]), words[1:]
+    out, failed = work(args, report)
+    if failed:
+        raise RuntimeError(f"failed: {', '.join(folder.name for folder in failed)}; see spec.json there, in {out}")
+    return out
+
+
 def main(args) -> int:
+    failed = work(args)[1]
+    for folder in failed:
+        print(f"failed: {folder.name}; the traceback is in {folder / 'spec.json'}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def work(args, report_too: bool = True) -> tuple[Path, list[Path]]:
+    """Do what the arguments ask for; returns the run's folder and those of the cells that failed."""
+    args = experiment.completed(args)
     if args.launcher:
         args.device, args.jobs = torchrun.join(args.device), 1
     with progress.bar() as bar:
         grid = grid_of(args)
         grid.out = torchrun.place(grid.out)
         failed = _run(args, grid, bar)
-    if (grid.out / "rounds.csv").exists() and torchrun.is_first():
+    if report_too and (grid.out / "rounds.csv").exists() and torchrun.is_first():
         report.write([grid.out])
-    for folder in failed:
-        print(f"failed: {folder.name}; the traceback is in {folder / 'spec.json'}", file=sys.stderr)
-    return 1 if failed else 0
+    return grid.out, failed
 
 
 def _run(args, grid: Grid, bar: progress.Bar) -> list[Path]:
