@@ -27,6 +27,7 @@ SLOW = (  # they train, start processes, drive a browser or draw many pages: `py
     "every_strategy",
     "export",
     "foundation",
+    "install",
     "fuzz",
     "maps",
     "mmseg",

@@ -1,6 +1,7 @@
 """Datasets: images, classes and truth, read from and written to each dataset's own layout. One small file each."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -103,6 +104,10 @@ class Dataset(ABC):
         for name in self.names("val"):
             write_png(below(to, "annotations", "val", f"{name}.png"), self.truth("val", name))
 
+    def kept(self) -> Iterator[tuple[Path, Path]]:
+        """Files that belong beside corrected labels as they are, and their places below the folder written to."""
+        return iter(())
+
     def check(self, split: str, images: bool = True) -> np.ndarray:
         """Read every truth and, with ``images``, every image of the split.
 
@@ -142,8 +147,8 @@ class Tree(Dataset):
     """Base of a dataset that lies in files below ``root``. A subclass defines ``names`` and ``paths``.
 
     Labels are written as palette PNGs where the truth lies below ``root``. ``lists``: files below ``root``, such as
-    the names of a split, that are copied with them; images are not. A subclass with a ``truth`` of its own that does
-    not say how it is written is written as the dataset `folder` reads.
+    the names of a split, that are copied with them; images and the truth of val are `kept`. A subclass with a ``truth``
+    of its own that does not say how it is written is written as the dataset `folder` reads.
     """
 
     lists: tuple[str, ...] = ()
@@ -153,6 +158,7 @@ class Tree(Dataset):
         if cls.truth is not Tree.truth and cls.write_labels is Tree.write_labels:
             # for one class alone, which mypy cannot follow
             cls.write_labels, cls.write_rest = Dataset.write_labels, Dataset.write_rest  # type: ignore[method-assign]
+            cls.kept = Dataset.kept  # type: ignore[method-assign]
 
     def __init__(self, root: str | Path | None = None):
         if root is None:
@@ -204,3 +210,13 @@ class Tree(Dataset):
 
     def write_rest(self, to: Path) -> None:
         copy_files(self.root, to, self.lists)
+
+    def kept(self) -> Iterator[tuple[Path, Path]]:
+        for split in ("train", "val"):
+            try:
+                names = self.names(split)
+            except InputError:  # as in a run without a model, which needs no val split
+                continue
+            for path in (p for name in names for p in self.paths(split, name)[: 1 if split == "train" else 2]):
+                if path.is_file():
+                    yield path.relative_to(self.root) if path.is_relative_to(self.root) else path, path
