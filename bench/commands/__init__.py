@@ -21,6 +21,8 @@ COMMANDS = {  # the modules of this package, in the order of --help
     "quality": "what labels and superpixels are worth against the truth, and their ceiling",
     "report": "tables, curves and a page from the folders of runs",
     "export": "the corrected dataset, in its own layout",
+    "pack": "one zip of a run to share, without images; report reads it as it is",
+    "merge": "runs of one protocol, from several machines, as one",
     "info": "what a folder is, holds, lacks and was made by",
     "time": "the acquisition kernels, checked for equality and then timed",
 }

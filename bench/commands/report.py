@@ -14,7 +14,11 @@ EXAMPLES = (
 
 def add_arguments(parser) -> None:
     parser.add_argument(
-        "runs", nargs="+", type=Path, metavar="RUN", help="folder of a run, or rounds.csv of another method"
+        "runs",
+        nargs="+",
+        type=Path,
+        metavar="RUN",
+        help="folder of a run, a pack of one, or rounds.csv of another method",
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="default: the folder of the run, if it is one")
     parser.add_argument("--cost", choices=list(COSTS), default="queries", help="the axis of effort")

@@ -66,7 +66,7 @@ class Grid:
 
     def run_on(self, submit: Submit) -> list[Cell]:
         """`run`, on workers that are open: a seed's cells wait for its round 0 and for nothing else."""
-        self.collect()  # a run may have been stopped between its last cell and this
+        collect(self.out)  # a run may have been stopped between its last cell and this
         left = list(self.left())
         if self.setup.settings.start == "warm" and (grown := [c for c in left if is_done(c.folder(self.out))]):
             done = f"{grown[0].folder(self.out)} is done, and its last model is gone"
@@ -83,7 +83,7 @@ class Grid:
                 seed_or_cell, error = running.pop(future), _error(future)
                 if isinstance(seed_or_cell, Cell):
                     failed |= {seed_or_cell} if error else set()
-                    self.collect()
+                    collect(self.out)
                 else:
                     waiting = [cell for cell in left if cell.seed == seed_or_cell]
                     if error:
@@ -105,13 +105,14 @@ class Grid:
                 rows = known + [{"seed": seed, "model_miou": future.result()} for seed, future in found]
             runfiles.write(path, rows)
 
-    def collect(self) -> None:
-        """``rounds.csv`` of the whole folder: every cell's rows, in a fixed order."""
-        frames = [read_rounds(path) for path in sorted(self.out.glob("cells/*/rounds.csv"))]
-        if frames:
-            rows = pd.concat([f.dropna(axis=1, how="all") for f in frames], ignore_index=True)
-            order = ["dataset", "foundation", "oracle", "strategy", "seed", "round"]
-            runfiles.write(self.out / "rounds.csv", rows.sort_values(order, kind="stable"))
+
+def collect(out: Path) -> None:
+    """Write ``rounds.csv`` of a run's folder: every cell's rows, in a fixed order."""
+    frames = [read_rounds(path) for path in sorted(out.glob("cells/*/rounds.csv"))]
+    if frames:
+        rows = pd.concat([f.dropna(axis=1, how="all") for f in frames], ignore_index=True)
+        order = ["dataset", "foundation", "oracle", "strategy", "seed", "round"]
+        runfiles.write(out / "rounds.csv", rows.sort_values(order, kind="stable"))
 
 
 def supervised(worker: Worker, out: Path, seed: int) -> float:
