@@ -18,7 +18,7 @@ def add_arguments(parser) -> None:
         nargs="+",
         type=Path,
         metavar="RUN",
-        help="folder of a run, a pack of one, or rounds.csv of another method",
+        help="folder of a run, a pack, or rounds.csv of another method",
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="default: the folder of the run, if it is one")
     parser.add_argument("--cost", choices=list(COSTS), default="queries", help="the axis of effort")

@@ -19,9 +19,9 @@ Paths = str | Path | Sequence[str | Path]
 def load_results(paths: Paths, mixed: bool = False) -> pd.DataFrame:
     """The tidy table of one or many runs: a row for each round of each done cell, with the columns of rounds.csv.
 
-    ``paths``: folders of runs, packs of them, and foreign rounds.csv files. Beside those columns stand ``run`` (folder or file),
-    ``foreign``, ``leaky``, ``bound`` and ``protocol``. ``mixed``: take runs of different protocols together. Raises
-    InputError for what cannot be read or compared.
+    ``paths``: folders of runs, packs of them, and foreign rounds.csv files. Beside those columns stand ``run`` (folder
+    or file), ``foreign``, ``leaky``, ``bound`` and ``protocol``. ``mixed``: take runs of different protocols together.
+    Raises InputError for what cannot be read or compared.
     """
     return read(_listed(paths), mixed).rounds
 

@@ -40,9 +40,7 @@ def write(run: Path, to: Path) -> int:
     about |= {"name": run.resolve().name, "files": {name: _digest(content) for name, content in files.items()}}
     with store.replacing(to) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as pack:
         for name, content in [("pack.json", json.dumps(about, indent=2).encode()), *files.items()]:
-            pack.writestr(
-                zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED
-            )  # without times: equal runs, equal packs
+            pack.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)  # no times: equal runs, equal packs
     return to.stat().st_size
 
 
