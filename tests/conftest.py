@@ -32,6 +32,7 @@ SLOW = (  # they train, start processes, drive a browser or draw many pages: `py
     "fuzz",
     "maps",
     "mmseg",
+    "new",
     "observers",
     "oracles",
     "plan",

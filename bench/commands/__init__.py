@@ -24,6 +24,7 @@ COMMANDS = {  # the modules of this package, in the order of --help
     "pack": "one zip of a run to share, without images; report reads it as it is",
     "merge": "runs of one protocol, from several machines, as one",
     "info": "what a folder is, holds, lacks and was made by",
+    "new": "a small package with a strategy or an oracle of yours, its test and its tox",
     "time": "the acquisition kernels, checked for equality and then timed",
 }
 
