@@ -23,6 +23,7 @@ SLOW = (  # they train, start processes, drive a browser or draw many pages: `py
     "cell",
     "cli",
     "compat",
+    "docs",
     "end_to_end",
     "experiment",
     "every_strategy",
