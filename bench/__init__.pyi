@@ -5,6 +5,7 @@ from .acquisition import Strategy as Strategy
 from .acquisition import highest as highest
 from .annotation import Erring as Erring
 from .annotation import Oracle as Oracle
+from .commands.run import run as run
 from .datasets import Dataset as Dataset
 from .datasets import Tree as Tree
 from .foundation import Foundation as Foundation

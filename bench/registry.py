@@ -94,6 +94,13 @@ def catalogue(kind: str) -> Catalogue:
     return Catalogue(kind, dict(sorted(classes.items())), broken)
 
 
+@cache
+def packages() -> dict[str, str]:
+    """The installed packages that bring plug-ins, with their versions."""
+    points = [point for kind in KINDS for point in entry_points(group=f"alc_bench.{kind}")]
+    return {point.dist.name: point.dist.version for point in points if point.dist}
+
+
 def load(kind: str, spec: str, **defaults):
     """The plug-in that ``spec`` names, built with the parameters in its brackets.
 

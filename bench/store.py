@@ -11,18 +11,24 @@ import json
 import os
 import platform
 import re
+import subprocess
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timezone
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
 
+from bench import registry
 from bench.types import InputError
 
 # pandas 3 reads floats back as they were written; earlier ones have to be asked to
 EXACT = {"float_precision": "round_trip"} if int(pd.__version__.split(".")[0]) < 3 else {}
+COMMANDS = "commands.jsonl"  # of a folder: those that wrote there
+FORMER = ("rounds",)  # settings that earlier versions counted as a part of the protocol
 PARTIAL = ".partial-"  # how the names of files begin that are being written
 # What a disk says that will not take a file, as against a mistake of ours.
 REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.EIO)
@@ -114,13 +120,39 @@ def file_digest(path: Path) -> str:
 
 def environment() -> dict:
     """Versions and hardware, for the record; they are no part of a protocol."""
-    versions = {name: version(name) for name in PACKAGES}
     return {
-        "versions": versions,
+        "versions": {name: version(name) for name in PACKAGES},
+        "plugins": registry.packages(),
+        "commit": commit(),
         "python": platform.python_version(),
         "machine": platform.machine(),
         "cores": os.cpu_count(),
     }
+
+
+@cache
+def commit() -> str | None:
+    """The git commit of this package, with a + where files differ from it; None where it is no checkout."""
+    root = Path(__file__).parents[1]
+    git = ["git", "-C", str(root)]
+    try:
+        if not (root / ".git").exists():
+            return None
+        head, changed = (
+            subprocess.run([*git, *what], capture_output=True, text=True, check=True, timeout=20).stdout.strip()
+            for what in (("rev-parse", "HEAD"), ("status", "--porcelain", "--untracked-files=no"))
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return head + "+" * bool(changed)
+
+
+def remember(folder: Path, command: str) -> None:
+    """Add a line to the folder's commands.jsonl: a command that wrote there, when, and by which version."""
+    line = {"time": f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} UTC", "command": command}
+    line |= {"version": version("alc-bench"), "commit": commit(), "plugins": registry.packages()}
+    with writing(folder / COMMANDS), open(folder / COMMANDS, "a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
 
 
 def slug(*names: str) -> str:
@@ -153,6 +185,7 @@ def claimed(out: Path, protocol: dict, record: dict) -> Iterator[None]:
         if begun:
             found = read_json(spec).get("protocol")
             found = found if isinstance(found, dict) else {}
+            found = {k: v for k, v in found.items() if k in protocol or k not in FORMER}
             differing = [k for k in sorted(found.keys() | protocol) if found.get(k) != protocol.get(k)]
             if differing:
                 changes = "; ".join(

@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 from problems import TIMINGS
 
+import bench
 from bench import __version__, registry
-from bench.commands.run import parse_options
+from bench.commands.run import parse_options, parse_seeds
 from bench.learners.mmseg import Mmseg
 
 LABELS = ("--model", "none", "--dataset", "shapes[train=3,val=2,size=32]", "--seeds", 1, "--rounds", 1, "--budget", 2)
@@ -120,6 +121,25 @@ def test_a_run_of_which_no_cell_is_done_still_ends_with_1(alc, tmp_path, monkeyp
     monkeypatch.setattr(Random, "score", lambda *_: 1 / 0, raising=False)
     done = alc("run", *LABELS, "--strategy", "random", "--out", tmp_path / "out")
     assert done.code == 1 and "Traceback" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("text", "seeds"), [("3", [0, 1, 2]), ("2,3", [2, 3]), ("0-2", [0, 1, 2]), ("5,", [5]), ("0-1, 7", [0, 1, 7])]
+)
+def test_seeds_are_counted_or_named(text, seeds):
+    assert parse_seeds(text) == seeds
+
+
+def test_other_seeds_on_the_same_folder_and_a_name_of_one_s_own(alc, folder_root, tmp_path):
+    data = ("--dataset", "folder[name=my streets]", "--data-root", folder_root, "--foundation", "simulated")
+    run = ("run", *data, "--model", "none", "--strategy", "area", "--rounds", 1, "--out", tmp_path / "out", "--seeds")
+    assert alc(*run, "1", report_too=False).code == alc(*run, "2,3").code == 0
+    found = bench.load_results(tmp_path / "out")
+    assert set(found.seed) == {0, 2, 3} and set(found.dataset) == {"my streets"}
+    assert set(pd.read_csv(tmp_path / "out" / "summary.csv").dataset) == {"my streets"}
+    assert "my streets" in (tmp_path / "out" / "report.html").read_text()
+    wrong = alc("run", *data[:1], "folder[name=../x]", *data[2:], "--model", "none")
+    assert wrong.code == 2 and "name must be of letters" in wrong.err
 
 
 @pytest.mark.parametrize("pairs", [[], ["a=1", "b.c=x y", "d=[1,2]", "e=null", "f=", "g=a=b"]])

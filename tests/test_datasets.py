@@ -179,7 +179,8 @@ def test_any_part_of_pascal_is_a_dataset_that_says_how_large_a_part(pascal_root)
     whole.paths("train", "2007_000002")[1].unlink()
     part = Pascal(pascal_root)
     assert part.names("train") == ("2007_000003",)
-    assert part.gap("train").startswith("1 of 1,464") and part.gap("train").endswith("the files of 2 more are missing")
+    assert part.gap("train").startswith("1 of 1,464")
+    assert part.gap("train").endswith("the files of 2 more are missing, the first is 2007_000001")
     part.check("train")
     for path in (pascal_root / "VOC2012" / "JPEGImages").iterdir():
         path.unlink()
@@ -235,7 +236,7 @@ def test_sizes_that_differ_are_named(pascal_root):
     save(truth, np.zeros((9, 16), np.uint8))
     line = refusal(dataset.check, "train")
     assert str(image) in line and "12 × 16" in line and "9 × 16" in line
-    dataset.check("train", images=False)
+    assert refusal(dataset.check, "train", images=False) == line  # a label-only run shows its images in the end
 
 
 def test_truncated_and_colour_files_are_named(pascal_root):
@@ -306,13 +307,87 @@ def test_folder_refuses_unusable_class_lists(folder_root, text, part):
 def test_folder_names_missing_pairs(folder_root):
     dataset = Folder(folder_root)
     (folder_root / "annotations" / "train" / "train1.png").unlink()
-    assert "train1.png: no such file; 1 images" in refusal(dataset.check, "train")
-    dataset.check("train", images=False)
+    dataset = Folder(folder_root)
+    for images in (True, False):
+        assert "train1.png: no such file; 1 images" in refusal(dataset.check, "train", images=images)
     (folder_root / "images" / "train" / "train0.jpg").unlink()
     (folder_root / "images" / "train" / "train1.png").unlink()
-    assert "train0.jpg: no such file" in refusal(dataset.check, "train")
+    assert "train0.jpg: no such file" in refusal(Folder(folder_root).check, "train")
     save(folder_root / "images" / "train" / "train2.jpg", np.zeros((12, 16, 3), np.uint8))
-    assert "train2.jpg, train2.png" in refusal(dataset.image, "train", "train2")
+    assert "train2.jpg, train2.png" in refusal(Folder(folder_root).image, "train", "train2")
+
+
+def test_a_check_counts_the_pixels_of_each_class_and_refuses_what_is_all_void(folder_root):
+    assert Folder(folder_root).check("train").tolist() == [3 * 12 * 16 - 90 - 3, 60, 30, 3]
+    for i in range(3):
+        save(folder_root / "annotations" / "train" / f"train{i}.png", np.full((12, 16), 255, np.uint8))
+    assert "all of train is void (255); class ids are 0 to 2" in refusal(Folder(folder_root).check, "train")
+
+
+def test_masks_of_0_and_255_are_told_as_what_they_are(alc, folder_root, tmp_path):
+    """255 is void: with two classes, everything that is known is background, and every label of it right."""
+    (folder_root / "classes.txt").write_text("background\npolyp\n")
+    for path in folder_root.glob("annotations/*/*.png"):
+        save(path, np.where(np.array(Image.open(path)) == 0, 0, 255).astype(np.uint8))
+    run = ("run", "--dataset", "folder", "--data-root", folder_root, "--foundation", "simulated", "--model", "none")
+    done = alc(*run, "--strategy", "area", "--rounds", 1, "--seeds", 1, "--out", tmp_path / "out", report_too=False)
+    assert "train: 1 of 2 classes never occur: polyp; 16 % of its pixels are void (255)" in done.err
+
+
+COLOURED = "background 0 0 0\ndining table 200 120 0\ncat 9 9 200\nvoid 255 255 255\n"
+
+
+def test_rgb_masks_are_read_through_the_colours_of_classes_txt(folder_root):
+    plain = [Folder(folder_root).truth("train", f"train{i}") for i in range(3)]
+    colours = np.zeros((256, 3), np.uint8)
+    colours[[1, 2, 255]] = [(200, 120, 0), (9, 9, 200), (255, 255, 255)]
+    for i, truth in enumerate(plain):
+        save(folder_root / "annotations" / "train" / f"train{i}.png", colours[truth])
+    assert "got RGB; to read its colours" in refusal(Folder(folder_root).truth, "train", "train0")
+    (folder_root / "classes.txt").write_text(COLOURED)
+    coloured = Folder(folder_root)
+    assert coloured.classes == ("background", "dining table", "cat")
+    for i, truth in enumerate(plain):
+        np.testing.assert_array_equal(coloured.truth("train", f"train{i}"), truth)
+    colours[1] = (1, 2, 3)
+    save(folder_root / "annotations" / "train" / "train0.png", colours[plain[0]])
+    assert "colours that classes.txt does not have: 1 2 3; in 30 px" in refusal(coloured.truth, "train", "train0")
+
+
+def test_capital_letters_and_other_formats_are_files_like_any_other(folder_root, kvasir_root):
+    before = [Folder(folder_root).names("train"), Kvasir(kvasir_root).names("train")]
+    train = folder_root / "images" / "train"
+    (train / "train0.jpg").rename(train / "train0.JPG")
+    Image.open(train / "train1.png").save(train / "train1.tif")
+    (train / "train1.png").unlink()
+    (train / ".DS_Store").write_text("no image")
+    truth = folder_root / "annotations" / "train" / "train2.png"
+    Image.open(truth).save(truth.with_suffix(".TIF"))
+    truth.unlink()
+    (kvasir_root / "images" / "k07.jpg").rename(kvasir_root / "images" / "k07.JPG")
+    assert [Folder(folder_root).names("train"), Kvasir(kvasir_root).names("train")] == before
+    for dataset in (Folder(folder_root), Kvasir(kvasir_root)):
+        dataset.check("train")
+        dataset.check("val")
+
+
+def test_images_are_turned_as_their_exif_data_says(folder_root):
+    path = folder_root / "images" / "train" / "train0.jpg"
+    pixels = np.array(Image.open(path))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be shown turned by a quarter, clockwise
+    Image.fromarray(np.rot90(pixels)).save(path, exif=exif, quality=100, subsampling=0)
+    dataset = Folder(folder_root)
+    assert dataset.image_size("train", "train0") == dataset.image("train", "train0").shape[:2] == (12, 16)
+    assert np.abs(dataset.image("train", "train0").astype(int) - pixels).mean() < 20  # JPEG
+    dataset.check("train")
+    Image.fromarray(pixels).save(path, exif=exif)
+    for images in (True, False):
+        said = refusal(dataset.check, "train", images=images)
+        assert "the image has 16 × 12 px once it is turned as its EXIF orientation, 6, says, its truth 12 × 16" in said
+
+
+def test_folder_needs_its_classes(folder_root):
     (folder_root / "classes.txt").unlink()
     assert "classes.txt: no such file" in refusal(Folder, folder_root)
 

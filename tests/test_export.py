@@ -223,3 +223,29 @@ def test_questions_that_do_not_fit_the_labels_are_refused(tmp_path):
         out = make_run(folder, "kvasir", folder / "kvasir", names, asked, 2)
         with pytest.raises(InputError, match=message):
             export(out, "sim", 0, folder / "to")
+
+
+@pytest.mark.parametrize("copy", [False, True])
+def test_an_export_is_a_dataset_with_a_card(alc, folder_root, tmp_path, copy):
+    names, asked = ["train0", "train1", "train2"], [("train1", 2, "2")]
+    for split, n in (("train", 3), ("val", 1)):
+        for i in range(n):
+            Image.fromarray(np.zeros((48, 48), np.uint8)).save(folder_root / "annotations" / split / f"{split}{i}.png")
+            Image.open(folder_root / f"images/{split}/{split}{i}.{'png' if i else 'jpg'}").resize((48, 48)).save(
+                folder_root / f"images/{split}/{split}{i}.{'png' if i else 'jpg'}"
+            )
+    out = make_run(tmp_path, "folder", folder_root, names, asked, 3)
+    done = alc("export", out, "--strategy", "sim", "--seed", 0, "--to", tmp_path / "to", *["--copy"] * copy)
+    assert done.code == 0, done.err
+    image = tmp_path / "to" / "images" / "train" / "train0.jpg"
+    assert image.is_symlink() != copy and image.read_bytes() == (folder_root / "images/train/train0.jpg").read_bytes()
+    assert (tmp_path / "to" / "annotations" / "val" / "val0.png").is_file()
+    card = (tmp_path / "to" / "README.md").read_text()
+    assert "made 1 changes" in card and f"{100 * 576 / (3 * 48 * 48):.2f} %" in card and "`sim`" in card
+    run = ("run", "--dataset", "folder", "--data-root", tmp_path / "to", "--foundation", "simulated", "--model", "none")
+    done = alc(*run, "--strategy", "area", "--seeds", 1, "--rounds", 1, "--out", tmp_path / "again", report_too=False)
+    assert done.code == 0, done.err
+    again = registry.load("datasets", "folder", root=tmp_path / "to")
+    again.check("train")
+    again.check("val")
+    assert (again.truth("train", "train1")[:24, 24:] == 2).all()

@@ -10,7 +10,8 @@ from scipy.stats import binomtest
 
 from bench import registry, seeds
 from bench.annotation import classes_named, outcome
-from bench.types import ACTIONS, QUESTIONS, VOID, Answer, InputError, Question, Truth
+from bench.testing import check_oracle
+from bench.types import QUESTIONS, VOID, Answer, InputError, Question, Truth
 from oracles.crowd import dawid_skene
 
 L = 5
@@ -110,29 +111,8 @@ def test_every_oracle_has_an_instance_here_and_a_caption():
 @pytest.mark.parametrize("spec", INSTANCES)
 def test_contract(spec):
     oracle = load(spec)
-    assert oracle.kinds and set(oracle.kinds) <= set(QUESTIONS)
     assert oracle.leaky == ("superpixel" in spec or "dominant" in spec)
-    for kind in oracle.kinds:
-        for i in range(60):
-            question, truth, answer = ask(oracle, i, kind)
-            before = truth.map.copy(), question.labels.copy()
-            assert isinstance(answer, Answer) and set(answer.actions) <= set(ACTIONS)
-            assert all(type(c) is int and (0 <= c < L or c == VOID) for c in answer.labels)
-            assert kind == "multiclass" or len(answer.labels) <= 1
-            assert ("confirm" in answer.actions or "correct" in answer.actions) <= (kind == "correction")
-            assert ("classify" in answer.actions) <= (kind != "correction")
-            assert np.array_equal(truth.map, before[0]) and np.array_equal(question.labels, before[1])
-
-
-@pytest.mark.parametrize("spec", INSTANCES)
-def test_errors_are_keyed_by_what_is_asked_not_by_when(spec):
-    first, second = load(spec), load(spec)
-    if first.memory:
-        again = [ask(second, i)[2] for i in range(50)]
-        assert [ask(first, i)[2] for i in range(50)] == again
-    else:
-        forwards = {i: ask(first, i)[2] for i in range(50)}
-        assert {i: ask(second, i)[2] for i in range(49, -1, -2)}.items() <= forwards.items()
+    check_oracle(spec)
 
 
 def pairs(spec, kind, n=100, never_right=False, **given):

@@ -15,7 +15,7 @@ from bench.experiment.grid import Grid
 @pytest.fixture
 def cells(tmp_path):
     setup = setup_of(rounds=3, cache=str(tmp_path / "cache"))
-    return Grid(setup, ["random", "area"], ["perfect"], 2, tmp_path / "run")
+    return Grid(setup, ["random", "area"], ["perfect"], range(2), tmp_path / "run")
 
 
 COSTS = plan.Costs(8.0, 2.0, 1.0, "a test")

@@ -1,9 +1,12 @@
 """The data of a run, read: what the pseudo labels are worth, superpixel by superpixel, and where each of them lies."""
 
+import re
+
 import numpy as np
 import pytest
 from problems import Hand, Nearest, by_hand
 
+from bench import registry
 from bench.costs.seconds import ASSUMED
 from bench.experiment.problem import Setup, evaluate, fit
 from bench.experiment.settings import Settings
@@ -57,6 +60,22 @@ def test_a_protocol_changes_with_the_files_and_not_with_where_they_lie(tmp_path)
     assert protocol(tmp_path / "a") == protocol(tmp_path / "b")
     (tmp_path / "b" / "obj_jpg" / "x.png").write_bytes(b"other")
     assert protocol(tmp_path / "a")["files"] != protocol(tmp_path / "b")["files"]
+
+
+def test_the_same_labels_in_two_places_are_one_foundation(tmp_path, monkeypatch):
+    by_hand(tmp_path / "labels")
+    monkeypatch.chdir(tmp_path)
+    setups = []
+    for root in ("labels", tmp_path / "labels"):
+        spec = f"recut[of=files[root={root}],cut=labels]"
+        settings = Settings("hand", foundation=spec, model="none")
+        setups.append(Setup(settings, Hand(), registry.load("foundations", spec), None, None, ASSUMED))
+    one, other = setups
+    assert one.called == other.called and one.protocol() == other.protocol()
+    assert re.fullmatch(r"recut\[of=files\[content=[0-9a-f]{8}\],cut=labels\]", one.called["foundation"])
+    (tmp_path / "labels" / "mask_jpg" / "y.png").write_bytes(b"other")
+    changed = Setup(one.settings, Hand(), registry.load("foundations", spec), None, None, ASSUMED)
+    assert changed.called != one.called
 
 
 def test_a_dataset_without_a_foundation_of_its_own_asks_for_one(monkeypatch):

@@ -20,3 +20,17 @@ def test_steps_move_it_and_cells_and_rounds_are_counted():
     assert (task.completed, task.total, task.fields["counts"]) == (0, 4, "")
     bar.step("label", 1)
     assert task.completed == 1
+
+
+def test_off_a_terminal_a_line_now_and_then_says_how_long_it_will_take(monkeypatch):
+    clock, said = [0.0], io.StringIO()
+    monkeypatch.setattr("bench.commands.progress.time.monotonic", lambda: clock[0])
+    bar = Bar(Progress(console=Console(file=said), disable=True))
+    bar.begin("cells", 12, ("fit",))
+    for clock[0], n in ((10, 1), (40, 3), (50, 1), (80, 1)):
+        bar.step("fit", n)
+    bar.step("round", 1)
+    assert said.getvalue().splitlines() == [
+        "cells: 4 of 12 steps, about 80 s left",
+        "cells: 6 of 12 steps, about 80 s left",
+    ]

@@ -24,7 +24,7 @@ def setup(tmp_path):
 
 
 def run(setup, out, open_workers) -> pd.DataFrame:
-    cells = Grid(setup, STRATEGIES, ["perfect"], 2, out)
+    cells = Grid(setup, STRATEGIES, ["perfect"], range(2), out)
     with store.claimed(out, setup.protocol(), {}):
         assert cells.run(open_workers) == []
     return pd.read_csv(out / "rounds.csv").drop(columns=TIMINGS)

@@ -1,10 +1,12 @@
-"""The command line, ``alc-bench``: one module a command, each with ``add_arguments(parser)`` and ``main(args)``.
+"""The command line, ``alc-bench``: one module a command, each with ``add_arguments(parser)``, ``main(args)`` and
+EXAMPLES.
 
 Exit code 0: everything asked for was done; 1: a cell failed, the others are done; 2: what was asked for cannot be done.
 """
 
 import argparse
 import importlib
+import shlex
 import signal
 import sys
 
@@ -19,6 +21,10 @@ COMMANDS = {  # the modules of this package, in the order of --help
     "quality": "what labels and superpixels are worth against the truth, and their ceiling",
     "report": "tables, curves and a page from the folders of runs",
     "export": "the corrected dataset, in its own layout",
+    "pack": "one zip of a run to share, without images; report reads it as it is",
+    "merge": "runs of one protocol, from several machines, as one",
+    "info": "what a folder is, holds, lacks and was made by",
+    "new": "a small package with a strategy or an oracle of yours, its test and its tox",
     "time": "the acquisition kernels, checked for equality and then timed",
 }
 
@@ -28,6 +34,7 @@ def main(argv: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
     try:
         args = parser(argv).parse_args(argv)
+        args.command, args.argv = shlex.join(["alc-bench", *argv]), argv[1:]
         return args.main(args)
     except InputError as error:
         print("alc-bench:", " ".join(str(error).splitlines()), file=sys.stderr)
@@ -35,6 +42,15 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("alc-bench: stopped; the same command goes on from here", file=sys.stderr)
         return 130
+
+
+class Help(argparse.RawDescriptionHelpFormatter):
+    """Says the default of each option that has one, unless its text does."""
+
+    def _get_help_string(self, action):
+        text, default = action.help or "", action.default
+        plain = default is None or default is False or default == argparse.SUPPRESS or default == []
+        return text if plain or "default" in text else f"{text} (default: %(default)s)"
 
 
 class Parser(argparse.ArgumentParser):
@@ -50,9 +66,13 @@ def parser(argv: list[str]) -> argparse.ArgumentParser:
     whole.add_argument("--version", action="version", version=f"alc-bench {__version__}")
     commands = whole.add_subparsers(required=True, metavar="command")
     for name, what in COMMANDS.items():
-        command = commands.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.")
+        description = f"{what[0].upper()}{what[1:]}."
+        command = commands.add_parser(name, help=what, description=description, formatter_class=Help)
         if name in argv[:1]:
             module = importlib.import_module(f"bench.commands.{name}")
             module.add_arguments(command)
-            command.set_defaults(main=module.main)
+            command.epilog = "\n".join(
+                filter(None, (command.epilog, "examples:", *(f"  {e}" for e in module.EXAMPLES)))
+            )
+            command.set_defaults(main=module.main, parser=command)
     return whole

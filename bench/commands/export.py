@@ -1,8 +1,9 @@
 """``alc-bench export RUN --strategy S --seed K --to DIR``: the corrected train labels of one cell, in the dataset's
-own layout.
+own layout, as a dataset that ``--data-root DIR`` reads.
 
-Label maps are rebuilt from the audit log, and the dataset writes them (`Dataset.write_labels`). changes.csv beside
-them has, in order, a row for each answer that changed a label map and for each superpixel that a refiner relabelled.
+Label maps are rebuilt from the audit log, and the dataset writes them (`Dataset.write_labels`). Beside them lie the
+images and the val split, as links; changes.csv with, in order, a row for each answer that changed a label map and for
+each superpixel that a refiner relabelled; and README.md, which says where the labels are from.
 """
 
 import shutil
@@ -11,11 +12,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bench import store
+from bench import runfiles, store
+from bench.datasets import Dataset
+from bench.datasets.files import below
 from bench.experiment.journal import Journal, Step
 from bench.report.results import CELL, read
 from bench.report.source import Source
 from bench.types import InputError
+
+EXAMPLES = (
+    "alc-bench export RUN --strategy sim --seed 0 --to DIR",
+    'alc-bench export RUN --strategy sim --seed 0 --oracle "noisy[rate=0.1]" --to DIR --copy',
+)
 
 
 def add_arguments(parser) -> None:
@@ -26,16 +34,21 @@ def add_arguments(parser) -> None:
     parser.add_argument(
         "--to", type=Path, required=True, metavar="DIR", help="a folder that does not exist yet, or is empty"
     )
+    parser.add_argument("--copy", action="store_true", help="copy images and the val split instead of linking to them")
 
 
 def main(args) -> int:
-    n_images, n_changes = export(args.run, args.strategy, args.seed, args.to, args.oracle)
-    print(f"{args.to}: {n_images} label maps, {n_changes} changes in changes.csv")
+    n_images, n_changes = export(args.run, args.strategy, args.seed, args.to, args.oracle, args.copy)
+    print(f"{args.to}: {n_images} label maps, {n_changes} changes in changes.csv; what they are is in README.md")
     return 0
 
 
-def export(run: Path, strategy: str, seed: int, to: Path, oracle: str | None = None) -> tuple[int, int]:
+def export(
+    run: Path, strategy: str, seed: int, to: Path, oracle: str | None = None, copy: bool = False
+) -> tuple[int, int]:
     """Write the corrected labels of one cell to ``to``; returns how many label maps and how many changes.
+
+    ``copy``: copy the images and the val split instead of linking to them.
 
     Raises InputError where there is no such cell, where its data is not there, or where ``to`` holds files already. The
     folder appears when it is whole.
@@ -43,17 +56,22 @@ def export(run: Path, strategy: str, seed: int, to: Path, oracle: str | None = N
     cell = _cell(run, strategy, seed, oracle)
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise InputError(f"{to} holds something already; name a folder that does not exist yet")
-    source = Source.of(run, store.read_json(run / "spec.json"))
+    spec = store.read_json(run / "spec.json")
+    source = Source.of(run, spec)
     work = to.with_name(f".{to.name}-unfinished")
     try:
         shutil.rmtree(work, ignore_errors=True)
         labels = source.label_maps(work / "scratch")
         steps = Journal(Path(cell.folder)).play_back(source.pseudo, labels)
         changes = [_change(step) for step in steps if step.answer.labels]
+        n_changed_px = n_px = 0
         for i, name in enumerate(source.pseudo.names):
             source.dataset.write_labels(work, name, labels(i))
+            n_changed_px, n_px = n_changed_px + int((labels(i) != source.pseudo.labels(i)).sum()), n_px + labels(i).size
         source.dataset.write_rest(work)
+        n_kept = _keep(source.dataset, work, copy)
         labels.clear()
+        (work / "README.md").write_text(_card(cell, spec, n_changed_px / n_px, len(changes), n_kept), encoding="utf-8")
         columns = ["number", "round", "image", "superpixel", "kind", "label_before", "answer", "actions"]
         store.write_csv(work / "changes.csv", pd.DataFrame(changes, columns=columns))
         if to.exists():
@@ -65,6 +83,43 @@ def export(run: Path, strategy: str, seed: int, to: Path, oracle: str | None = N
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return len(source.pseudo.names), len(changes)
+
+
+def _keep(dataset: Dataset, to: Path, copy: bool) -> int:
+    """Link or copy the dataset's files that stay as they are; returns how many."""
+    n = 0
+    for inner, path in dataset.kept():
+        place = below(to, *inner.parts)
+        if copy:
+            shutil.copyfile(path, place)
+        else:
+            place.symlink_to(path.resolve())
+        n += 1
+    return n
+
+
+def _card(cell, spec: dict, changed: float, n_changes: int, n_kept: int) -> str:
+    """What the exported labels are, in Markdown."""
+    rounds = runfiles.read(Path(cell.folder) / "rounds.csv")
+    last = rounds.iloc[-1]
+    missing = "" if n_kept else " Its images are not here: they were not where the run had them.\n"
+    return f"""# Corrected labels of {cell.dataset}
+
+The train labels began as those of `{cell.foundation}`; {last.n_queries:,} questions of `{cell.strategy}` to the
+annotator `{cell.oracle}` (seed {cell.seed}) and what came of them made {n_changes:,} changes, listed in `changes.csv`.
+{missing}
+| | |
+|---|---|
+| pixels whose label changed | {100 * changed:.2f} % |
+| answers made right, wrong, otherwise wrong | {last.corrected_px:,}, {last.harmed_px:,} and {last.rewronged_px:,} px |
+| data mIoU before, after | {100 * rounds.data_miou.iloc[0]:.2f}, {100 * last.data_miou:.2f} |
+| superpixels relabelled by a refiner | {last.refined_px:,} px, {last.refined_harmed_px:,} of them harmed |
+| protocol | {cell.protocol} |
+| made by | alc-bench {spec.get("versions", {}).get("alc-bench", "?")}: `{spec.get("command", "?")}` |
+
+The val split has its own truth. These labels are corrected in part: do not take them for ground truth. The data set
+keeps its own terms.
+"""
 
 
 def _change(step: Step) -> dict:

@@ -6,6 +6,11 @@ from rich.console import Console
 
 from bench import registry
 
+EXAMPLES = (
+    "alc-bench list",
+    "alc-bench list --json",
+)
+
 
 def add_arguments(parser) -> None:
     parser.add_argument("--json", action="store_true", help="for programs")

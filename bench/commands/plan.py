@@ -1,8 +1,13 @@
 """``alc-bench plan``: what ``run`` would do with the same arguments, and what that would take."""
 
-from bench.commands import run
+from bench.commands import experiment, run
 from bench.experiment import plan
 from bench.experiment.workers import local
+
+EXAMPLES = (
+    "alc-bench plan --strategy random --strategy sim --seeds 5 --rounds 10",
+    "alc-bench plan --config grid.toml",
+)
 
 
 def add_arguments(parser) -> None:
@@ -10,6 +15,7 @@ def add_arguments(parser) -> None:
 
 
 def main(args) -> int:
+    args = experiment.completed(args)
     grid = run.grid_of(args, check=False)
     for heading, text in plan.plan(grid, args.jobs or local.default_jobs(grid.setup)).items():
         print(f"{heading:8}{text}")

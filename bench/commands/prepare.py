@@ -1,7 +1,6 @@
 """``alc-bench prepare``: pseudo labels and superpixels of a dataset in files, in the papers' layout; and fits."""
 
 import json
-import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,12 @@ from bench.foundation.simulated import Simulated
 from bench.types import InputError
 
 COMPARED = ("data_miou", "covered", "per_image_mean", "wrong", "ceiling_miou", "n_superpixels", "size_median_px")
+
+
+EXAMPLES = (
+    "alc-bench prepare --dataset pascal --data-root DIR/VOCdevkit --out OUT --detector FOLDER --jobs 2",
+    'alc-bench prepare --fit-annotator "A/*.png" "B/*.png" --out fit.csv',
+)
 
 
 def add_arguments(parser) -> None:
@@ -65,9 +70,10 @@ def _prepare(args, dataset) -> int:
         "foundation": {"name": registry.parse(spec)[0], **foundation.parameters(source)},
     }
     protocol = json.loads(json.dumps(protocol))  # as it will be read back
-    record = {"command": shlex.join(["alc-bench", *sys.argv[1:]]), **store.environment()}
+    record = {"command": args.command, **store.environment()}
     failed: dict[str, Exception] = {}
     with progress.bar() as bar, store.claimed(folder, protocol, record):
+        store.remember(folder, args.command)
         for left in folder.glob("*_jpg/.*.png-*"):  # by a process that was killed
             left.unlink()
         bar.begin("making labels", len(names))

@@ -2,16 +2,16 @@
 
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from bench import metrics, registry
-from bench.commands import progress, subset
+from bench.commands import progress, run, subset
 from bench.datasets import Dataset
 from bench.experiment.problem import Setup
-from bench.experiment.settings import Settings
 from bench.types import InputError
 
 Maps = Iterable[tuple[str, np.ndarray, np.ndarray]]
@@ -95,33 +95,33 @@ def measure(dataset: Dataset, maps: Maps, step: Callable[[], object] = lambda: N
     }
 
 
+EXAMPLES = (
+    "alc-bench quality --dataset shapes --foundation simulated",
+    'alc-bench quality --dataset kvasir --data-root DIR --foundation "weak[n=40]" --json',
+)
+
+
 def add_arguments(parser) -> None:
-    parser.add_argument("--dataset", required=True)
-    parser.add_argument("--data-root", help="the dataset's folder")
-    parser.add_argument("--foundation", required=True, help="where labels and superpixels come from")
-    parser.add_argument("--preset", default="cpu", help="the model of a foundation that trains one")
+    run.add_settings(parser)
+    parser.add_argument("--strict", action="store_true", help="refuse a dataset of which images are missing")
     parser.add_argument("--json", action="store_true", help="for programs")
 
 
 def main(args) -> int:
-    trains = registry.load("foundations", args.foundation).trains
-    settings = Settings(
-        dataset=args.dataset,
-        foundation=args.foundation,
-        data_root=args.data_root,
-        preset=args.preset,
-        model="preset" if trains else "none",
-    )
+    settings = run.settings_of(args)
+    if settings.foundation is None or not registry.load("foundations", settings.foundation).trains:
+        settings = replace(settings, model="none")  # nothing is trained: images need not be there
     with progress.bar() as bar:
         setup = Setup.of(settings)
-        subset.tell(setup.dataset)
+        subset.tell(setup.dataset, args.strict)
+        subset.tell_classes(setup.dataset.classes, setup.pixels)
         n_images = len(setup.dataset.names("train"))
         bar.begin("making labels", n_images)
         pseudo = setup.make_pseudo_labels(bar.step)
         bar.begin("reading labels", n_images)
         found = measure(setup.dataset, pseudo, lambda: bar.step("read", 1))
     if args.json:
-        print(json.dumps({"dataset": args.dataset, "foundation": args.foundation, **found}, indent=2))
+        print(json.dumps({**setup.called, **found}, indent=2))
     else:
         show(found)
     return 0

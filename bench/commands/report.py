@@ -2,14 +2,23 @@
 
 from pathlib import Path
 
-from bench import report
+from bench import report, store
 from bench.costs import seconds
 from bench.report.results import COSTS
+
+EXAMPLES = (
+    "alc-bench report results/runs/demo",
+    "alc-bench report RUN OTHER_RUN published.csv --out DIR --cost seconds",
+)
 
 
 def add_arguments(parser) -> None:
     parser.add_argument(
-        "runs", nargs="+", type=Path, metavar="RUN", help="folder of a run, or rounds.csv of another method"
+        "runs",
+        nargs="+",
+        type=Path,
+        metavar="RUN",
+        help="folder of a run, a pack, or rounds.csv of another method",
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="default: the folder of the run, if it is one")
     parser.add_argument("--cost", choices=list(COSTS), default="queries", help="the axis of effort")
@@ -28,5 +37,6 @@ def add_arguments(parser) -> None:
 
 def main(args) -> int:
     times = seconds.read(args.seconds) if args.seconds else None
-    report.write(args.runs, to=args.out, cost=args.cost, times=times, mixed=args.mixed, html=args.html)
+    to = report.write(args.runs, to=args.out, cost=args.cost, times=times, mixed=args.mixed, html=args.html)
+    store.remember(to, args.command)
     return 0

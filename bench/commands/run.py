@@ -1,13 +1,16 @@
 """``alc-bench run``: a grid of strategies, oracles and seeds."""
 
+import argparse
 import dataclasses
 import json
+import re
 import shlex
 import sys
 from pathlib import Path
 
 from bench import registry, report, store
-from bench.commands import progress, subset
+from bench.commands import experiment, progress, subset
+from bench.experiment import bundle
 from bench.experiment.grid import Grid
 from bench.experiment.problem import Setup
 from bench.experiment.settings import Settings
@@ -15,14 +18,19 @@ from bench.experiment.workers import local, ray, torchrun
 from bench.types import InputError
 
 STRATEGIES, ORACLES = ["random", "entropy", "cil_pixel", "sim"], ["perfect"]
+EXAMPLES = (
+    "alc-bench run --strategy random --strategy sim --seeds 3 --out runs/first",
+    'alc-bench run --dataset kvasir --data-root DIR --foundation "weak[n=40]" --strategy sim --budget 600s',
+)
 
 
 def add_arguments(parser) -> None:
     """The options of the grid, of `Settings`, and of how the grid is worked through."""
     parser.add_argument("--strategy", action="append", help=f"repeatable; default: {', '.join(STRATEGIES)}")
     parser.add_argument("--oracle", action="append", help=f"repeatable; default: {', '.join(ORACLES)}")
-    parser.add_argument("--seeds", type=int, default=2, metavar="N", help="seeds 0 to N-1")
+    parser.add_argument("--seeds", default="2", metavar="N", help="how many, from 0 on; or which: 2,3 or 0-4")
     add_settings(parser)
+    experiment.add_arguments(parser)
     parser.add_argument("--jobs", type=int, help="cells at a time; default: one for each GPU or core")
     parser.add_argument(
         "--ray", metavar="ADDRESS", help="run on a Ray cluster: auto, HOST:PORT, or local to start one here"
@@ -32,8 +40,13 @@ def add_arguments(parser) -> None:
     parser.add_argument(
         "--repeat", type=int, default=0, metavar="N", help="run all cells N more times: equal runs differ by?"
     )
+    parser.add_argument(
+        "--bundle",
+        action=argparse.BooleanOptionalAction,
+        help="keep label maps, superpixels and small images in the run, so that it can be moved; default: below 200 MB",
+    )
     parser.add_argument("--strict", action="store_true", help="refuse a dataset of which images are missing")
-    parser.add_argument("--out", type=Path, help="default: results/runs/<dataset>-<protocol>")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="default: results/runs/<dataset>-<protocol>")
 
 
 def add_settings(parser) -> None:
@@ -52,27 +65,55 @@ def settings_of(args) -> Settings:
     return Settings(**given, cfg_options=parse_options(args.cfg_options))
 
 
+def run(*, report: bool = True, jobs: int = 1, **options) -> Path:
+    """``alc-bench run`` from Python: returns the folder of the run, for `bench.load_results` and `bench.compare`.
+
+    ``options``: those of the command line, with underscores; ``strategy`` and ``oracle`` take a name or a list,
+    ``seeds`` a number or the seeds, ``cfg_options`` a dictionary. ``report``: write tables, figures and the page, too.
+    With ``jobs`` above 1, a script must guard its main part (``if __name__ == "__main__"``), as for any processes.
+    Raises InputError for what cannot be done, RuntimeError where a cell failed; the others are done then.
+    """
+    from bench.commands import parser
+
+    words = experiment.arguments(options, experiment.known(parser(["run"]).parse_args(["run"])))
+    words = ["run", *words, f"--jobs={jobs}"]
+    args = parser(words).parse_args(words)
+    args.command, args.argv = shlex.join(["alc-bench", *words]), words[1:]
+    out, failed = work(args, report)
+    if failed:
+        raise RuntimeError(f"failed: {', '.join(folder.name for folder in failed)}; see spec.json there, in {out}")
+    return out
+
+
 def main(args) -> int:
+    failed = work(args)[1]
+    for folder in failed:
+        print(f"failed: {folder.name}; the traceback is in {folder / 'spec.json'}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def work(args, report_too: bool = True) -> tuple[Path, list[Path]]:
+    """Do what the arguments ask for; returns the run's folder and those of the cells that failed."""
+    args = experiment.completed(args)
     if args.launcher:
         args.device, args.jobs = torchrun.join(args.device), 1
     with progress.bar() as bar:
         grid = grid_of(args)
         grid.out = torchrun.place(grid.out)
         failed = _run(args, grid, bar)
-    if (grid.out / "rounds.csv").exists() and torchrun.is_first():
+    if report_too and (grid.out / "rounds.csv").exists() and torchrun.is_first():
         report.write([grid.out])
-    for folder in failed:
-        print(f"failed: {folder.name}; the traceback is in {folder / 'spec.json'}", file=sys.stderr)
-    return 1 if failed else 0
+    return grid.out, failed
 
 
 def _run(args, grid: Grid, bar: progress.Bar) -> list[Path]:
     """Work through the grid, and again as often as --repeat says. Returns the folders of cells that failed."""
     setup, out, protocol = grid.setup, grid.out, grid.setup.protocol()
     record = {
-        "command": shlex.join(["alc-bench", *sys.argv[1:]]),
+        "command": args.command,
         "data_root": str(Path(args.data_root).resolve()) if args.data_root else None,
-        **{"strategies": grid.strategies, "oracles": grid.oracles, "seeds": args.seeds},
+        **{"strategies": grid.strategies, "oracles": grid.oracles, "seeds": grid.seeds},
+        **{"foundation": setup.settings.foundation, "rounds": setup.settings.rounds},
         **store.environment(),
     }
     n_images, by = len(setup.dataset.names("train")), ("fit",) if setup.learner else ("round",)
@@ -80,13 +121,17 @@ def _run(args, grid: Grid, bar: progress.Bar) -> list[Path]:
         bar.begin("making and reading labels", 2 * n_images)
         problem = setup.read(bar.step)
         store.add_to_spec(out, pseudo_labels=str(problem.pseudo.folder.resolve()))
+        store.remember(out, args.command)
+        keep = bundle.size(problem.pseudo) < bundle.LIMIT_BYTES if args.bundle is None else args.bundle
+        if keep and torchrun.is_first():
+            bundle.write(problem.dataset, problem.pseudo, out)
         workers = _workers(args, setup, problem, bar.step)
         bar.begin("cells", grid.n_steps(), by)
         if args.reference:
             grid.reference(workers)
         failed = [cell.folder(out) for cell in grid.run(workers)]
         for k in range(1, args.repeat + 1):
-            again = Grid(setup, grid.strategies, grid.oracles, args.seeds, out / f"repeat{k}")
+            again = Grid(setup, grid.strategies, grid.oracles, grid.seeds, out / f"repeat{k}")
             with store.claimed(again.out, protocol, record):
                 bar.begin(f"cells again ({k} of {args.repeat})", again.n_steps(), by)
                 failed += [cell.folder(again.out) for cell in again.run(workers)]
@@ -102,12 +147,16 @@ def grid_of(args, check: bool = True) -> Grid:
         raise InputError("--launcher trains one cell on many GPUs; it goes with neither --ray nor --model none")
     if args.reference and args.model == "none":
         raise InputError("--reference full trains a model; it does not go with --model none")
+    seeds = parse_seeds(args.seeds)
     setup = Setup.of(settings_of(args), check)
     if torchrun.is_first():
         subset.tell(setup.dataset, args.strict, ("train", "val") if setup.learner else ("train",))
-    name = registry.parse(args.dataset)[0]
-    out = args.out or Path("results/runs") / f"{name}-{store.digest(setup.protocol())[:8]}"
-    return Grid(setup, args.strategy or STRATEGIES, args.oracle or ORACLES, args.seeds, out)
+    name = setup.dataset.name or registry.parse(args.dataset)[0]
+    out = args.out or Path("results/runs") / f"{store.slug(name)}-{store.digest(setup.protocol())[:8]}"
+    grid = Grid(setup, args.strategy or STRATEGIES, args.oracle or ORACLES, seeds, out)
+    if torchrun.is_first():
+        subset.tell_classes(setup.dataset.classes, setup.pixels)
+    return grid
 
 
 def _workers(args, setup, problem, on_step):
@@ -118,6 +167,21 @@ def _workers(args, setup, problem, on_step):
     if jobs == 1:
         return lambda: local.here(setup, problem, on_step)
     return lambda: local.processes(setup, problem, jobs, on_step)
+
+
+def parse_seeds(text: str) -> list[int]:
+    """``3`` is seeds 0, 1 and 2; ``2,3``, ``0-4`` and ``0-2,7`` name them, ``5,`` a single one."""
+    if re.fullmatch(r"-?\d+", text := text.strip()):
+        if int(text) < 1:
+            raise InputError(f"--seeds must be 1 or more, got {text}")
+        return list(range(int(text)))
+    found: list[int] = []
+    for part in text.removesuffix(",").split(","):
+        ends = re.fullmatch(r"(\d+)(?:-(\d+))?", part.strip())
+        if not ends or int(ends[2] or ends[1]) < int(ends[1]):
+            raise InputError(f"--seeds: expected how many, or which as in 2,3 or 0-4; got {text!r}")
+        found += range(int(ends[1]), int(ends[2] or ends[1]) + 1)
+    return found
 
 
 def parse_options(pairs: list[str]) -> dict:

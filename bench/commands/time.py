@@ -36,6 +36,12 @@ COLUMNS = ["size", "n_classes", "height", "width", "n_superpixels", "source", "i
            "n_other_pixels", "peak_extra_mib"]  # fmt: skip
 
 
+EXAMPLES = (
+    "alc-bench time --sizes voc,shapes",
+    "alc-bench time --threads 1 --out times.csv",
+)
+
+
 def add_arguments(parser) -> None:
     parser.add_argument("--sizes", default=",".join(SIZES), help=f"of {', '.join(SIZES)}, with commas (default: all)")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="default: %(default)s")

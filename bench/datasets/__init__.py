@@ -1,6 +1,7 @@
 """Datasets: images, classes and truth, read from and written to each dataset's own layout. One small file each."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from bench.datasets.files import (
     copy_files,
     file_size,
     image_size,
+    orientation,
     read_png,
     read_rgb,
     write_lines,
@@ -27,7 +29,8 @@ class Dataset(ABC):
 
     ``classes``: names, by id; ``palette`` (n_classes, 3) uint8 RGB; ``background``: the id of pixels outside every
     foreground object, or ``VOID`` where the dataset has no such class; ``twins``: pairs of ids of classes that look
-    alike, if the dataset knows any; ``foundation``: where its pseudo labels come from unless a run says otherwise.
+    alike, if the dataset knows any; ``foundation``: where its pseudo labels come from unless a run says otherwise;
+    ``name``: what tables call it, if not as the command line does.
 
     Corrected labels are written with ``write_labels``, once for each train image, and then ``write_rest``. Without
     more, that makes a dataset that `folder` reads; a subclass that has files of its own writes them as it reads them.
@@ -38,6 +41,7 @@ class Dataset(ABC):
     background: int = VOID
     twins: tuple[tuple[int, int], ...] = ()
     foundation: str | None = None
+    name: str | None = None
 
     @abstractmethod
     def names(self, split: str) -> tuple[str, ...]:
@@ -60,6 +64,10 @@ class Dataset(ABC):
     def size(self, split: str, name: str) -> tuple[int, int]:
         """(height, width) of the truth, in pixels."""
         return self.truth(split, name).shape
+
+    def image_size(self, split: str, name: str) -> tuple[int, int] | None:
+        """(height, width) of the image, in pixels, where that is known without reading it; else None."""
+        return None
 
     def identity(self) -> tuple:
         """What the content depends on, wherever it lies: results computed from equal identities may be reused."""
@@ -96,31 +104,51 @@ class Dataset(ABC):
         for name in self.names("val"):
             write_png(below(to, "annotations", "val", f"{name}.png"), self.truth("val", name))
 
-    def check(self, split: str, images: bool = True) -> None:
+    def kept(self) -> Iterator[tuple[Path, Path]]:
+        """Files that belong beside corrected labels as they are, and their places below the folder written to."""
+        return iter(())
+
+    def check(self, split: str, images: bool = True) -> np.ndarray:
         """Read every truth and, with ``images``, every image of the split.
 
-        Raises InputError with place and reason if one is missing or broken, if their sizes differ, or if a class id
-        is out of range.
+        Returns (n_classes + 1,) int64: the pixels of each class, those of void last. Raises InputError with place and
+        reason if one is missing or broken, if their sizes differ (without ``images``, as far as `image_size` knows
+        them), if a class id is out of range, or if the whole split is void.
         """
+        n_classes = len(self.classes)
 
         def one(name):
             where, truth = self.where(split, name), self.truth(split, name)
-            class_ids(truth, len(self.classes), where)
-            if images and (found := self.image(split, name).shape[:2]) != truth.shape:
+            class_ids(truth, n_classes, where)
+            found = self.image(split, name).shape[:2] if images else self.image_size(split, name)
+            if found is not None and found != truth.shape:
                 (h, w), (th, tw) = found, truth.shape
-                raise InputError(f"{where}: the image has {h} × {w} px, its truth {th} × {tw} px; they must be equal")
+                raise InputError(
+                    f"{where}: the image has {h} × {w} px{self.turned(split, name)}, its truth {th} × {tw} px; they "
+                    "must be equal"
+                )
+            seen = np.bincount(truth.ravel(), minlength=256)
+            return np.append(seen[:n_classes], seen[VOID])
 
         with ThreadPoolExecutor(4) as pool:
-            for _ in pool.map(one, self.names(split)):
-                pass
+            seen = sum(pool.map(one, self.names(split)), np.zeros(n_classes + 1, np.int64))
+        if not seen[:n_classes].any():
+            ids = f"0 to {n_classes - 1}"
+            first = self.where(split, self.names(split)[0])
+            raise InputError(f"{first}: all of {split} is void ({VOID}); class ids are {ids}")
+        return seen
+
+    def turned(self, split: str, name: str) -> str:
+        """What is said beside an image's size where its file says that it is to be turned; else nothing."""
+        return ""
 
 
 class Tree(Dataset):
     """Base of a dataset that lies in files below ``root``. A subclass defines ``names`` and ``paths``.
 
     Labels are written as palette PNGs where the truth lies below ``root``. ``lists``: files below ``root``, such as
-    the names of a split, that are copied with them; images are not. A subclass with a ``truth`` of its own that does
-    not say how it is written is written as the dataset `folder` reads.
+    the names of a split, that are copied with them; images and the truth of val are `kept`. A subclass with a ``truth``
+    of its own that does not say how it is written is written as the dataset `folder` reads.
     """
 
     lists: tuple[str, ...] = ()
@@ -130,6 +158,7 @@ class Tree(Dataset):
         if cls.truth is not Tree.truth and cls.write_labels is Tree.write_labels:
             # for one class alone, which mypy cannot follow
             cls.write_labels, cls.write_rest = Dataset.write_labels, Dataset.write_rest  # type: ignore[method-assign]
+            cls.kept = Dataset.kept  # type: ignore[method-assign]
 
     def __init__(self, root: str | Path | None = None):
         if root is None:
@@ -144,12 +173,25 @@ class Tree(Dataset):
     def paths(self, split: str, name: str) -> tuple[Path, Path]:
         """The files of an image and of its truth."""
 
+    def decode(self, path: Path) -> np.ndarray:
+        """(H, W) class ids from a file of the truth: here, its grey values or palette indices."""
+        return read_png(path)
+
     def image(self, split: str, name: str) -> np.ndarray:
         return read_rgb(self.paths(split, name)[0])
 
+    def image_size(self, split: str, name: str) -> tuple[int, int] | None:
+        path = self.paths(split, name)[0]
+        return image_size(path) if path.is_file() else None
+
+    def turned(self, split: str, name: str) -> str:
+        path = self.paths(split, name)[0]
+        how = orientation(path) if path.is_file() else 1
+        return f" once it is turned as its EXIF orientation, {how}, says" if how != 1 else ""
+
     def truth(self, split: str, name: str) -> np.ndarray:
         path = self.paths(split, name)[1]
-        return class_ids(read_png(path), len(self.classes), path)
+        return class_ids(self.decode(path), len(self.classes), path)
 
     def size(self, split: str, name: str) -> tuple[int, int]:
         return image_size(self.paths(split, name)[1])
@@ -168,3 +210,13 @@ class Tree(Dataset):
 
     def write_rest(self, to: Path) -> None:
         copy_files(self.root, to, self.lists)
+
+    def kept(self) -> Iterator[tuple[Path, Path]]:
+        for split in ("train", "val"):
+            try:
+                names = self.names(split)
+            except InputError:  # as in a run without a model, which needs no val split
+                continue
+            for path in (p for name in names for p in self.paths(split, name)[: 1 if split == "train" else 2]):
+                if path.is_file():
+                    yield path.relative_to(self.root) if path.is_relative_to(self.root) else path, path

@@ -31,6 +31,7 @@ CLASSES = {
     "bicycle": (33, (119, 11, 32)),
 }
 N_LABEL_IDS = 34
+IMAGE = "_leftImg8bit.png"  # how the names of images end
 
 
 class Cityscapes(Tree):
@@ -53,12 +54,18 @@ class Cityscapes(Tree):
             )
         return tuple(names)
 
+    def gap(self, split: str) -> str | None:
+        images = {p.name.removesuffix(IMAGE) for p in (self.root / "leftImg8bit" / split).glob(f"*/*{IMAGE}")}
+        if not (absent := sorted(images - set(self.names(split)))):
+            return None
+        return f"{len(absent):,} images of {split} have no annotation in gtFine and are left out; first: {absent[0]}"
+
     def paths(self, split: str, name: str) -> tuple[Path, Path]:
         city = _city(name)
         truth = self.root / "gtFine" / split / city / f"{name}_gtFine_labelTrainIds.png"
         if not truth.is_file():
             truth = truth.with_name(f"{name}_gtFine_labelIds.png")
-        return self.root / "leftImg8bit" / split / city / f"{name}_leftImg8bit.png", truth
+        return self.root / "leftImg8bit" / split / city / f"{name}{IMAGE}", truth
 
     def truth(self, split: str, name: str) -> np.ndarray:
         path = self.paths(split, name)[1]

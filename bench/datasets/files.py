@@ -4,11 +4,15 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from bench.types import VOID, InputError
 
 VOID_COLOR = (224, 224, 192)  # as in PASCAL VOC's own files
+IMAGES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")  # in small or capital letters
+MASKS = (".png", ".tif", ".tiff", ".bmp")  # without loss
+ORIENTATION = 0x0112  # the EXIF tag
+TURNED = (5, 6, 7, 8)  # its values that exchange height and width
 
 
 def read_list(path: Path) -> tuple[str, ...]:
@@ -48,9 +52,35 @@ def read_png(path: Path) -> np.ndarray:
     return np.asarray(image)
 
 
+def read_colours(path: Path, colours: np.ndarray) -> np.ndarray:
+    """(H, W) uint8: which row of ``colours`` (n, 3) uint8 RGB each pixel of an RGB label map has.
+
+    Raises InputError for a bad file, and with the colours that are none of these.
+    """
+    keys = lambda rgb: rgb.astype(np.int64) @ (65536, 256, 1)  # noqa: E731
+    found, known = keys(np.asarray(_open(path).convert("RGB"))), keys(colours)
+    order = np.argsort(known)
+    place = np.searchsorted(known[order], found).clip(max=len(known) - 1)
+    if (wrong := known[order][place] != found).any():
+        listed = ", ".join(f"{c >> 16} {c >> 8 & 255} {c & 255}" for c in np.unique(found[wrong])[:5].tolist())
+        raise InputError(f"{path}: colours that classes.txt does not have: {listed}; in {wrong.sum()} px")
+    return order[place].astype(np.uint8)
+
+
+def is_coloured(path: Path) -> bool:
+    """Whether an image file holds RGB (with or without opacity), by its header."""
+    return _open(path, load=False).mode in ("RGB", "RGBA")
+
+
 def read_rgb(path: Path) -> np.ndarray:
-    """(H, W, 3) uint8 RGB. InputError names a missing or truncated file."""
-    return np.asarray(_open(path).convert("RGB"))
+    """(H, W, 3) uint8 RGB, turned as its EXIF data says. InputError names a missing or truncated file."""
+    image = _open(path)
+    return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+
+
+def orientation(path: Path) -> int:
+    """How the EXIF data of an image turns it, 1 to 8; 1 is not at all."""
+    return _open(path, load=False).getexif().get(ORIENTATION, 1)
 
 
 def read_grey(path: Path) -> np.ndarray:
@@ -59,9 +89,25 @@ def read_grey(path: Path) -> np.ndarray:
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """(height, width) in pixels, from the file's header alone."""
+    """(height, width) in pixels, turned as its EXIF data says, from the file's header alone."""
     image = _open(path, load=False)
-    return image.height, image.width
+    turned = image.getexif().get(ORIENTATION, 1) in TURNED
+    return (image.width, image.height) if turned else (image.height, image.width)
+
+
+def by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
+    """The files of a folder that end in one of ``suffixes``, in small or capital letters, by name without suffix.
+
+    Raises InputError where two files have one name.
+    """
+    found: dict[str, Path] = {}
+    for path in sorted(folder.glob("*")):
+        if path.suffix.lower() not in suffixes or path.name.startswith("."):
+            continue
+        if path.stem in found:
+            raise InputError(f"{folder}: two images are called {path.stem!r}: {found[path.stem].name}, {path.name}")
+        found[path.stem] = path
+    return found
 
 
 def file_size(path: Path) -> int:

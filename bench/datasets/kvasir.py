@@ -7,12 +7,12 @@ from PIL import Image
 
 from bench import seeds
 from bench.datasets import Tree
-from bench.datasets.files import below, read_grey, read_list, write_lines
+from bench.datasets.files import IMAGES, below, by_stem, read_grey, read_list, write_lines
 from bench.types import VOID, InputError
 
 
 class Kvasir(Tree):
-    """Kvasir-SEG: polyp or background, in images/*.jpg and masks/*.jpg (brighter than 127 is polyp).
+    """Kvasir-SEG: polyp or background, in images/*.jpg and masks/*.jpg (brighter than 127 is polyp), or *.png, *.tif.
 
     Splits are train.txt and val.txt in ``root``. Where neither is there, the sorted names are shuffled, always in
     the same way, and 12 % of them go to val: 880 and 120 of 1,000, as many as in the ALC paper. Labels are written as
@@ -24,10 +24,14 @@ class Kvasir(Tree):
     background = 0
     lists = ("train.txt", "val.txt")
 
+    def __init__(self, root: str | Path | None = None):
+        super().__init__(root)
+        self._images, self._masks = (by_stem(self.root / part, IMAGES) for part in ("images", "masks"))
+
     def names(self, split: str) -> tuple[str, ...]:
         if self._has_lists():
             return tuple(name.removesuffix(".jpg") for name in read_list(self.root / f"{split}.txt"))
-        names = sorted(path.stem for path in (self.root / "images").glob("*.jpg"))
+        names = sorted(self._images)
         if len(names) < 2:
             raise InputError(
                 f"{self.root}: expected images/*.jpg and masks/*.jpg of Kvasir-SEG; found {len(names)} images"
@@ -38,7 +42,9 @@ class Kvasir(Tree):
         return tuple(sorted(names[i] for i in part))
 
     def paths(self, split: str, name: str) -> tuple[Path, Path]:
-        return self.root / "images" / f"{name}.jpg", self.root / "masks" / f"{name}.jpg"
+        both = ("images", self._images), ("masks", self._masks)
+        image, mask = (files.get(name) or self.root / part / f"{name}.jpg" for part, files in both)
+        return image, mask
 
     def truth(self, split: str, name: str) -> np.ndarray:
         return (read_grey(self.paths(split, name)[1]) > 127).astype(np.uint8)

@@ -82,7 +82,8 @@ class Pascal(Tree):
         n, listed = len(self.names(split)), len(self._listed(split))
         if n >= (whole := max(WHOLE[split], listed)):
             return None
-        missing = f", the files of {listed - n} more are missing" if n < listed else ""
+        absent = sorted(set(self._listed(split)) - set(self.names(split)))
+        missing = f", the files of {len(absent)} more are missing, the first is {absent[0]}" if absent else ""
         return f"{n:,} of {whole:,} images of PASCAL VOC 2012 {split} are used: {split}.txt names {listed:,}{missing}"
 
     def _listed(self, split: str) -> tuple[str, ...]:

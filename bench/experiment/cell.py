@@ -14,7 +14,7 @@ from bench.experiment.models import Models
 from bench.experiment.problem import MEMORY_BYTES, Problem, Setup, Step
 from bench.experiment.round0 import Round0
 from bench.experiment.session import Session, places
-from bench.kernels.statistics import OF_TRUTH
+from bench.kernels.statistics import BASE, OF_TRUTH, statistic
 from bench.learners import Learner
 from bench.timing import Clock
 from bench.types import Answer, Candidates, InputError, Pool, Query
@@ -69,7 +69,7 @@ def run_cell(
             if learner is not None:
                 journal.write_answers()  # a fit takes long, and may be interrupted
         confusion = models.measure(number, labels)
-        keys = {"dataset": problem.settings.dataset, "foundation": problem.settings.foundation, **vars(cell)}
+        keys = {**problem.called, **vars(cell)}
         journal.add_round(keys | {"round": number}, problem.classes, session.quality, confusion, problem.seconds)
         journal.write_round()
         models.forget(but=number)
@@ -127,11 +127,17 @@ def needs(strategy: str) -> tuple[str, ...]:
 
 def check(strategy: str, oracle: str, setup: Setup) -> None:
     """Raise InputError, before any work, for a cell that could not run: unknown names, missing statistics."""
-    chosen, annotator = registry.load_strategy(strategy)[0], registry.load("oracles", oracle)
+    (chosen, refiner), annotator = registry.load_strategy(strategy), registry.load("oracles", oracle)
     if chosen.question not in annotator.kinds:
         raise InputError(
             f"{strategy} asks {chosen.question!r} questions; {oracle} answers {', '.join(annotator.kinds)}"
         )
+    for need in (*chosen.needs, *(refiner.needs if refiner else ())):
+        if setup.learner and need not in BASE:
+            try:
+                statistic(need)
+            except InputError as error:
+                raise InputError(f"strategy {strategy!r} needs what is not there: {error}") from error
     available = setup.available_statistics()
     missing = [need for need in needs(strategy) if available is not None and need not in available]
     if missing:

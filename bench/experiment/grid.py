@@ -2,7 +2,7 @@
 
 import traceback
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -25,11 +25,9 @@ Submit = Callable[..., Future]  # (task, *arguments) -> the future of task(worke
 class Grid:
     """All cells of a run in the folder ``out``. Building one checks every name; `run` does the work."""
 
-    def __init__(self, setup: Setup, strategies: list[str], oracles: list[str], n_seeds: int, out: Path):
-        if n_seeds < 1:
-            raise InputError(f"--seeds must be 1 or more, got {n_seeds}")
+    def __init__(self, setup: Setup, strategies: list[str], oracles: list[str], seeds: Sequence[int], out: Path):
         self.setup, self.out = setup, out
-        self.strategies, self.oracles, self.seeds = _once(strategies), _once(oracles), range(n_seeds)
+        self.strategies, self.oracles, self.seeds = _once(strategies), _once(oracles), list(dict.fromkeys(seeds))
         self.cells = [Cell(s, o, seed) for seed in self.seeds for o in self.oracles for s in self.strategies]
         self.needs = tuple(sorted({need for s in self.strategies for need in cells.needs(s)}))
         for name in dict.fromkeys((c.strategy, c.oracle) for c in self.cells):
@@ -68,8 +66,11 @@ class Grid:
 
     def run_on(self, submit: Submit) -> list[Cell]:
         """`run`, on workers that are open: a seed's cells wait for its round 0 and for nothing else."""
-        self.collect()  # a run may have been stopped between its last cell and this
+        collect(self.out)  # a run may have been stopped between its last cell and this
         left = list(self.left())
+        if self.setup.settings.start == "warm" and (grown := [c for c in left if is_done(c.folder(self.out))]):
+            done = f"{grown[0].folder(self.out)} is done, and its last model is gone"
+            raise InputError(f"{done}: --start warm cannot add rounds to it; choose another --out")
         failed: set[Cell] = set()
         running: dict[Future, int | Cell] = {}
         tasks: deque[int | Cell] = deque(dict.fromkeys(cell.seed for cell in left))
@@ -82,7 +83,7 @@ class Grid:
                 seed_or_cell, error = running.pop(future), _error(future)
                 if isinstance(seed_or_cell, Cell):
                     failed |= {seed_or_cell} if error else set()
-                    self.collect()
+                    collect(self.out)
                 else:
                     waiting = [cell for cell in left if cell.seed == seed_or_cell]
                     if error:
@@ -104,13 +105,14 @@ class Grid:
                 rows = known + [{"seed": seed, "model_miou": future.result()} for seed, future in found]
             runfiles.write(path, rows)
 
-    def collect(self) -> None:
-        """``rounds.csv`` of the whole folder: every cell's rows, in a fixed order."""
-        frames = [read_rounds(path) for path in sorted(self.out.glob("cells/*/rounds.csv"))]
-        if frames:
-            rows = pd.concat([f.dropna(axis=1, how="all") for f in frames], ignore_index=True)
-            order = ["dataset", "foundation", "oracle", "strategy", "seed", "round"]
-            runfiles.write(self.out / "rounds.csv", rows.sort_values(order, kind="stable"))
+
+def collect(out: Path) -> None:
+    """Write ``rounds.csv`` of a run's folder: every cell's rows, in a fixed order."""
+    frames = [read_rounds(path) for path in sorted(out.glob("cells/*/rounds.csv"))]
+    if frames:
+        rows = pd.concat([f.dropna(axis=1, how="all") for f in frames], ignore_index=True)
+        order = ["dataset", "foundation", "oracle", "strategy", "seed", "round"]
+        runfiles.write(out / "rounds.csv", rows.sort_values(order, kind="stable"))
 
 
 def supervised(worker: Worker, out: Path, seed: int) -> float:
@@ -147,15 +149,19 @@ def note(setup: Setup, out: Path, cell: Cell, status: str, **more) -> None:
     """Write a cell's spec.json."""
     oracle, (strategy, _) = registry.load("oracles", cell.oracle), registry.load_strategy(cell.strategy)
     protocol = setup.protocol()
-    spec = vars(cell) | {
-        "settings": protocol,
-        "protocol_hash": store.digest(protocol),
-        "leaky": oracle.leaky,
-        "leaky_foundation": setup.foundation.leaky,
-        "reads_truth": strategy.reads_truth,
-        "question": strategy.question,
-        "status": status,
-    }
+    spec = (
+        vars(cell)
+        | setup.called
+        | {
+            "settings": protocol,
+            "protocol_hash": store.digest(protocol),
+            "leaky": oracle.leaky,
+            "leaky_foundation": setup.foundation.leaky,
+            "reads_truth": strategy.reads_truth,
+            "question": strategy.question,
+            "status": status,
+        }
+    )
     store.write_json(cell.folder(out) / "spec.json", spec | more)
 
 

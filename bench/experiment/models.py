@@ -31,6 +31,11 @@ class Models:
             spent = self.round0.seconds if number == 1 else {}
             seconds |= {name: s for name, s in spent.items() if name in ("predict_s", "acquire_s")}
             return self.round0.candidates
+        if not self.path(number - 1).exists():  # the cell was done, and more rounds are asked for
+            logs = self.journal.folder / "logs"
+            model = fit(self.problem, self.learner, labels, self.seed, number - 1, logs, None, self.on_step)
+            save(self.learner, model, self.path(number - 1))
+            self._newest = number - 1, model
         table, spent = acquire_table(self.problem, self.learner, self.after(number - 1), labels, needs)
         seconds |= spent
         return table

@@ -13,14 +13,15 @@ from bench.costs.seconds import read as read_seconds
 from bench.datasets import Dataset
 from bench.experiment import candidates
 from bench.experiment.settings import Settings
-from bench.foundation import Foundation
+from bench.foundation import Foundation, named
 from bench.foundation.pseudo import PseudoLabels, cache_folder, pseudo_labels
 from bench.learners import Learner, Model, n_processes
 from bench.learners.config import WEIGHTS_KEY
 from bench.types import Candidates, InputError
 
 MEMORY_BYTES = 2**29  # of each kind that a process keeps: images, truth, pseudo labels and superpixels, changed labels
-NOT_IN_PROTOCOL = ("data_root", "device", "cache", "scores", "preset", "learner", "seconds")  # or there by content
+# Or there by content. More rounds change none of those before them.
+NOT_IN_PROTOCOL = ("data_root", "device", "cache", "scores", "preset", "learner", "seconds", "rounds")
 Step = Callable[[str, int], object]  # (what was done, how much of it): for a progress bar
 
 
@@ -43,6 +44,7 @@ class Setup:
     """The settings of a run with the plug-ins that they name. Names are checked; nothing large is read yet.
 
     ``settings.foundation`` is filled in. ``learner`` is None in a run without a model; ``budget`` None for the default.
+    ``pixels``: of each class, void last, (C + 1,) int64 by split, where the data was checked.
     """
 
     settings: Settings
@@ -51,6 +53,7 @@ class Setup:
     learner: Learner | None
     budget: costs.Budget | None
     seconds: dict[str, float]
+    pixels: dict[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
     def of(cls, settings: Settings, check: bool = True) -> "Setup":
@@ -65,22 +68,21 @@ class Setup:
         budget = costs.budget(settings.budget) if settings.budget is not None else None
         seconds = dict(read_seconds(settings.seconds).mean)
         trained, learner = settings.model != "none", None
-        if check:
-            dataset.check("train", images=trained)
-            if trained:
-                dataset.check("val")
+        splits = ("train", "val") if trained else ("train",)
+        pixels = {split: dataset.check(split, images=trained) for split in splits if check}
         if trained:
             known = dict(dataset=name, n_classes=len(dataset.classes), device=settings.device)
             known |= dict(preset=settings.preset, options=settings.cfg_options)
             learner = registry.load("learners", settings.learner, **known)
         foundation = registry.load("foundations", source)
-        return cls(settings, dataset, foundation, learner, budget, seconds)
+        return cls(settings, dataset, foundation, learner, budget, seconds, pixels)
 
     def protocol(self) -> dict:
         """All that decides a cell's numbers, but its strategy, oracle and seed."""
         kept = {k: v for k, v in asdict(self.settings).items() if k not in NOT_IN_PROTOCOL}
         trained = self.learner is not None
         kept |= {
+            "foundation": self.called["foundation"],
             "names": store.digest(self.dataset.names("train")),
             "classes": list(self.dataset.classes),
             "learner": self.settings.learner if trained else None,
@@ -95,6 +97,12 @@ class Setup:
         if (n := n_processes()) > 1:
             kept["processes"] = n
         return kept
+
+    @cached_property
+    def called(self) -> dict[str, str]:
+        """What tables call the ``dataset`` and the ``foundation``, wherever their files lie."""
+        foundation = named(self.foundation, self.settings.foundation or "", self.dataset.names("train"))
+        return {"dataset": self.dataset.name or self.settings.dataset, "foundation": foundation}
 
     @cached_property
     def recipe(self) -> str:
@@ -143,7 +151,7 @@ class Setup:
         if measured is None:
             measured = _measure(self, pseudo, on_step)
         pool = None if self.learner else self._label_only(pseudo)
-        return Problem(self.settings, self.dataset, pseudo, measured, self.budget, self.seconds, pool)
+        return Problem(self.settings, self.called, self.dataset, pseudo, measured, self.budget, self.seconds, pool)
 
     def available_statistics(self) -> tuple[str, ...] | None:
         """What a strategy may need in a run without a model: the columns of the scores file; None with a model."""
@@ -191,11 +199,13 @@ def _measure(setup: Setup, pseudo: PseudoLabels, on_step: Step) -> Measured:
 class Problem:
     """The data of a run, read and checked; nothing in it changes.
 
-    ``budget`` is a round's, None for a twentieth of the pool; ``seconds`` those of an action. ``label_only`` is the
-    pool of a run without a model, None in one with a model.
+    ``called``: what tables call the ``dataset`` and the ``foundation``. ``budget`` is a round's, None for a twentieth
+    of the pool; ``seconds`` those of an action. ``label_only`` is the pool of a run without a model, None in one with a
+    model.
     """
 
     settings: Settings
+    called: dict[str, str]
     dataset: Dataset
     pseudo: PseudoLabels
     measured: Measured

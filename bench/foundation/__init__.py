@@ -1,5 +1,6 @@
 """Foundations: where pseudo labels and superpixels come from. One small file each; every result is cached on disk."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -40,9 +41,20 @@ class Foundation(ABC):
         Pixels outside every superpixel have id 0. Ids may have gaps. Raises InputError for unusable input.
         """
 
+    def digests(self, names: tuple[str, ...]) -> dict[str, str]:
+        """Of each parameter that names files: a digest of what they say of the train images ``names``."""
+        return {}
+
     def annotated(self, dataset: Dataset) -> set[str]:
         """Names of train images whose labels are true masks: they have no superpixel, so nobody is asked about them."""
         return set()
+
+
+def named(foundation: Foundation, spec: str, names: tuple[str, ...]) -> str:
+    """What tables and protocols call the foundation of ``spec``: the content of its files, not where they lie."""
+    for parameter, digest in foundation.digests(names).items():
+        spec = re.sub(rf"\b{parameter}=[^,\[\]]*", f"content={digest[:8]}", spec, count=1)
+    return spec
 
 
 def parameters(plugin: Foundation | Superpixels) -> dict:

@@ -35,6 +35,10 @@ class Files(Foundation):
         # What is made from these files is made again when they change.
         self.files = store.digest(sorted((str(p.relative_to(folder)), file_size(p)) for p in folder.glob("*/*.png")))
 
+    def digests(self, names: tuple[str, ...]) -> dict[str, str]:
+        paths = [self._root / kind / f"{name}.png" for kind in ("mask_jpg", "obj_jpg") for name in names]
+        return {"root": store.digest([store.file_digest(path) if path.is_file() else None for path in paths])}
+
     def generate(
         self,
         dataset: Dataset,

@@ -55,5 +55,8 @@ class Recut(Foundation):
             areas = areas_of.cut(areas, labels, areas.size / (10 * len(np.unique(areas))))
         return areas if self.where == "all" else areas_of.fill(superpixels, areas)
 
+    def digests(self, names: tuple[str, ...]) -> dict[str, str]:
+        return self.of.digests(names)
+
     def annotated(self, dataset: Dataset) -> set[str]:
         return self.of.annotated(dataset)

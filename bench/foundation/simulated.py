@@ -75,8 +75,12 @@ class Simulated(Foundation):
             mine = {k: v for k, v in vars(self).items() if k in defaults and k != "seed"}
             if given := [k for k, v in mine.items() if v != defaults[k].default]:
                 raise InputError(f"simulated: like={like} sets {', '.join(given)} too; leave out one of them")
-            fit = _read_fit(like)
+            fit, self._like = _read_fit(like), like
             vars(self).update(vars(Simulated(**fit["parameters"], seed=seed)), classes=tuple(fit["classes"]))
+
+    def digests(self, names: tuple[str, ...]) -> dict[str, str]:
+        like = vars(self).get("_like")
+        return {"like": store.file_digest(Path(like))} if like and Path(like).is_file() else {}
 
     def generate(
         self, dataset: Dataset, train_and_predict: TrainAndPredict | None = None

@@ -173,7 +173,7 @@ class _Transformed(torch.utils.data.Dataset):
 
 
 def _hook(on_step, norm_eval):
-    """Tells progress; ``norm_eval``: the backbone's normalisation keeps the means and variances of its first weights."""
+    """Tells progress; ``norm_eval``: the backbone keeps the means and variances of its first weights."""
     from mmengine.hooks import Hook
     from torch.nn.modules.batchnorm import _BatchNorm
 

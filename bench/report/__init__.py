@@ -8,7 +8,7 @@ from rich.console import Console
 
 from bench.costs import seconds
 from bench.costs.seconds import Times
-from bench.report import audit, detection, figures, index, judge, page, panels, prices, tables
+from bench.report import audit, detection, figures, index, judge, packed, page, panels, prices, tables
 from bench.report.results import COSTS, read
 from bench.report.verdict import Study
 from bench.types import InputError
@@ -19,9 +19,9 @@ Paths = str | Path | Sequence[str | Path]
 def load_results(paths: Paths, mixed: bool = False) -> pd.DataFrame:
     """The tidy table of one or many runs: a row for each round of each done cell, with the columns of rounds.csv.
 
-    ``paths``: folders of runs and foreign rounds.csv files. Beside those columns stand ``run`` (folder or file),
-    ``foreign``, ``leaky``, ``bound`` and ``protocol``. ``mixed``: take runs of different protocols together. Raises
-    InputError for what cannot be read or compared.
+    ``paths``: folders of runs, packs of them, and foreign rounds.csv files. Beside those columns stand ``run`` (folder
+    or file), ``foreign``, ``leaky``, ``bound`` and ``protocol``. ``mixed``: take runs of different protocols together.
+    Raises InputError for what cannot be read or compared.
     """
     return read(_listed(paths), mixed).rounds
 
@@ -36,7 +36,8 @@ def compare(paths: Paths, cost: str = "queries", mixed: bool = False) -> dict[st
 
 
 def _listed(paths: Paths) -> list[Path]:
-    return [Path(paths)] if isinstance(paths, (str, Path)) else [Path(path) for path in paths]
+    paths = [paths] if isinstance(paths, (str, Path)) else paths
+    return [packed.opened(Path(path)) for path in paths]
 
 
 def write(
@@ -49,7 +50,8 @@ def write(
     html: bool = True,
     console: Console | None = None,
 ) -> Path:
-    """The report of these run folders and foreign rounds.csv files, in ``to``: the only run's own folder by default.
+    """The report of these runs (folders or packs) and foreign rounds.csv files, in ``to``: the only run's own folder
+    by default, for a pack the folder of its name.
 
     ``cost``: the axis, a key of `COSTS`. ``times``: prices ``cost_s`` anew, with these means; without them, only the
     table of prices is of measured seconds. ``mixed``: compare runs of different protocols. ``html``: write the page
@@ -58,8 +60,11 @@ def write(
     """
     if cost not in COSTS:
         raise InputError(f"unknown cost {cost!r}; there are: {', '.join(COSTS)}")
+    if to is None and len(outs) == 1 and Path(outs[0]).suffix == ".zip":
+        to = Path(outs[0]).with_suffix("")  # beside the pack, which is opened in the cache
+    outs = _listed(outs)
     results = read(outs, mixed)
-    runs = [Path(out) for out in outs if Path(out).is_dir()]
+    runs = [out for out in outs if out.is_dir()]
     if to is None and len(runs) != 1:
         raise InputError(f"a report over {len(runs)} runs needs a folder of its own: name it with --out")
     to = runs[0] if to is None else Path(to)

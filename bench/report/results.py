@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from bench import costs, metrics, runfiles
-from bench.store import read_json
+from bench.store import FORMER, digest, read_json
 from bench.types import InputError
 
 SETTING = ["dataset", "foundation", "oracle"]
@@ -114,14 +114,16 @@ def _read_cells(path: Path, table: pd.DataFrame, spec: dict) -> pd.DataFrame:
             status=cell.get("status", "done"),
             leaky=bool(cell.get("leaky", False)),
             bound=bool(cell.get("reads_truth", False)),
-            protocol=str(cell.get("protocol_hash", "")),
+            protocol=_protocol(cell),
             folder=str(file.parent),
             question=str(cell.get("question", "")),
         )
     for key in table[CELL].drop_duplicates().itertuples(index=False, name=None):
         rows.setdefault(key, PLAIN | dict(protocol=str(spec.get("protocol_hash", ""))))
     cells = pd.DataFrame([dict(zip(CELL, key, strict=True), **row) for key, row in rows.items()])
-    asked = dict(strategy=spec.get("strategies", []), oracle=spec.get("oracles", []), seed=range(spec.get("seeds", 0)))
+    seeds = spec.get("seeds", [])  # once, the number of them
+    seeds = range(seeds) if isinstance(seeds, int) else seeds
+    asked = dict(strategy=spec.get("strategies", []), oracle=spec.get("oracles", []), seed=seeds)
     axes = [sorted({*cells[name], *asked.get(name, ())}) for name in CELL]
     cells = pd.MultiIndex.from_product(axes, names=CELL).to_frame(index=False).merge(cells, how="left", on=CELL)
     absent = cells.status.isna()
@@ -131,6 +133,14 @@ def _read_cells(path: Path, table: pd.DataFrame, spec: dict) -> pd.DataFrame:
     leaky = cells.groupby("oracle").leaky.transform("any")
     bound = cells.groupby("strategy").bound.transform("any")
     return cells.assign(run=str(path), foreign=False, leaky=leaky, bound=bound)
+
+
+def _protocol(cell: dict) -> str:
+    """The digest of a cell's protocol as it counts today: earlier versions had settings in it that change nothing."""
+    settings = cell.get("settings")
+    if not settings:
+        return str(cell.get("protocol_hash", ""))
+    return digest({name: value for name, value in settings.items() if name not in FORMER})
 
 
 def _check_protocols(cells: pd.DataFrame, mixed: bool) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 
 from bench import registry
 from bench.datasets import Dataset
+from bench.experiment.bundle import FOLDER, Bundled
 from bench.experiment.labels import LabelMaps
 from bench.foundation.pseudo import PseudoLabels
 from bench.types import InputError
@@ -23,13 +24,25 @@ class Source:
 
     @classmethod
     def of(cls, run: Path, spec: dict) -> "Source":
-        """From the spec.json of a run. Raises InputError where its data or its pseudo labels are no longer there."""
+        """From the spec.json of a run, and from its bundle where it has one.
+
+        Raises InputError where its data or its pseudo labels are no longer there and the run has no bundle.
+        """
         protocol = spec.get("protocol", {})
         if "dataset" not in protocol or "pseudo_labels" not in spec:
             raise InputError(f"{run}/spec.json: no dataset or pseudo_labels; the run does not say what it began with")
+        if (run / FOLDER).is_dir():
+            bundled = Bundled(run / FOLDER)
+            names = bundled.names("train")
+            try:
+                dataset = registry.load("datasets", protocol["dataset"], root=spec.get("data_root"))
+                dataset = dataset if dataset.names("train") == names else bundled
+            except InputError:  # the data is elsewhere: that is what the bundle is for
+                dataset = bundled
+            return cls(dataset, PseudoLabels(run / FOLDER, names))
         folder = Path(spec["pseudo_labels"])
         if not (folder / "mask_jpg").is_dir():
-            raise InputError(f"{folder}: the labels that {run} began with are no longer there")
+            raise InputError(f"{folder}: the labels that {run} began with are no longer there, and it has no bundle")
         dataset = registry.load("datasets", protocol["dataset"], root=spec.get("data_root"))
         return cls(dataset, PseudoLabels(folder, dataset.names("train")))
 

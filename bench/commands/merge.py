@@ -1,0 +1,87 @@
+"""``alc-bench merge RUN RUN --out DIR``: the cells of runs of one protocol, from any machines, as one run."""
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+
+from bench import runfiles, store
+from bench.experiment.bundle import FOLDER as BUNDLE
+from bench.experiment.grid import collect, is_done
+from bench.report.packed import opened
+from bench.runfiles import ROUNDS, names
+from bench.types import InputError
+
+EXAMPLES = (
+    "alc-bench merge runs/here runs/there --out runs/both",
+    "alc-bench merge runs/here there.zip --out runs/both",
+)
+UNITED = ("strategies", "oracles", "seeds")  # what the runs were asked for
+
+
+def add_arguments(parser) -> None:
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folder of a run, or a pack of one")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder, or one that was merged")
+
+
+def main(args) -> int:
+    n_cells = merge([opened(run) for run in args.runs], args.out, args.command)
+    print(f"{args.out}: {n_cells} cells of {len(args.runs)} runs; alc-bench report {args.out}")
+    return 0
+
+
+def merge(runs: list[Path], out: Path, command: str) -> int:
+    """Copy the cells of ``runs`` into the run ``out``; returns how many there are then.
+
+    Raises InputError for runs of different protocols, and for a cell that two runs have with different rounds; where
+    one has more rounds, it is taken. Repeats stay where they are: they belong to one machine.
+    """
+    specs = [store.read_json(run / "spec.json") for run in runs]
+    protocols = [{k: v for k, v in spec.get("protocol", {}).items() if k not in store.FORMER} for spec in specs]
+    for run, protocol in zip(runs, protocols, strict=True):
+        if differing := sorted(k for k in protocol.keys() | protocols[0] if protocol.get(k) != protocols[0].get(k)):
+            raise InputError(f"{run} is of another protocol than {runs[0]} ({', '.join(differing)}): they do not merge")
+    chosen: dict[str, Path] = {}
+    for run in runs:
+        for cell in sorted(path.parent for path in run.glob("cells/*/spec.json")):
+            known = chosen.get(cell.name)
+            chosen[cell.name] = cell if known is None else _further(known, cell)
+    asked = {name: list(dict.fromkeys(v for spec in specs for v in _listed(spec.get(name, [])))) for name in UNITED}
+    record = {k: v for k, v in specs[0].items() if k not in ("protocol", "protocol_hash")}
+    with store.claimed(out, protocols[0], record | asked | {"command": command}):
+        for name, cell in chosen.items():
+            place = out / "cells" / name
+            if not place.is_dir() or _further(place, cell) == cell:
+                shutil.rmtree(place, ignore_errors=True)
+                shutil.copytree(cell, place, ignore=shutil.ignore_patterns("scratch", "logs"))
+        for run in runs:
+            for folder in (*run.glob("round0/seed*"), *run.glob(BUNDLE)):
+                if not (place := out / folder.relative_to(run)).exists():
+                    shutil.copytree(folder, place)
+        references = [runfiles.read(run / "reference.csv") for run in runs if (run / "reference.csv").is_file()]
+        if references:
+            runfiles.write(out / "reference.csv", pd.concat(references).drop_duplicates("seed").sort_values("seed"))
+        collect(out)
+        store.remember(out, command)
+    return len(list(out.glob("cells/*/spec.json")))
+
+
+def _further(one: Path, other: Path) -> Path:
+    """The one of two folders of a cell that has more rounds; InputError where the rounds that both have differ."""
+    tables = [_rounds(one), _rounds(other)]
+    n = min(map(len, tables))
+    if not tables[0][:n].equals(tables[1][:n]):
+        raise InputError(f"{one} and {other} are the same cell with different rounds: they do not merge")
+    if len(tables[0]) == len(tables[1]):
+        return one if is_done(one) else other
+    return one if len(tables[0]) > len(tables[1]) else other
+
+
+def _rounds(cell: Path) -> pd.DataFrame:
+    if not (cell / "rounds.csv").is_file():
+        return pd.DataFrame()
+    return runfiles.read(cell / "rounds.csv").drop(columns=names(ROUNDS, "time"))
+
+
+def _listed(value) -> list:
+    return list(range(value)) if isinstance(value, int) else value  # once, seeds were the number of them

@@ -1,0 +1,92 @@
+"""A run in one zip, for others to read: rounds, questions and settings, no images and no places on this machine.
+
+``pack.json`` in it has the digest of every file; the other files have the names that they have in the run's folder.
+"""
+
+import hashlib
+import json
+import shutil
+import zipfile
+from pathlib import Path, PurePosixPath
+
+from bench import __version__, registry, store
+from bench.experiment.settings import default_cache
+from bench.types import InputError
+
+FORMAT = 1
+KEPT = (
+    "spec.json",
+    "rounds.csv",
+    "reference.csv",
+    "commands.jsonl",
+    "cells/*/*.csv",
+    "cells/*/*.json",
+    "cells/*/*.npz",
+)
+PLACES = ("data_root", "pseudo_labels")  # what a run's spec.json says of this machine
+LIMIT_BYTES = 4_000_000_000  # of what a pack says that it holds
+
+
+def write(run: Path, to: Path) -> int:
+    """Pack the run in the folder ``run`` into the zip ``to``; returns its bytes. Raises InputError for no run."""
+    spec = store.read_json(run / "spec.json")
+    if not (run / "rounds.csv").is_file():
+        raise InputError(f"{run}: no rounds.csv: no cell is done, there is nothing to pack")
+    paths = [path for top in (run, *sorted(run.glob("repeat*"))) for kept in KEPT for path in sorted(top.glob(kept))]
+    files = {path.relative_to(run).as_posix(): path.read_bytes() for path in paths if path.name[0] != "."}
+    told = {name: value for name, value in spec.items() if name not in PLACES}
+    files["spec.json"] = json.dumps(told, indent=2, sort_keys=True).encode()
+    about = {"format": FORMAT, "alc-bench": __version__, "plugins": spec.get("plugins", registry.packages())}
+    about |= {"name": run.resolve().name, "files": {name: _digest(content) for name, content in files.items()}}
+    with store.replacing(to) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as pack:
+        for name, content in [("pack.json", json.dumps(about, indent=2).encode()), *files.items()]:
+            pack.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)  # no times: equal runs, equal packs
+    return to.stat().st_size
+
+
+def opened(path: Path) -> Path:
+    """The folder of the run in a pack, below the user's cache; of anything but a zip, ``path`` as it is.
+
+    Raises InputError for a zip that is no whole pack: each file must be named in pack.json and have its digest.
+    """
+    if path.suffix != ".zip" or not path.is_file():
+        return path
+    try:
+        with zipfile.ZipFile(path) as pack:
+            about = json.loads(pack.read("pack.json"))
+            known, names = about["files"], set(pack.namelist()) - {"pack.json"}
+            if about["format"] != FORMAT or names != set(known) or not all(map(_is_plain, names)):
+                raise InputError(f"{path}: not a pack of format {FORMAT}: its files are not those that pack.json names")
+            if sum(info.file_size for info in pack.infolist()) > LIMIT_BYTES:
+                raise InputError(f"{path}: holds more than {LIMIT_BYTES / 1e9:.0f} GB; a pack of a run does not")
+            name = store.slug(str(about["name"]))
+            place = Path(default_cache()) / "packs" / store.file_digest(path)[:16] / name
+            if not place.is_dir():
+                _extract(pack, known, path, place)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: not a pack of a run, as alc-bench pack writes them: {error}") from error
+    return place
+
+
+def _extract(pack: zipfile.ZipFile, known: dict[str, str], path: Path, place: Path) -> None:
+    work = place.with_name(f".{place.name}")
+    shutil.rmtree(work, ignore_errors=True)
+    for name, digest in known.items():
+        content = pack.read(name)
+        if _digest(content) != digest:
+            raise InputError(f"{path}: {name} is not what was packed: its digest differs; ask for the pack again")
+        (work / name).parent.mkdir(parents=True, exist_ok=True)
+        (work / name).write_bytes(content)
+    work.rename(place)
+
+
+def _is_plain(name: str) -> bool:
+    """Whether a name leads to a place below the folder that it is joined to."""
+    parts = PurePosixPath(name).parts
+    return bool(parts) and not name.startswith("/") and "\\" not in name and not {"..", "."} & set(parts)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=16).hexdigest()

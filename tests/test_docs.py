@@ -1,0 +1,107 @@
+"""What docs/ and the README say is so: each command is run from an empty folder, in the order of its page; every link
+leads somewhere; every column is listed; the notebook runs."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from trees import save, scene
+
+from bench import registry, runfiles, testing
+from bench.commands import COMMANDS, parser
+
+REPOSITORY = Path(__file__).parent.parent
+DOCS = REPOSITORY / "docs"
+PAGES = sorted(path.name for path in DOCS.glob("*.md") if path.name != "reliability.md")
+TEXTS = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
+
+
+def blocks(page: Path, *kinds: str) -> list[tuple[str, str]]:
+    """(kind, text) of the fenced blocks of these kinds, in order."""
+    found = re.findall(r"^```(\w+)\n(.*?)^```$", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    return [(kind, text) for kind, text in found if kind in kinds]
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """An empty folder but for what the pages take for granted: data of one's own, a file of a friend's."""
+    for split, n in (("train", 4), ("val", 2)):
+        for i in range(n):
+            image, truth = scene(i, 3, (48, 64))
+            save(tmp_path / "streets" / "images" / split / f"{split}{i}.png", image)
+            save(tmp_path / "streets" / "annotations" / split / f"{split}{i}.png", truth)
+            if split == "train":
+                save(
+                    tmp_path / "labels" / "mask_jpg" / f"{split}{i}.png",
+                    np.where(truth == 255, 0, truth).astype(np.uint8),
+                )
+    (tmp_path / "streets" / "classes.txt").write_text("background\ndining table 200 120 0\ncat\n")
+    friend = dict(dataset="shapes[train=12,val=6,size=48]", strategy="area", data_miou=[0.4, 0.5], n_queries=[0, 9])
+    pd.DataFrame(friend | {"round": [0, 1]}).to_csv(tmp_path / "friend.csv", index=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_commands_of_a_page_do_what_it_says(alc, place, name):
+    page, names = DOCS / name, {}
+    for _, text in blocks(page, "toml"):
+        (place / "grid.toml").write_text(text)
+    for kind, text in blocks(page, "sh", "python"):
+        if kind == "python":
+            exec(compile(text, name, "exec"), names)
+            continue
+        for line in text.splitlines():
+            program, *words = shlex.split(line)
+            done = alc(*words, report_too=words[0] == "report")  # or each run would draw one, too
+            assert program == "alc-bench" and done.code == 0, f"{line}\n{done.err}"
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=lambda path: path.name)
+def test_commands_that_no_test_can_run_have_options_that_exist(page):
+    text = page.read_text(encoding="utf-8")
+    shown = [text for _, text in blocks(page, "console")]
+    shown += re.findall(r"^    (alc-bench .*)$", text, re.MULTILINE)
+    for line in re.sub(r"\\\n", " ", "\n".join(shown)).splitlines():
+        program, *words = shlex.split(line, comments=True) or [""]
+        if program == "alc-bench" and words[0] in COMMANDS and "..." not in words:
+            assert parser(words).parse_args(words).main
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
+        assert target.startswith("http") or (page.parent / target).exists(), target
+
+
+def test_every_column_of_every_file_is_listed():
+    text = (DOCS / "formats.md").read_text(encoding="utf-8")
+    for file, columns in runfiles.FILES.items():
+        part = text.partition(f"## {file}\n")[2].partition("\n## ")[0]
+        listed = re.findall(r"^\| `(\w+)` \| (\w+) \| (.*?)(?:, since format 2)? \|$", part, re.MULTILINE)
+        assert listed == [(c.name, c.kind, c.what) for c in columns], file
+
+
+def test_every_kind_of_plug_in_has_its_group_and_its_check():
+    text = (DOCS / "plug-ins.md").read_text(encoding="utf-8")
+    for kind in registry.KINDS:
+        assert f"`alc_bench.{kind}`" in text
+    for check in re.findall(r"`(check_\w+)`", text):
+        assert callable(getattr(testing, check))
+
+
+def test_the_notebook_runs(place, monkeypatch):
+    monkeypatch.setenv("ALC_BENCH_CACHE", str(place / "cache"))
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    notebook = json.loads((DOCS / "tutorial.ipynb").read_text(encoding="utf-8"))
+    assert notebook["nbformat"] == 4
+    names: dict = {}
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            assert not cell["outputs"] and cell["execution_count"] is None  # kept without what one machine said
+            exec(compile("".join(cell["source"]), cell["id"], "exec"), names)
+    assert set(names["table"].strategy) == {"random", "area"} and names["tables"]["summary"].shape[0] == 4

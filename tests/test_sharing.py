@@ -1,0 +1,107 @@
+"""Runs of two machines become one, and a run becomes a zip that others read as it is."""
+
+import json
+import shutil
+import zipfile
+
+import pandas as pd
+import pytest
+from problems import TIMINGS
+
+import bench
+from bench import InputError, registry
+from bench.report import packed
+
+RUN = ("run", "--model", "none", "--dataset", "shapes[train=3,val=2,size=32]", "--rounds", 1, "--budget", 2)
+
+
+def plain(run):
+    return pd.read_csv(run / "rounds.csv").drop(columns=TIMINGS)
+
+
+@pytest.fixture
+def two(alc, tmp_path):
+    """A run of ``area`` and one of ``random`` and ``area``, with other seeds: as on two machines."""
+    runs = {
+        "a": ("--strategy", "area", "--seeds", "0-1"),
+        "b": ("--strategy", "random", "--strategy", "area", "--seeds", "1,2"),
+    }
+    for name, options in runs.items():
+        assert alc(*RUN, *options, "--out", tmp_path / name, report_too=False).code == 0
+    return tmp_path / "a", tmp_path / "b"
+
+
+def test_merged_is_what_one_machine_would_have_run(alc, two, tmp_path):
+    done = alc("merge", *two, "--out", tmp_path / "both")
+    assert done.code == 0 and "5 cells of 2 runs" in done.out
+    assert alc("report", tmp_path / "both").code == 0
+    spec = json.loads((tmp_path / "both" / "spec.json").read_text())
+    assert (spec["strategies"], spec["seeds"]) == (["area", "random"], [0, 1, 2])
+    options = ("--strategy", "area", "--strategy", "random", "--seeds", 3)
+    assert alc(*RUN, *options, "--out", tmp_path / "both", report_too=False).code == 0  # the sixth cell
+    assert alc(*RUN, *options, "--out", tmp_path / "once", report_too=False).code == 0
+    pd.testing.assert_frame_equal(plain(tmp_path / "both"), plain(tmp_path / "once"))
+    commands = (tmp_path / "both" / "commands.jsonl").read_text()
+    assert "alc-bench merge" in commands and "alc-bench report" in commands
+
+
+def test_what_does_not_go_together_is_not_merged(alc, two, tmp_path):
+    options = ("--strategy", "area", "--seeds", 1, "--budget", 3, "--out", tmp_path / "other")
+    assert alc(*RUN, *options, report_too=False).code == 0
+    done = alc("merge", two[0], tmp_path / "other", "--out", tmp_path / "both")
+    assert done.code == 2 and "of another protocol than" in done.err and "(budget)" in done.err
+    rounds = two[1] / "cells" / "area__perfect__seed1" / "rounds.csv"
+    table = pd.read_csv(rounds)
+    table["n_void"] += 1
+    table.to_csv(rounds, index=False)
+    done = alc("merge", *two, "--out", tmp_path / "both")
+    assert done.code == 2 and "the same cell with different rounds" in done.err
+    assert not (tmp_path / "both").exists()
+
+
+def test_a_pack_is_read_as_it_is_and_says_nothing_of_this_machine(alc, two, tmp_path):
+    assert alc("pack", two[0]).code == 0
+    pack = tmp_path / "a.zip"
+    with zipfile.ZipFile(pack) as files:
+        names = set(files.namelist())
+        assert {"pack.json", "spec.json", "rounds.csv", "cells/area__perfect__seed0/queries.csv"} <= names
+        assert not any(name.endswith((".png", ".webp", ".pth")) for name in names)
+        spec, about = (json.loads(files.read(name)) for name in ("spec.json", "pack.json"))
+    assert (
+        not {"data_root", "pseudo_labels"} & set(spec)
+        and about["plugins"] == registry.packages()
+        and about["alc-bench"]
+    )
+    own = bench.load_results(two[0]).drop(columns="run")
+    shutil.rmtree(two[0])
+    pd.testing.assert_frame_equal(bench.load_results(pack).drop(columns="run"), own)
+    assert alc("report", pack).code == 0 and (tmp_path / "a" / "report.html").is_file()
+    assert alc("merge", pack, two[1], "--out", tmp_path / "both").code == 0
+    assert len(bench.load_results(tmp_path / "both")) == 5 * 2
+
+
+def changed(pack, name, content):
+    with zipfile.ZipFile(pack) as files:
+        old = {n: files.read(n) for n in files.namelist()}
+    with zipfile.ZipFile(pack, "w") as files:
+        for n, c in (old | {name: content}).items():
+            files.writestr(n, c)
+
+
+def test_a_pack_that_was_changed_or_is_none_is_refused(alc, two, tmp_path, monkeypatch):
+    monkeypatch.setenv("ALC_BENCH_CACHE", str(tmp_path / "cache"))
+    pack = tmp_path / "a.zip"
+    for name, content, said in (
+        ("rounds.csv", b"dataset\n", "rounds.csv is not what was packed"),
+        ("../escaped.csv", b"x", "its files are not those that pack.json names"),
+        ("pack.json", b"[]", "not a pack of a run"),
+    ):
+        packed.write(two[0], pack)
+        changed(pack, name, content)
+        with pytest.raises(InputError, match=said):
+            packed.opened(pack)
+    pack.write_bytes(b"no zip")
+    with pytest.raises(InputError, match="not a pack of a run"):
+        packed.opened(pack)
+    assert not list(tmp_path.rglob("escaped.csv"))
+    assert alc("pack", tmp_path / "nowhere").code == 2
