@@ -129,7 +129,9 @@ def detection(wrong: np.ndarray, scores: np.ndarray, size: np.ndarray) -> dict[s
     weights = (None, None, size, size)
     of = (roc_auc_score, average_precision_score) * 2
     found = [one(wrong, scores, sample_weight=weight) for one, weight in zip(of, weights, strict=True)]
-    return dict(zip(names, map(float, found), strict=True))
+    return dict(
+        zip(names, (min(float(value), 1.0) for value in found), strict=True)
+    )  # sums of shares may round above 1
 
 
 def precision(wrong: np.ndarray, size: np.ndarray) -> dict[str, float]:

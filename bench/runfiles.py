@@ -4,6 +4,7 @@
 format that is newer than this one is refused.
 """
 
+import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -153,20 +154,42 @@ def read(path: Path) -> pd.DataFrame:
     return parse(path, FILES[path.name])
 
 
-def parse(path: Path, columns: Iterable[Column], required: Iterable[str] | None = None) -> pd.DataFrame:
+def read_all(paths: list[Path]) -> pd.DataFrame:
+    """`read` of files of one name, below each other, with a column ``file``: the place in ``paths`` of each row's.
+
+    They are parsed together where they can be, for a table costs far more than its rows; one by one, an error names
+    the file and the line.
+    """
+    texts = [path.read_text(encoding="utf-8", errors="replace") if path.is_file() else "" for path in paths]
+    heads = {text.partition("\n")[0] for text in texts}
+    plain = all(text.endswith("\n") and '"' not in text and "\ufffd" not in text for text in texts)
+    if len(heads) == 1 and plain:  # what is quoted may hold ends of lines
+        rows = [text.partition("\n")[2] for text in texts]
+        try:
+            together = io.StringIO(heads.pop() + "\n" + "".join(rows))
+            table = parse(paths[0], FILES[paths[0].name], source=together)
+            return table.assign(file=np.repeat(np.arange(len(paths)), [text.count("\n") for text in rows]))
+        except ValueError:  # an InputError, or blank lines
+            pass
+    return pd.concat([read(path).assign(file=i) for i, path in enumerate(paths)], ignore_index=True)
+
+
+def parse(
+    path: Path, columns: Iterable[Column], required: Iterable[str] | None = None, source: io.StringIO | None = None
+) -> pd.DataFrame:
     """A CSV file: text as str, whole numbers as int64 (float64 where some are empty), the others as float64.
 
     ``required``: the columns that must be there; by default those of the first format. The others are empty where they
-    are not there: NaN, or "" for text. Columns that ``columns`` does not name are kept as they are. Raises InputError
-    for a file that is missing or no table, for a column that is missing, and, with its line, for a value of another
-    kind.
+    are not there: NaN, or "" for text. Columns that ``columns`` does not name are kept as they are. ``source``: what is
+    read in place of the file. Raises InputError for a file that is missing or no table, for a column that is missing,
+    and, with its line, for a value of another kind.
     """
     columns = tuple(columns)
     required = [c.name for c in columns if c.since == 1] if required is None else list(required)
     numbers = [c for c in columns if c.kind != "text"]
     texts = [c.name for c in columns if c.kind == "text"]
     options = dict(dtype=dict.fromkeys(texts, str), keep_default_na=False, na_values={c.name: [""] for c in numbers})
-    frame = store.read_csv(path, tuple(required), **options)
+    frame = store.read_csv(path, tuple(required), source, **options)
     for name in texts:
         if name not in frame:
             frame[name] = ""

@@ -7,6 +7,7 @@ full disk leave it.
 import errno
 import fcntl
 import hashlib
+import io
 import json
 import os
 import platform
@@ -92,10 +93,11 @@ def read_json(path: Path):
     return found
 
 
-def read_csv(path: Path, columns: tuple[str, ...], **options) -> pd.DataFrame:
-    """Raises InputError for a missing or broken file and for a missing one of ``columns``."""
+def read_csv(path: Path, columns: tuple[str, ...], source: io.StringIO | None = None, **options) -> pd.DataFrame:
+    """Raises InputError for a missing or broken file and for a missing one of ``columns``. ``source``: what is read in
+    place of the file."""
     try:
-        frame = pd.read_csv(path, **EXACT, **options)
+        frame = pd.read_csv(source or path, **EXACT, **options)
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
     except (OSError, UnicodeDecodeError, ValueError) as error:

@@ -142,6 +142,11 @@ def test_detection_by_hand():
     assert metrics.precision(wrong[2:], size[2:]) == {"precision": 0.5, "precision_px": pytest.approx(4 / 6)}
 
 
+def test_a_perfect_ranking_is_a_share_however_its_sum_rounds():
+    wrong, size = np.arange(11) >= 2, np.ones(11)
+    assert set(metrics.detection(wrong, np.arange(11.0), size).values()) == {1.0}  # scikit-learn: 1.0000000000000002
+
+
 @pytest.mark.parametrize("wrong", [[True, True], [False, False]])
 def test_where_there_is_nothing_to_find_detection_is_empty(wrong):
     assert np.isnan(list(metrics.detection(np.array(wrong), np.zeros(2), np.ones(2)).values())).all()

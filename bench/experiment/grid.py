@@ -1,5 +1,6 @@
 """The grid of strategies × oracles × seeds: round 0 once a seed, then every cell, wherever workers run them."""
 
+import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ from bench.experiment.workers import Worker
 from bench.types import InputError
 
 ATTEMPTS = 3  # how often the workers are opened when processes of them die
+COLLECT_SHARE = 0.05  # of a run's time that goes into rounds.csv of the whole folder, which is written anew each time
 Submit = Callable[..., Future]  # (task, *arguments) -> the future of task(worker, *arguments)
 
 
@@ -66,7 +68,7 @@ class Grid:
 
     def run_on(self, submit: Submit) -> list[Cell]:
         """`run`, on workers that are open: a seed's cells wait for its round 0 and for nothing else."""
-        collect(self.out)  # a run may have been stopped between its last cell and this
+        took_s, collected_at = self._timed_collect()  # a run may have been stopped between its last cell and this
         left = list(self.left())
         if self.setup.settings.start == "warm" and (grown := [c for c in left if is_done(c.folder(self.out))]):
             done = f"{grown[0].folder(self.out)} is done, and its last model is gone"
@@ -74,24 +76,28 @@ class Grid:
         failed: set[Cell] = set()
         running: dict[Future, int | Cell] = {}
         tasks: deque[int | Cell] = deque(dict.fromkeys(cell.seed for cell in left))
-        while tasks or running:
-            if tasks:
-                seed_or_cell = tasks.popleft()
-                task: Callable = work if isinstance(seed_or_cell, Cell) else begin
-                running[submit(task, self.out, seed_or_cell, self.needs)] = seed_or_cell
-            for future in wait(running, timeout=0 if tasks else None, return_when=FIRST_COMPLETED).done:
-                seed_or_cell, error = running.pop(future), _error(future)
-                if isinstance(seed_or_cell, Cell):
-                    failed |= {seed_or_cell} if error else set()
-                    collect(self.out)
-                else:
-                    waiting = [cell for cell in left if cell.seed == seed_or_cell]
-                    if error:
-                        for cell in waiting:
-                            note(self.setup, self.out, cell, "failed", error=error)
-                        failed.update(waiting)
+        try:
+            while tasks or running:
+                if tasks:
+                    seed_or_cell = tasks.popleft()
+                    task: Callable = work if isinstance(seed_or_cell, Cell) else begin
+                    running[submit(task, self.out, seed_or_cell, self.needs)] = seed_or_cell
+                for future in wait(running, timeout=0 if tasks else None, return_when=FIRST_COMPLETED).done:
+                    seed_or_cell, error = running.pop(future), _error(future)
+                    if isinstance(seed_or_cell, Cell):
+                        failed |= {seed_or_cell} if error else set()
                     else:
-                        tasks.extend(waiting)
+                        waiting = [cell for cell in left if cell.seed == seed_or_cell]
+                        if error:
+                            for cell in waiting:
+                                note(self.setup, self.out, cell, "failed", error=error)
+                            failed.update(waiting)
+                        else:
+                            tasks.extend(waiting)
+                if time.monotonic() - collected_at > took_s / COLLECT_SHARE:
+                    took_s, collected_at = self._timed_collect()
+        finally:
+            collect(self.out)
         return [cell for cell in self.cells if cell in failed]
 
     def reference(self, workers: Callable[[], AbstractContextManager[Submit]]) -> None:
@@ -104,6 +110,12 @@ class Grid:
                 found = [(seed, submit(supervised, self.out, seed)) for seed in todo]
                 rows = known + [{"seed": seed, "model_miou": future.result()} for seed, future in found]
             runfiles.write(path, rows)
+
+    def _timed_collect(self) -> tuple[float, float]:
+        """`collect`; returns how many seconds it took, and when it ended."""
+        started = time.monotonic()
+        collect(self.out)
+        return time.monotonic() - started, time.monotonic()
 
 
 def collect(out: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 from rich.console import Console
+from rich.progress import Progress
 
 from bench.costs import seconds
 from bench.costs.seconds import Times
@@ -86,12 +87,14 @@ def write(
         for name in ("coverage", "pairs", "detection", "aggregate", "robustness"):
             if name in ("coverage", "pairs") or not found[name].empty:
                 tables.write_csv(to / f"{name}.csv", found[name])
-        for name, figure in drawn.items():
-            figures.save(figure, to, name)
-        if html:
-            page.write(study, summary, to / "report.html", priced, times)
-            if len(runs) > 1:
-                index.write(results, summary, to / "index.html")
+        with Progress(console=Console(stderr=True), transient=True) as progress:
+            for name, figure in progress.track(drawn.items(), description="figures"):
+                figures.save(figure, to, name)
+            if html:
+                progress.add_task("page", total=None)
+                page.write(study, summary, to / "report.html", priced, times)
+        if html and len(runs) > 1:
+            index.write(results, summary, to / "index.html")
     except OSError as error:
         raise InputError(f"{to}: cannot write the report there: {error.strerror}") from error
     for what, name in (("curves", "curves.png"), ("page", "report.html")):

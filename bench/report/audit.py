@@ -16,11 +16,16 @@ def reprice(results: Results, seconds: Mapping[str, float]) -> Results:
     """
     rounds = results.rounds.copy()
     rounds.loc[rounds.foreign, "cost_s"] = float("nan")
-    for cell in results.cells[results.cells.status.eq("done") & ~results.cells.foreign].itertuples():
-        asked = runfiles.read(Path(cell.folder) / "queries.csv")
-        spent = costs.price(asked.kind, asked.actions, 2, "seconds", seconds)  # seconds do not depend on the classes
-        by_round = pd.Series(spent).groupby(asked["round"]).sum()
-        rows = (rounds[CELL] == [getattr(cell, name) for name in CELL]).all(axis=1) & rounds.run.eq(cell.run)
+    cells = results.cells[results.cells.status.eq("done") & ~results.cells.foreign]
+    if cells.empty:
+        return Results(rounds, results.cells, results.specs)
+    asked = runfiles.read_all([Path(folder) / "queries.csv" for folder in cells.folder])
+    # seconds do not depend on the classes
+    asked = asked.assign(spent=costs.price(asked.kind, asked.actions, 2, "seconds", seconds))
+    by_cell = dict(list(asked.groupby("file")))
+    place = {key: i for i, key in enumerate(cells[[*CELL, "run"]].itertuples(index=False, name=None))}
+    for key, rows in rounds[~rounds.foreign].groupby([*CELL, "run"]).groups.items():
+        by_round = by_cell[place[key]].groupby("round").spent.sum() if place[key] in by_cell else pd.Series(dtype=float)
         rounds.loc[rows, "cost_s"] = [by_round[by_round.index <= r].sum() for r in rounds.loc[rows, "round"]]
     return Results(rounds, results.cells, results.specs)
 
@@ -28,12 +33,12 @@ def reprice(results: Results, seconds: Mapping[str, float]) -> Results:
 def classes(results: Results) -> pd.DataFrame:
     """classes.csv of all done cells, with strategy, seed and run: round, class, data_iou, model_iou (NaN where
     absent)."""
-    tables = []
-    for cell in results.cells[results.cells.status.eq("done") & results.cells.folder.ne("")].itertuples():
-        table = runfiles.read(Path(cell.folder) / "classes.csv")
-        tables.append(table.assign(strategy=cell.strategy, seed=cell.seed, run=cell.run))
-    columns = [*runfiles.names(runfiles.CLASSES), "strategy", "seed", "run"]
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
+    cells = results.cells[results.cells.status.eq("done") & results.cells.folder.ne("")]
+    names = ["strategy", "seed", "run"]
+    if cells.empty:
+        return pd.DataFrame(columns=[*runfiles.names(runfiles.CLASSES), *names])
+    table = runfiles.read_all([Path(folder) / "classes.csv" for folder in cells.folder])
+    return table.assign(**{name: cells[name].to_numpy()[table.file] for name in names})
 
 
 def references(results: Results) -> dict[str, float]:

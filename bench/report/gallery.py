@@ -1,7 +1,7 @@
 """What was asked, as pictures: image, label before, question, answer, truth, label after, for the page.
 
 Thumbnails are data URIs: WebP for images, palette PNG for label maps. Only the questions that corrected or harmed most
-are shown, and cells only as long as they fit in `LIMIT_BYTES`.
+are shown, of at most `N_CELLS` cells, and of those only as many as fit in `LIMIT_BYTES`.
 """
 
 import base64
@@ -21,6 +21,7 @@ from bench.types import QUESTIONS, VOID, InputError
 
 SIDE_PX = 144
 N_BEST, N_WORST = 4, 3
+N_CELLS = 40
 LIMIT_BYTES = 6_000_000
 VOID_COLOR = (224, 224, 224)
 
@@ -53,14 +54,13 @@ def build(results: Results) -> dict:
     """``cells``: a list of {cell, classes, colors, rounds: {round: [item]}}, best and worst questions of each round,
     first seeds first; ``uris``: the thumbnails that items name by number; ``notes``: what is not there, and why."""
     thumbnails, found, notes, sources = Thumbnails(), [], [], {}
-    cells = results.cells[results.cells.status.eq("done") & results.cells.folder.ne("")]
-    for cell in cells.drop_duplicates(CELL).sort_values(["seed", *CELL[:4]]).itertuples(index=False):
+    cells = results.cells[results.cells.status.eq("done") & results.cells.folder.ne("")].drop_duplicates(CELL)
+    for cell in sample(cells).itertuples(index=False):
+        if thumbnails.n_bytes > LIMIT_BYTES:
+            break
         try:
             if cell.run not in sources:
                 sources[cell.run] = Source.of(Path(cell.run), results.specs[Path(cell.run)])
-            if thumbnails.n_bytes > LIMIT_BYTES:
-                notes.append(f"{cell.strategy}, seed {cell.seed}: left out to keep the page small")
-                continue
             rounds = _rounds(sources[cell.run], Journal(Path(cell.folder)), thumbnails)
         except InputError as error:
             notes.append(str(error))
@@ -69,7 +69,20 @@ def build(results: Results) -> dict:
         colors = ["#" + bytes(color).hex() for color in dataset.palette.tolist()]
         key = {name: getattr(cell, name) for name in CELL}
         found.append(dict(cell=key, classes=list(dataset.classes), colors=colors, rounds=rounds))
+    if 0 < len(found) < len(cells):
+        notes.append(f"questions of {len(found)} of {len(cells)} cells are shown, to keep the page small")
     return dict(cells=found, uris=thumbnails.uris, notes=sorted(set(notes)))
+
+
+def sample(cells: pd.DataFrame) -> pd.DataFrame:
+    """At most `N_CELLS` of the cells, first seeds first; where a seed has more than are left, evenly spread over its
+    settings and strategies."""
+    chosen, room = [], N_CELLS
+    for _, of_seed in cells.sort_values(["seed", *CELL[:4]]).groupby("seed"):
+        places = np.linspace(0, len(of_seed) - 1, min(room, len(of_seed))).round().astype(int)
+        chosen.append(of_seed.iloc[places])
+        room -= len(places)
+    return pd.concat(chosen) if chosen else cells
 
 
 def choose(asked: pd.DataFrame) -> pd.DataFrame:

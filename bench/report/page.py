@@ -18,6 +18,7 @@ from bench.report.style import Look, looks, percent, title
 from bench.report.verdict import Study, Verdict
 from bench.store import replacing
 
+N_POINTS, MIN_POINTS = 20_000, 10  # of all curves of the page together, and of each whatever their number
 NAMES = {"data": "data mIoU", "model": "model mIoU", "labelled": "data mIoU, labelled pixels"}
 # column of rounds.csv, its name, whether it is a share
 METRICS = [
@@ -32,7 +33,10 @@ def write(study: Study, summary: pd.DataFrame, path: Path, priced: pd.DataFrame,
     """The page of a study, with its cost as the first axis, and what the answers cost (`bench.report.prices`)."""
     results, cost = study.results, study.cost
     style = looks(results.rounds.strategy)
-    settings = [_setting(setting, block, study.verdicts[setting]["data"], style) for setting, block in study.settings]
+    most = max(N_POINTS // max(len(results.cells), 1), MIN_POINTS)
+    settings = [
+        _setting(setting, block, study.verdicts[setting]["data"], style, most) for setting, block in study.settings
+    ]
     pictures = _gallery(results)
     notes = "".join(f"<li>{escape(note)}</li>" for note in pictures.pop("notes"))
     order = [cost, *(key for key in COSTS if key != cost)]
@@ -69,7 +73,10 @@ def table(headings: list[str], rows: list[list[str]], caption: str = "", words: 
     return f'<div class="scroll">{table}</div>'
 
 
-def _setting(setting: tuple[str, str, str], block: Results, verdict: Verdict, style: dict[str, Look]) -> dict:
+def _setting(
+    setting: tuple[str, str, str], block: Results, verdict: Verdict, style: dict[str, Look], most: int
+) -> dict:
+    """``most``: how many points each curve may have."""
     columns = [*COSTS.values(), *(key for key, *_ in METRICS)]
     curves = []
     for strategy, rows in block.rounds.groupby("strategy"):
@@ -78,7 +85,7 @@ def _setting(setting: tuple[str, str, str], block: Results, verdict: Verdict, st
             dict(
                 seed=int(seed),
                 common=foreign or seed in verdict.of.seeds,
-                values={name: _numbers(cell[name]) for name in columns},
+                values={name: _numbers(values) for name, values in thinned(cell, most)[columns].items()},
             )
             for (seed, _), cell in rows.groupby(["seed", "run"])
         ]
@@ -86,6 +93,12 @@ def _setting(setting: tuple[str, str, str], block: Results, verdict: Verdict, st
         look = style[strategy]
         curves.append(dict(strategy=strategy, kind=kind, color=look.color, symbol=look.symbol, seeds=seeds))
     return dict(key=setting, leaky=bool(block.cells.leaky.any()), curves=curves)
+
+
+def thinned(rounds: pd.DataFrame, most: int) -> pd.DataFrame:
+    """At most ``most`` of the rounds of a cell, evenly spread, the first and the last among them."""
+    places = np.linspace(0, len(rounds) - 1, min(most, len(rounds))).round().astype(int)
+    return rounds.iloc[places]
 
 
 def _numbers(values: pd.Series) -> list:

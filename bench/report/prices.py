@@ -20,15 +20,15 @@ def table(results: Results, times: Times) -> pd.DataFrame:
     """A row a setting and strategy: the questions of a run and the seconds that its answers take, each the mean over
     the cells that are done, and the middle 95 % of what such a run takes. Cells without queries.csv are left out.
     """
-    rows = []
     done = results.cells[results.cells.status.eq("done") & results.cells.folder.ne("")]
-    for key, cells in done.groupby([*SETTING, "strategy"]):
-        files = (Path(folder) / "queries.csv" for folder in cells.folder)
-        asked = [runfiles.read(file).actions for file in files if file.is_file()]
-        totals = [(len(done), *times.total(" ".join(done).split())) for done in asked]
-        if totals:
-            rows.append((*key, *pd.DataFrame(totals).mean()))
-    return pd.DataFrame(rows, columns=COLUMNS)
+    done = done[[(Path(folder) / "queries.csv").is_file() for folder in done.folder]].reset_index(drop=True)
+    if done.empty:
+        return pd.DataFrame(columns=COLUMNS)
+    asked = runfiles.read_all([Path(folder) / "queries.csv" for folder in done.folder])
+    actions = asked.groupby("file").actions.apply(list).reindex(done.index)
+    totals = [(len(a), *times.total(" ".join(a).split())) for a in (a if isinstance(a, list) else [] for a in actions)]
+    done = done.assign(**dict(zip(COLUMNS[-4:], zip(*totals, strict=True), strict=True)))
+    return done.groupby([*SETTING, "strategy"])[COLUMNS[-4:]].mean().reset_index()[COLUMNS]
 
 
 def remark(times: Times) -> str:
