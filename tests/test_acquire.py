@@ -5,6 +5,7 @@ import pytest
 from problems import Nearest, by_hand
 
 from bench import kernels
+from bench.experiment import acquire
 from bench.experiment.acquire import acquire_table, ranges_of_images
 from bench.kernels.statistics import trips
 
@@ -33,3 +34,17 @@ def test_a_table_is_the_statistics_of_each_image_with_its_number(tmp_path):
     again = kernels.superpixel_statistics(predictions, *maps, second, logits=True, thresholds=limits)
     assert table.entropy_sum == pytest.approx(pooled["entropy_sum"])
     np.testing.assert_array_equal(table.confident_count, again["confident_count"])
+
+
+@pytest.mark.parametrize(("kept_bytes", "n_predictions"), [(10**6, 2), (1, 4), (100, 4)])
+def test_a_second_trip_predicts_again_only_what_does_not_fit(tmp_path, monkeypatch, kept_bytes, n_predictions):
+    """An image's logits are 96 bytes: 100 hold the first of the two, which is then let go."""
+    problem, learner = by_hand(tmp_path, learner=Nearest(3)), Nearest(3)
+    model = learner.fit(problem.samples(problem.truth), 0, tmp_path)
+    expected, _ = acquire_table(problem, learner, model, problem.pseudo.labels, NEEDS)
+    predict, seen = learner.predict, []
+    monkeypatch.setattr(learner, "predict", lambda *of: (seen.append(p) or p for p in predict(*of)))
+    monkeypatch.setattr(acquire, "KEPT_BYTES", kept_bytes)
+    table, _ = acquire_table(problem, learner, model, problem.pseudo.labels, NEEDS)
+    assert seen[0].logits.nbytes == 96 and len(seen) == n_predictions
+    np.testing.assert_array_equal(table.confident_count, expected.confident_count)

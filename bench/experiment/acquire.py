@@ -10,10 +10,11 @@ from bench.experiment.candidates import gather
 from bench.experiment.labels import Maps
 from bench.experiment.problem import Problem
 from bench.kernels.statistics import PASSES, reads, trips
-from bench.learners import Learner, Model
+from bench.learners import Learner, Model, Prediction
 from bench.timing import Stopwatch
 from bench.types import Candidates
 
+KEPT_BYTES = 2**28
 TOGETHER_PX = 2**20  # images are predicted, and then scored, together until they have so many pixels
 
 
@@ -23,24 +24,46 @@ def acquire_table(
     """The pool with the statistics ``needs``, and the seconds it took: predict_s, acquire_s.
 
     Compiled kernels are loaded before, once in a process; neither counts that. Reading images and maps counts as
-    prediction. Statistics that compare with a threshold over the pool take a second trip over the predictions.
+    prediction. Statistics that compare with a threshold over the pool take a second trip over the predictions: those of
+    the first one where they fit into `KEPT_BYTES`, else they are made again.
     """
-    kernels.load(str(learner.device), problem.n_classes)
-    watches = Stopwatch(learner.device), Stopwatch(learner.device)
     first, second = trips(needs)
-    table = gather(_trip(problem, learner, model, labels, first, watches))
+    kernels.load(str(learner.device), problem.n_classes, (*first, *second))
+    watches = Stopwatch(learner.device), Stopwatch(learner.device)
+    kept: list[Prediction] = []
+    predictions = _predictions(problem, learner, model, first)
+    if second:
+        predictions = _keeping(predictions, kept)
+    table = gather(_trip(problem, learner, predictions, labels, first, watches))
     if second:
         limits = kernels.thresholds(table.columns)
-        more = gather(_trip(problem, learner, model, labels, second, watches, limits))
+        predictions = iter(kept) if kept else _predictions(problem, learner, model, second)
+        more = gather(_trip(problem, learner, predictions, labels, second, watches, limits))
         table = Candidates(dict(table.columns) | {name: getattr(more, name) for name in second})
     return table, dict(zip(("predict_s", "acquire_s"), (w.total_s for w in watches), strict=True))
 
 
-def _trip(problem, learner, model, labels, needs, watches, thresholds=None) -> Iterator[dict[str, np.ndarray]]:
+def _predictions(problem, learner, model, needs) -> Iterator[Prediction]:
+    read = reads(needs)
+    images = (problem.image(i) for i in range(len(problem.names)))
+    return learner.predict(model, images, "features" in read, PASSES if "passes" in read else ())
+
+
+def _keeping(predictions: Iterator[Prediction], kept: list[Prediction]) -> Iterator[Prediction]:
+    """The ``predictions``; their logits are in ``kept`` after the last of them, if all fit into `KEPT_BYTES`."""
+    n_bytes = 0
+    for prediction in predictions:
+        n_bytes += prediction.logits.nbytes
+        if n_bytes <= KEPT_BYTES:
+            kept.append(Prediction(prediction.logits))
+        else:
+            kept.clear()
+        yield prediction
+
+
+def _trip(problem, learner, predictions, labels, needs, watches, thresholds=None) -> Iterator[dict[str, np.ndarray]]:
     read = reads(needs)
     predict, acquire = watches
-    images = (problem.image(i) for i in range(len(problem.names)))
-    predictions = learner.predict(model, images, "features" in read, PASSES if "passes" in read else ())
     ranges = ranges_of_images(labels, len(problem.names))
     while True:
         with predict:  # reads the images, and the maps as well

@@ -65,7 +65,8 @@ def superpixel_statistics(
 
     For a batch, each but ``thresholds`` is a list with one of these an image: sizes may differ, C may not. ``threads``
     (default: as many as torch has) and the batch change no byte of the result. ``implementation``: one of
-    `IMPLEMENTATIONS`, for the fused statistics; by default the fastest of those installed for the scores' device.
+    `IMPLEMENTATIONS`; statistics that are not fused start from numba's pixels with `cpu`, and from torch's with the
+    others. By default the fastest of those installed for the scores' device.
 
     Returns host arrays, a row for each id > 0 present, image by image and ascending: of a batch ``image`` (N,) int32,
     the position in the list; ``superpixel`` (N,) int64, ``size`` (N,) int64 in pixels, ``row`` and ``column`` (N,)
@@ -113,9 +114,10 @@ def superpixel_statistics(
     if of_maps:
         maps = importlib.import_module("bench.kernels.maps")
         regions = [x if isinstance(x, Regions) else regions_of(_array(x)) for x in superpixels]
+        pixelwise = importlib.import_module("bench.kernels.cpu").pixelwise if name == "cpu" else maps.pixelwise
         for i, image in enumerate(zip(scores, map(_array, labels), regions, strict=True)):
             beside = {what: values[i] for what, values in given.items()}
-            for n, column in maps.statistics(of_maps, *image, logits, align_corners, beside).items():
+            for n, column in maps.statistics(of_maps, *image, logits, align_corners, beside, pixelwise).items():
                 columns.setdefault(n, []).append(column)
     names = dict.fromkeys((*BASE, *needs)) if is_batch else dict.fromkeys((*list(BASE)[1:], *needs))
     return {n: _column(n, columns[n], n_classes) for n in names}
@@ -160,12 +162,14 @@ def fastest(device: str) -> str:
 
 
 @cache
-def load(device: str, n_classes: int) -> None:
-    """Load, or where need be compile, what `superpixel_statistics` runs for logits: a second, once in a process."""
+def load(device: str, n_classes: int, needs: tuple[str, ...] = ()) -> None:
+    """Load, or where need be compile, what `superpixel_statistics` runs for ``needs`` from logits: a second, once in a
+    process."""
     import torch
 
-    scores = torch.zeros((n_classes, 1, 1), device=device)
-    superpixel_statistics(scores, np.zeros((1, 1), np.uint8), np.ones((1, 1), np.uint8), logits=True)
+    scores, pixel = torch.zeros((n_classes, 1, 1), device=device), np.ones((1, 1), np.uint8)
+    beside = {"images": np.zeros((1, 1, 3), np.uint8), "features": scores, "passes": [scores]}
+    superpixel_statistics(scores, pixel - 1, pixel, needs, logits=True, thresholds=np.ones(n_classes), **beside)
 
 
 def refuse(scores: "torch.Tensor", logits: bool) -> None:

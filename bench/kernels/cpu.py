@@ -3,7 +3,8 @@
 A superpixel's pixels are gathered, strip by strip, from the runs of its id along the rows into a small buffer
 (C, STRIP); from logits, the gather upsamples and exponentiates as well, so that the full-size array never exists.
 All else is loops over contiguous strips of e, where p = inverse_sum·e. The later passes over a superpixel, for the mean
-of its dominant class and for its representative, read it from the buffer if it fits; a larger one is gathered again.
+of its dominant class and for its representative, read it from the buffer if it fits. A larger one adds up the means of
+all classes as it is first gathered, and is gathered again for the representative.
 """
 
 from collections import namedtuple
@@ -14,7 +15,7 @@ import numpy as np
 import torch
 
 from bench.kernels import LARGEST_NORM, axis_weights, refuse
-from bench.kernels.statistics import STATISTICS
+from bench.kernels.statistics import QUALITY_BINS, STATISTICS
 from bench.kernels.strips import (
     BLOCK,
     FLOOR,
@@ -24,6 +25,7 @@ from bench.kernels.strips import (
     add_weighted_totals,
     blend,
     copy,
+    entropies,
     f4,
     find_best,
     find_second,
@@ -34,6 +36,8 @@ from bench.kernels.strips import (
     prefetch,
     prepare_logits,
     prepare_probabilities,
+    quality_bins,
+    sharpen,
     upsample_row,
     weighted_sums,
 )
@@ -41,7 +45,8 @@ from bench.types import VOID
 
 AHEAD, LINE = 2, 16  # runs to prefetch ahead, and float32 values in a line of the cache
 WORTH_A_THREAD_PX = 2**19  # about 4 ms of work; waking a thread does not pay for less
-SCRATCH_SHARE = 64  # the buffers of all threads hold at most 1/64 of the image's pixels, or 16 strips each
+SCRATCH_SHARE = 64  # the buffers of all threads hold at most 1/64 of the image's pixels, or `SCRATCH_BYTES` each
+SCRATCH_BYTES = 2**22
 TOGETHER = (  # columns that one computation gives: if one is needed, all are filled in
     {"entropy_sum", "excess_entropy_sum", "weighted_entropy_sum"},
     {"softmin_numerator", "softmin_denominator"},
@@ -52,7 +57,11 @@ FUSED = {name: s for name, s in STATISTICS.items() if s.fused}
 Image = namedtuple("Image", "scores logits labels top bottom down left right across")
 Runs = namedtuple("Runs", "row column length first size")
 Table = namedtuple("Table", ("pixel", *FUSED))
-Buffer = namedtuple("Buffer", "e label predicted known q inverse_sum inverse_norm p1 p2 t candidate mean lines held")
+Pixels = namedtuple("Pixels", "predicted best second entropy probabilities")
+KINDS = Pixels(np.uint8, f4, f4, f4, f4)
+Buffer = namedtuple(
+    "Buffer", "e label predicted known q inverse_sum inverse_norm p1 p2 t candidate mean by_class lines held"
+)
 
 
 def statistics(scores, labels, superpixels, needs, logits, align_corners, threads):
@@ -68,7 +77,7 @@ def statistics(scores, labels, superpixels, needs, logits, align_corners, thread
     ids, n_ids, runs = joined_runs(superpixels)
     table = empty_table(len(ids), n_classes, needs)
     n_covered = int(runs.size.sum())
-    n_slots = max(16, height * width // (SCRATCH_SHARE * threads * STRIP))
+    n_slots = max(2, SCRATCH_BYTES // (4 * n_classes * PLANE), height * width // (SCRATCH_SHARE * threads * STRIP))
     n_slots = min(n_slots, -(-int(runs.size.max(initial=1)) // STRIP))
     threads = min(threads, 1 + n_covered // WORTH_A_THREAD_PX)
 
@@ -87,6 +96,27 @@ def statistics(scores, labels, superpixels, needs, logits, align_corners, thread
     row, column = np.divmod(table.pixel, width)
     at = {"image": np.repeat(np.arange(len(scores)), n_ids), "row": row % height, "column": column, "label": label}
     return {"superpixel": ids, "size": runs.size} | at | table._asdict()
+
+
+def pixelwise(wanted, scores, labels, superpixels, logits, align_corners, temperature=1.0) -> dict[str, np.ndarray]:
+    """Numbers of each pixel of ``superpixels``, in the order of `bench.kernels.regions.Regions.all_pixels`, n of them.
+
+    ``wanted``: of ``predicted`` (n,) uint8, ŷ; ``best`` and ``second`` (n,) float32, p1 and p2; ``entropy`` (n,)
+    float32, H; ``probabilities`` (C, n) float32. ``temperature`` divides logits, or the logarithms of probabilities.
+    """
+    n_classes, *low = scores.shape
+    height, width = superpixels.shape
+    array = _joined([scores.detach().float().cpu().numpy()])
+    if temperature != 1 and not logits:
+        array, logits = _joined([np.log(np.maximum(array, FLOOR))]), True
+    image = Image(array, logits, _joined([labels]), *axes(1, *low, height, width, align_corners))
+    runs, n = joined_runs([superpixels])[2], int(superpixels.sizes.sum())
+    sizes = {name: n if name in wanted else 0 for name in Pixels._fields}
+    shapes = {name: (n_classes, k) if name == "probabilities" else k for name, k in sizes.items()}
+    out = Pixels(*(np.empty(shapes[name], kind) for name, kind in KINDS._asdict().items()))
+    if not fill_pixels(image, runs, f4(1 / temperature), empty_buffer(n_classes, width, 1), out):
+        refuse(scores, logits)
+    return {name: getattr(out, name) for name in wanted}
 
 
 @lru_cache(16)
@@ -134,7 +164,8 @@ def empty_buffer(n_classes, width, n_slots):
     shapes = {name: ((n_slots, *shape), kind) for name, (shape, kind) in strips.items()}
     shapes |= {name: ((STRIP,), f4) for name in ("p1", "p2", "t")}
     shapes |= {"candidate": ((STRIP,), i4)}
-    shapes |= {"mean": ((n_classes,), f4), "lines": ((2, n_classes, width + BLOCK), f4), "held": ((2,), np.int64)}
+    shapes |= {"mean": ((n_classes,), f4), "by_class": ((n_classes, n_classes), np.float64)}
+    shapes |= {"lines": ((2, n_classes, width + BLOCK), f4), "held": ((2,), np.int64)}
     return Buffer(**{name: np.empty(shape, kind) for name, (shape, kind) in shapes.items()})
 
 
@@ -150,6 +181,7 @@ def reduce_superpixels(image, runs, begin, end, buffer, table):
         n_strips = -(-size // STRIP)
         kept = n_strips <= len(e)
         buffer.held[:] = -1
+        buffer.by_class[:] = 0
         stop = runs.first[s + 1]
 
         run, offset = runs.first[s], 0
@@ -158,18 +190,17 @@ def reduce_superpixels(image, runs, begin, end, buffer, table):
             run, offset, is_valid = load(image, runs, run, stop, offset, n, buffer, i)
             if not is_valid:
                 return False
-            first_pass(buffer, i, n, table, s)
+            first_pass(buffer, i, n, table, s, not kept)
 
         dominant = np.argmax(table.prediction_histogram[s])
         table.dominant[s] = dominant
-        run, offset = runs.first[s], 0
-        for k in range(n_strips):
-            i, n = k if kept else 0, min(STRIP, size - k * STRIP)
-            if not kept:
-                run, offset, is_valid = load(image, runs, run, stop, offset, n, buffer, i)
-            for j in range(n):
-                t[j] = inverse_sum[i, j] if predicted[i, j] == dominant else f4(0)
-            add_weighted_totals(e[i], n, t, table.dominant_probability_sum[s])
+        if kept:
+            for k in range(n_strips):
+                n = min(STRIP, size - k * STRIP)
+                add_members(e[k], n, inverse_sum[k], predicted[k], dominant, t, table.dominant_probability_sum[s])
+        else:
+            for c in range(n_classes):
+                table.dominant_probability_sum[s, c] = buffer.by_class[dominant, c]
 
         norm = 0.0
         for c in range(n_classes):
@@ -214,10 +245,25 @@ def reduce_superpixels(image, runs, begin, end, buffer, table):
 
 @inline
 def load(image, runs, run, stop, offset, n, buffer, i):
-    """Bring ``n`` pixels into slot ``i`` of the buffer, beginning at pixel ``offset`` of ``run``.
+    """`gather` into slot ``i``, and fill in what all sums need. Returns also whether all scores are valid."""
+    run, offset = gather(image, runs, run, stop, offset, n, buffer, i)
+    e, label, predicted, known = buffer.e[i], buffer.label[i], buffer.predicted[i], buffer.known[i]
+    q, inverse_sum, inverse_norm = buffer.q[i], buffer.inverse_sum[i], buffer.inverse_norm[i]
+    find_best(e, n, buffer.p1, predicted)
+    for j in range(n):
+        known[j] = predicted[j] if label[j] == VOID else i4(label[j])
+    if image.logits:
+        is_valid = prepare_logits(e, n, buffer.p1, known, q, inverse_sum, inverse_norm)
+    else:
+        is_valid = prepare_probabilities(e, n, known, q, inverse_sum, inverse_norm, f4(LARGEST_NORM))
+    return run, offset, is_valid
 
-    ``stop``: where the runs of this superpixel end. Returns the run and the offset to go on from, and whether all
-    scores are valid.
+
+@inline
+def gather(image, runs, run, stop, offset, n, buffer, i):
+    """Bring the scores of ``n`` pixels into slot ``i`` of the buffer, beginning at pixel ``offset`` of ``run``.
+
+    ``stop``: where the runs of this superpixel end. Returns the run and the offset to go on from.
     """
     e, label = buffer.e[i], buffer.label[i]
     lines, held, n_classes, width, done = buffer.lines, buffer.held, len(e), image.labels.shape[1], 0
@@ -252,21 +298,20 @@ def load(image, runs, run, stop, offset, n, buffer, i):
         offset += m
         if offset == runs.length[run]:
             run, offset = run + 1, 0
-    predicted, known = buffer.predicted[i], buffer.known[i]
-    q, inverse_sum, inverse_norm = buffer.q[i], buffer.inverse_sum[i], buffer.inverse_norm[i]
-    find_best(e, n, buffer.p1, predicted)
-    for j in range(n):
-        known[j] = predicted[j] if label[j] == VOID else i4(label[j])
-    if image.logits:
-        is_valid = prepare_logits(e, n, buffer.p1, known, q, inverse_sum, inverse_norm)
-    else:
-        is_valid = prepare_probabilities(e, n, known, q, inverse_sum, inverse_norm, f4(LARGEST_NORM))
-    return run, offset, is_valid
+    return run, offset
 
 
 @inline
-def first_pass(buffer, i, n, table, s):
-    """Add all sums that need no dominant class."""
+def add_members(e, n, inverse_sum, predicted, c, t, totals):
+    """``totals`` (C,) += Σ p over the pixels that are predicted as class ``c``. ``t`` is overwritten."""
+    for j in range(n):
+        t[j] = inverse_sum[j] if predicted[j] == c else f4(0)
+    add_weighted_totals(e, n, t, totals)
+
+
+@inline
+def first_pass(buffer, i, n, table, s, by_class):
+    """Add all sums that need no dominant class, and with ``by_class`` the sums of p of each predicted class."""
     e, label, predicted, known = buffer.e[i], buffer.label[i], buffer.predicted[i], buffer.known[i]
     q, inverse_sum, inverse_norm = buffer.q[i], buffer.inverse_sum[i], buffer.inverse_norm[i]
     p1, p2, t = buffer.p1, buffer.p2, buffer.t
@@ -277,9 +322,20 @@ def first_pass(buffer, i, n, table, s):
         for j in range(n):
             count += predicted[j] == i4(c)
         table.prediction_histogram[s, c] += count
+        if by_class and count:
+            add_members(e, n, inverse_sum, predicted, c, t, buffer.by_class[c])
     if len(table.label_histogram):
         for j in range(n):
             table.label_histogram[s, len(e) if label[j] == VOID else label[j]] += 1
+    if len(table.label_probability_sum):
+        for j in range(n):
+            if label[j] != VOID:
+                table.label_probability_sum[s, label[j]] += q[j]
+    if len(table.quality_histogram):
+        quality_bins(q, n, buffer.candidate)
+        for j in range(n):
+            if label[j] != VOID:
+                table.quality_histogram[s, buffer.candidate[j] + QUALITY_BINS * (label[j] == predicted[j])] += 1
     if len(table.ratio_by_class) or len(table.ratio_sum) or len(table.top2_sum) or len(table.label_margin_sum):
         find_second(e, n, inverse_sum, predicted, p2)
     if len(table.ratio_by_class):
@@ -292,3 +348,51 @@ def first_pass(buffer, i, n, table, s):
             t[j] = (f4(1) - q[j]) * inverse_norm[j]
         add_weighted_totals(e, n, t, table.cil_vector[s])
     add_scalar_sums(e, n, inverse_sum, p1, p2, q, label, known, predicted, t, table, s)
+
+
+@jit
+def fill_pixels(image, runs, sharpness, buffer, out):
+    """Fill in `Pixels`, superpixel by superpixel; those without elements are left. False if scores are not valid."""
+    e, predicted, p1, p2, t = buffer.e[0], buffer.predicted[0], buffer.p1, buffer.p2, buffer.t
+    q, inverse_sum, inverse_norm = buffer.q[0], buffer.inverse_sum[0], buffer.inverse_norm[0]
+    at = 0
+    for s in range(len(runs.size)):
+        buffer.held[:] = -1
+        run, offset = runs.first[s], 0
+        for begin in range(0, runs.size[s], STRIP):
+            n = min(STRIP, runs.size[s] - begin)
+            run, offset = gather(image, runs, run, runs.first[s + 1], offset, n, buffer, 0)
+            find_best(e, n, p1, predicted)
+            if len(out.predicted):
+                put(out.predicted, at, predicted, n)
+            if len(out.best) or len(out.second) or len(out.entropy) or out.probabilities.size:
+                if image.logits:
+                    if sharpness != f4(1):
+                        sharpen(e, n, p1, sharpness)
+                    is_valid = prepare_logits(e, n, p1, predicted, q, inverse_sum, inverse_norm)
+                else:
+                    is_valid = prepare_probabilities(e, n, predicted, q, inverse_sum, inverse_norm, f4(LARGEST_NORM))
+                if not is_valid:
+                    return False
+            if len(out.best):
+                put(out.best, at, p1, n)
+            if len(out.second):
+                find_second(e, n, inverse_sum, predicted, p2)
+                put(out.second, at, p2, n)
+            if len(out.entropy):
+                entropies(e, n, inverse_sum, t)
+                put(out.entropy, at, t, n)
+            if out.probabilities.size:
+                for c in range(len(e)):
+                    for j in range(n):
+                        t[j] = e[c, j] * inverse_sum[j]
+                    put(out.probabilities[c], at, t, n)
+            at += n
+    return True
+
+
+@inline
+def put(target, at, values, n):
+    """The first ``n`` of ``values`` to ``target`` from ``at`` on. `copy` may write past the end."""
+    for j in range(n):
+        target[at + j] = values[j]

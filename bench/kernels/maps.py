@@ -1,31 +1,30 @@
 """Statistics of a superpixel that need more than one pass over one softmax: features, passes, windows, components.
 
-`bench.kernels.statistics` says what each one is, in the order and with the symbols used here.
+`bench.kernels.statistics` says what each one is, in the order and with the symbols used here. The numbers of single
+pixels that they start from come from numba, or from torch where the scores are on another device.
 """
 
 from functools import cached_property
 
 import numpy as np
 import torch
-from scipy.sparse import csr_matrix
-from skimage.measure import label
-from torch.nn.functional import avg_pool2d, interpolate, one_hot
+from torch.nn.functional import interpolate
 
-from bench.kernels.statistics import QUALITY_BINS
+from bench.kernels import axis_weights, cpu, neighbours
+from bench.kernels.regions import Regions
+from bench.kernels.regions import regions as regions_of
 from bench.registry import parse
 from bench.types import VOID, InputError
 
-# From a pixel to each other one within 4 of it, (rows down, columns right); the opposite ones are left out.
-GRADIENT_OFFSETS = tuple((r, c) for r in range(5) for c in range(-4, 5) if r * r + c * c <= 16 and (r > 0 or c > 0))
 
-
-def statistics(names, scores, labels, regions, logits, align_corners, given) -> dict[str, np.ndarray]:
+def statistics(names, scores, labels, regions, logits, align_corners, given, pixelwise) -> dict[str, np.ndarray]:
     """The statistics ``names`` of every superpixel of one image, as `bench.kernels.superpixel_statistics` gives them.
 
-    ``given``: the image, features, passes and thresholds by these names. Raises InputError for a parameter that a
-    statistic does not take, no passes, and an image of another size.
+    ``given``: the image, features, passes and thresholds by these names. ``pixelwise``: `bench.kernels.cpu.pixelwise`,
+    or `pixelwise` here. Raises InputError for a parameter that a statistic does not take, no passes, and an image of
+    another size.
     """
-    scene = _Scene(scores, labels, regions, logits, align_corners, given)
+    scene = _Scene(scores, labels, regions, logits, align_corners, given, pixelwise)
     table = {}
     for name in names:
         base, parameters = parse(name)
@@ -36,65 +35,95 @@ def statistics(names, scores, labels, regions, logits, align_corners, given) -> 
     return table
 
 
+def pixelwise(wanted, scores, labels, superpixels, logits, align_corners, temperature=1.0) -> dict[str, np.ndarray]:
+    """As `bench.kernels.cpu.pixelwise`, with torch, on the device of the scores."""
+    scores = scores.float()
+    if logits:
+        size = {"size": superpixels.shape, "mode": "bilinear", "align_corners": align_corners}
+        scores = interpolate(scores[None], **size)[0]
+    pixels = torch.from_numpy(superpixels.all_pixels()).to(scores.device)
+    x = scores.flatten(1)[:, pixels]
+    if temperature != 1:
+        x = (x if logits else x.clamp_min(1e-12).log()) / temperature
+    p = x.softmax(0) if logits or temperature != 1 else x
+    best = torch.cat([p, p.new_full((1, p.shape[1]), -1)]).topk(2, dim=0)[0]
+    found = {
+        "predicted": lambda: p.max(0)[1].to(torch.uint8),
+        "best": lambda: best[0],
+        "second": lambda: best[1].clamp_min(0),
+        "entropy": lambda: -torch.special.xlogy(p, p).sum(0),
+        "probabilities": lambda: p,
+    }
+    return {name: found[name]().cpu().numpy() for name in wanted}
+
+
 class _Scene:
     """One image: what statistics share, computed once, and a method for each statistic."""
 
-    def __init__(self, scores, labels, regions, logits, align_corners, given):
-        self.scores, self.logits, self.align_corners = scores, logits, align_corners
-        self.labels, self.size, self.n_classes = labels.astype(int), labels.shape, len(scores)
+    def __init__(self, scores, labels, regions, logits, align_corners, given, pixelwise):
+        self.labels, self.size, self.n_classes, self.regions = labels, labels.shape, len(scores), regions
         self.image, self.features, self.passes = given["image"], given["features"], given["passes"]
         self.thresholds = given["thresholds"]
-        self.n, self.inside = len(regions), regions.all_pixels()
-        self.rows = np.repeat(np.arange(self.n), regions.sizes)  # of the table, for each pixel of ``inside``
+        self.scores, self.logits, self.align_corners = scores, logits, align_corners
 
-    def softmax(self, logits):
-        sizes = {"size": self.size, "mode": "bilinear", "align_corners": self.align_corners}
-        return interpolate(logits[None].float(), **sizes)[0].softmax(0)
+        def pixels(wanted, of=None, where=regions, temperature=1.0):
+            """The numbers ``wanted`` of the pixels of all superpixels, or of those ``where``, from logits ``of``."""
+            of, is_logits = (scores, logits) if of is None else (of, True)
+            return pixelwise(wanted, of, labels, where, is_logits, align_corners, temperature)
+
+        self.pixels = pixels
+
+    def sum(self, pixels):
+        """(N,) sums over each superpixel of what is there for the pixels of all superpixels, (n,)."""
+        if not len(pixels):
+            return np.zeros(0)
+        return np.add.reduceat(pixels, np.cumsum(self.regions.sizes) - self.regions.sizes, dtype=np.float64)
 
     @cached_property
-    def probabilities(self):
-        return self.softmax(self.scores) if self.logits else self.scores.float()
+    def inside(self):
+        return self.regions.all_pixels()
 
     @cached_property
     def predicted(self):
-        return self.probabilities.max(0)[1].cpu().numpy()
-
-    @cached_property
-    def best(self):
-        return self.probabilities.max(0)[0].cpu().numpy()
-
-    def sum(self, pixels):
-        """(N,) float64 from (H, W)."""
-        pixels = pixels.cpu().numpy() if torch.is_tensor(pixels) else pixels
-        return np.bincount(self.rows, pixels.ravel()[self.inside], self.n)
-
-    def count(self, classes, where, k, weights=None):
-        """(N, k) pixels by ``classes`` (H, W) among ``where`` (H, W), or their sums of ``weights``."""
-        where = where.ravel()[self.inside]
-        keys = (self.rows * k + classes.ravel()[self.inside])[where]
-        weights = None if weights is None else weights.ravel()[self.inside][where]
-        return np.bincount(keys, weights, self.n * k).reshape(self.n, k)
+        """(H, W) uint8."""
+        if not self.logits:
+            return self.scores.max(0)[1].to(torch.uint8).cpu().numpy()
+        scores = np.ascontiguousarray(self.scores.detach().float().cpu().numpy().transpose(1, 2, 0))
+        axes = (axis_weights(*sizes, self.align_corners) for sizes in zip(scores.shape, self.size, strict=False))
+        out = np.empty(self.size, np.uint8)
+        neighbours.predict(scores, scores.argmax(2).astype(np.uint8), *axes, out)
+        return out
 
     def feature(self):
-        depth, height, width = self.features.shape
-        row, column = np.divmod(self.inside, self.size[1])
-        cell = row * height // self.size[0] * width + column * width // self.size[1]
-        pixels = csr_matrix((np.ones(len(cell)), (self.rows, cell)), shape=(self.n, height * width))
-        features = self.features.detach().float().cpu().numpy().reshape(depth, -1).T.astype(np.float64)
-        return (pixels @ features / np.asarray(pixels.sum(1))).astype(np.float32)
+        depth, *cells = self.features.shape
+        features = np.ascontiguousarray(self.features.detach().float().cpu().numpy().transpose(1, 2, 0))
+        out = np.zeros((len(self.regions), depth))
+        runs = cpu.joined_runs([self.regions])[2]
+        neighbours.cell_means(runs, self.size, features, np.zeros(cells, np.int64), out)
+        return out.astype(np.float32)
 
     @cached_property
     def ensemble(self):
-        """The three entropies of the passes, each (H, W); a pass is let go as soon as it is counted."""
-        mean = votes = expected = torch.zeros(())
-        n = 0
+        """The three entropies of the passes, each (n,); a pass is let go as soon as it is counted."""
+        n_pixels, n = len(self.inside), 0
+        mean, votes = np.zeros((2, self.n_classes, n_pixels), np.float32)
+        expected = np.zeros(n_pixels, np.float32)
         for logits in self.passes:
-            p = self.softmax(logits)
-            mean, expected, n = mean + p, expected + _entropy(p), n + 1
-            votes = votes + torch.zeros_like(p).scatter_(0, p.max(0)[1][None], 1)
+            found = self.pixels(["predicted", "entropy", "probabilities"], of=logits)
+            mean += found["probabilities"]
+            votes[found["predicted"], np.arange(n_pixels)] += 1
+            expected += found["entropy"]
+            n += 1
         if not n:
             raise InputError("the statistics of stochastic passes need one pass at least, got none")
-        return _entropy(mean / n), expected / n, _entropy(votes / n)
+        return self._entropy(mean / n), expected / n, self._entropy(votes / n)
+
+    def _entropy(self, p):
+        """(n,) nats from (C, n)."""
+        if not p.size:
+            return p[0]
+        row, labels = torch.from_numpy(p[:, None]), np.zeros((1, p.shape[1]), np.uint8)
+        return cpu.pixelwise(["entropy"], row, labels, _whole(labels.shape), False, False)["entropy"]
 
     def predictive_entropy_sum(self):
         return self.sum(self.ensemble[0])
@@ -106,78 +135,65 @@ class _Scene:
         return self.sum(self.ensemble[2])
 
     def tempered_entropy_sum(self, temperature):
-        return self.sum(_entropy((self.probabilities.log() / temperature).softmax(0)))
-
-    def class_entropy_sum(self):
-        entropy = _entropy(self.probabilities)
-        return np.stack([self.sum(entropy * p) for p in self.probabilities], axis=1)
+        return self.sum(self.pixels(["entropy"], temperature=temperature)["entropy"])
 
     def tempered_ratio_sum(self, temperature):
-        best = self.probabilities.topk(2, dim=0)[0]
-        return self.sum((best[1] / best[0]) ** (1 / temperature))
+        found = self.pixels(["best", "second"], temperature=temperature)
+        return self.sum(found["second"] / found["best"])
 
     def impurity_entropy_sum(self, window):
-        def mean(maps):  # a box's mean is the mean along rows of the mean along columns, at the border too
-            maps = avg_pool2d(maps[None], (window, 1), 1, (window // 2, 0), count_include_pad=False)
-            return avg_pool2d(maps, (1, window), 1, (0, window // 2), count_include_pad=False)[0]
-
-        classes = one_hot(self.probabilities.max(0)[1], self.n_classes).permute(2, 0, 1).float()
-        impurity = _entropy(mean(classes)) * mean(_entropy(self.probabilities)[None])[0]
-        return self.sum(impurity / np.log(max(self.n_classes, 2)) ** 2)
+        reach, predicted = window // 2, self.predicted
+        edges, counts = np.zeros(self.size, np.uint8), np.empty(self.size[1], np.int64)
+        across, down = predicted[:, 1:] != predicted[:, :-1], predicted[1:] != predicted[:-1]
+        for here, differ in ((np.s_[:, 1:], across), (np.s_[:, :-1], across), (np.s_[1:], down), (np.s_[:-1], down)):
+            edges[here] |= differ
+        mixed, read = np.empty_like(edges), np.empty_like(edges)
+        neighbours.near(edges, reach, counts, mixed)  # the windows of the others hold one class: their impurity is 0
+        covered = np.zeros(self.size, np.uint8)
+        covered.ravel()[self.inside] = 1
+        mixed &= covered
+        neighbours.near(mixed, reach, counts, read)
+        where, entropy = regions_of(read), np.zeros(self.size, np.float32)
+        entropy.ravel()[where.all_pixels()] = self.pixels(["entropy"], where=where)["entropy"]
+        n = np.arange(window * window + 2)
+        times_log, out = n * np.log(np.maximum(n, 1)), np.zeros(self.size)
+        neighbours.impurity(predicted, entropy, mixed, reach, times_log, np.empty(256, np.int64), out)
+        return self.sum(out.ravel()[self.inside]) / np.log(max(self.n_classes, 2)) ** 2
 
     def colour_gradient_sum(self):
         if np.shape(self.image) != (*self.size, 3):
             raise InputError(
                 f"the image has shape {np.shape(self.image)}, expected {(*self.size, 3)} as the labels have"
             )
-        colours, (height, width) = self.image.astype(np.int16), self.size
-        total, n = np.zeros(self.size, np.int32), np.ones(self.size, np.int32)  # a pixel is one of its own nearest
-        for down, right in ((r, c) for r, c in GRADIENT_OFFSETS if r < height and abs(c) < width):
-            here = np.s_[: height - down, max(-right, 0) : width - max(right, 0)]
-            there = np.s_[down:, max(right, 0) : width + min(right, 0)]
-            step = np.abs(colours[here] - colours[there]).sum(2, dtype=np.int32)
-            for end in (here, there):
-                total[end] += step
-                n[end] += 1
-        return self.sum(np.minimum(total / (3 * 255 * n), 0.1))
+        colours = np.ascontiguousarray(np.moveaxis(self.image, 2, 0), np.float32)
+        total, out = np.empty(self.size[1], np.float32), np.empty(self.size, np.float32)
+        neighbours.colour_gradients(colours, total, out)
+        return self.sum(out.ravel()[self.inside])
 
     def aiou_sum(self):
         known = np.where(self.labels == VOID, self.predicted, self.labels)
-        parts, targets = (label(m, background=-1, connectivity=2) for m in (self.predicted, known))
-        agree = self.predicted == known
-        n_targets = targets.max() + 1
+        n_pixels = known.size
+        parts, targets, parent = (np.empty(self.size, np.int32) for _ in range(3))
+        n_parts, n_targets = (
+            neighbours.components(of, ids, parent.ravel()) for of, ids in ((self.predicted, parts), (known, targets))
+        )
+        area, overlap, missed = (np.zeros(n, np.int64) for n in (n_parts, n_parts, n_targets))
+        pairs = np.empty((n_pixels, 2), np.int32)
+        n = neighbours.overlaps(self.predicted, known, parts, targets, area, overlap, missed, pairs)
         # a label component's pixels that no prediction of its class covers are missed by each component that meets it
-        missed = np.bincount(targets[~agree], minlength=n_targets)
-        part, target = np.divmod(np.unique(parts[agree] * n_targets + targets[agree]), n_targets)
-        union = np.bincount(parts.ravel()) + np.bincount(part, missed[target], parts.max() + 1)
-        overlap = np.bincount(parts[agree], minlength=parts.max() + 1)
-        return self.sum((overlap / np.maximum(union, 1))[parts])
-
-    @cached_property
-    def labelled(self):
-        return self.labels != VOID
-
-    @cached_property
-    def quality(self):
-        """p[y] (H, W), and p[0] where y = 255."""
-        classes = torch.as_tensor(np.where(self.labelled, self.labels, 0), device=self.probabilities.device)
-        return self.probabilities.gather(0, classes[None])[0].double().cpu().numpy()
-
-    def label_probability_sum(self):
-        return self.count(self.labels, self.labelled, self.n_classes, self.quality)
+        part, target = np.divmod(np.unique(pairs[:n, 0] * np.int64(n_targets) + pairs[:n, 1]), n_targets)
+        union = area + np.bincount(part, missed[target], n_parts)
+        return self.sum((overlap / union)[parts.ravel()[self.inside]])
 
     def confident_count(self):
-        confident = self.best >= np.asarray(self.thresholds)[self.predicted] - 1e-6
-        return self.count(np.zeros_like(self.labels), confident & self.labelled & (self.predicted != self.labels), 1)[
-            :, 0
-        ]
-
-    def quality_histogram(self):
-        bins = np.clip(-4 * np.log2(np.maximum(self.quality, 1e-12)), 0, QUALITY_BINS - 1).astype(int)
-        bins += QUALITY_BINS * (self.predicted == self.labels)
-        return self.count(bins, self.labelled, 2 * QUALITY_BINS).astype(np.int32)
+        found, labels = self.pixels(["predicted", "best"]), self.labels.ravel()[self.inside]
+        confident = found["best"] >= (np.asarray(self.thresholds) - 1e-6)[found["predicted"]]
+        return self.sum(confident & (labels != VOID) & (labels != found["predicted"]))
 
 
-def _entropy(p):
-    """(H, W) nats from (K, H, W)."""
-    return -torch.special.xlogy(p, p).sum(0)
+def _whole(size) -> Regions:
+    """All pixels of a map, as one superpixel."""
+    height, width = size
+    rows, ones = np.arange(height, dtype=np.int32), np.ones(height, np.int32)
+    one, n = np.ones(1, np.int64), np.array([height * width])
+    return Regions((height, width), one, n, rows, 0 * ones, width * ones, np.array([0, height]))

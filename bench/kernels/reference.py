@@ -6,7 +6,7 @@ import numpy as np
 
 from bench.kernels import LARGEST_NORM, axis_weights, refuse
 from bench.kernels.regions import Regions
-from bench.kernels.statistics import STATISTICS
+from bench.kernels.statistics import QUALITY_BINS, STATISTICS
 from bench.types import VOID
 
 FLOOR = 1e-12
@@ -82,6 +82,11 @@ def one(pixels, labels):
         sums["softmin_numerator"] += q * math.exp(-q / 0.1)
         sums["softmin_denominator"] += math.exp(-q / 0.1)
         sums["probability_sum"] += p
+        sums["class_entropy_sum"] += entropy * p
+        if y != VOID:
+            sums["label_probability_sum"][y] += q
+            quality = min(max(int(-4 * math.log2(max(q, FLOOR))), 0), QUALITY_BINS - 1)
+            sums["quality_histogram"][quality + QUALITY_BINS * (predicted == y)] += 1
         sums["ratio_by_class"][predicted] += p2 / max(p1, FLOOR)
         sums["cil_vector"] += cil * p / max(math.sqrt(p @ p), FLOOR)
         seen.append((row, column, p, predicted, known, cil))

@@ -97,6 +97,14 @@ _ALL = (
     _fused("representative_probability", "C", "p at r"),
     _fused("sim", "", "Σ cos(p, p(r))·CIL = ⟨V, p̂(r)⟩"),
     _fused("cil_cosine_by_label", "C", "Σ cos(p, μ)·CIL over {ỹ = c}"),
+    _fused("class_entropy_sum", "C", "Σ H·p[c]"),
+    _fused("label_probability_sum", "C", "Σ p[c] over {y = c}"),
+    _fused(
+        "quality_histogram",
+        str(2 * QUALITY_BINS),
+        f"pixels by ⌊-4·log2 p[y]⌋ from 0 to {QUALITY_BINS - 1} where ŷ ≠ y ≠ 255, then the same where ŷ = y",
+        np.int32,
+    ),
     _of_maps(
         "feature",
         "D",
@@ -108,7 +116,6 @@ _ALL = (
     _of_maps("expected_entropy_sum", "", "Σ mean of H(p) over the passes", reads={"passes"}),
     _of_maps("vote_entropy_sum", "", "Σ H(share of the passes with ŷ = c)", reads={"passes"}),
     _of_maps("tempered_entropy_sum", "", "Σ H of softmax(logits/temperature)"),
-    _of_maps("class_entropy_sum", "C", "Σ H·p[c]"),
     _of_maps("tempered_ratio_sum", "", "Σ p2/p1 of softmax(logits/temperature) = Σ (p2/p1)^(1/temperature)"),
     _of_maps(
         "impurity_entropy_sum",
@@ -122,14 +129,7 @@ _ALL = (
         reads={"image"},
     ),
     _of_maps("aiou_sum", "", "Σ adjusted IoU of the pixel's 8-connected component of ŷ with the components of ỹ"),
-    _of_maps("label_probability_sum", "C", "Σ p[c] over {y = c}"),
     _of_maps("confident_count", "", "#{ŷ ≠ y ≠ 255, p1 ≥ threshold of ŷ}, pixels", np.int64, {"thresholds"}),
-    _of_maps(
-        "quality_histogram",
-        str(2 * QUALITY_BINS),
-        f"pixels by ⌊-4·log2 p[y]⌋ from 0 to {QUALITY_BINS - 1} where ŷ ≠ y ≠ 255, then the same where ŷ = y",
-        np.int32,
-    ),
     _of_truth(
         "truth_answer",
         "",

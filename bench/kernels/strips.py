@@ -122,6 +122,16 @@ def prepare_logits(x, n, first, known, q, inverse_sum, inverse_norm):
 
 
 @jit
+def sharpen(x, n, first, factor):
+    """Turn logits ``x`` into factor·(x - largest), in place, and ``first``, the largest of each pixel, into 0."""
+    for c in range(len(x)):
+        plane = x[c]
+        for i in range(n):
+            plane[i] = factor * (plane[i] - first[i])
+    first[:n] = 0
+
+
+@jit
 def prepare_probabilities(p, n, known, q, inverse_sum, inverse_norm, largest):
     """Fill in the same as `prepare_logits`, for probabilities. False if some ‖p‖² is NaN or above ``largest``."""
     inverse_sum[:n] = 1
@@ -154,6 +164,17 @@ def entropies(e, n, inverse_sum, out):
         for i in range(n):
             p = plane[i] * inverse_sum[i]
             out[i] -= p * logarithm(max(p, f4(1.2e-38)))
+
+
+@jit
+def quality_bins(q, n, out):
+    """⌊-4·log2 q⌋ from 0 to 63, from the bits of q = 2^exponent·mantissa: what is an exact power of 2 stays one."""
+    for i in range(n):
+        bits = f4(max(q[i], FLOOR)).view(i4)
+        mantissa = i4((bits & i4(0x7FFFFF)) | i4(0x3F800000)).view(f4)
+        quarters = (mantissa > f4(1)) + (mantissa > f4(2**0.25))
+        quarters += (mantissa > f4(2**0.5)) + (mantissa > f4(2**0.75))
+        out[i] = min(max(i4(-4) * ((bits >> i4(23)) - i4(127)) - quarters, i4(0)), i4(63))
 
 
 @jit
@@ -199,8 +220,9 @@ def total(x, n):
 def add_scalar_sums(e, n, inverse_sum, p1, p2, q, label, known, predicted, t, table, s):
     """Add the sums of one number for each pixel, where the table has a column for them. ``t`` is overwritten."""
     y = z = x = 0.0
-    if len(table.entropy_sum):
+    if len(table.entropy_sum) or len(table.class_entropy_sum):
         entropies(e, n, inverse_sum, t)
+    if len(table.entropy_sum):
         largest_entropy = logarithm(f4(len(e)))
         scale = f4(1) / logarithm(f4(max(len(e), 2)))
         for j in range(n):
@@ -210,6 +232,10 @@ def add_scalar_sums(e, n, inverse_sum, p1, p2, q, label, known, predicted, t, ta
         table.entropy_sum[s] += x
         table.excess_entropy_sum[s] += y
         table.weighted_entropy_sum[s] += z
+    if len(table.class_entropy_sum):
+        for j in range(n):
+            t[j] *= inverse_sum[j]
+        add_weighted_totals(e, n, t, table.class_entropy_sum[s])
     if len(table.nll_sum):
         x = 0.0
         for j in range(n):

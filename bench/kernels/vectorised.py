@@ -11,6 +11,7 @@ import torch.nn.functional as F
 
 from bench.kernels import LARGEST_NORM, refuse
 from bench.kernels.regions import Regions
+from bench.kernels.statistics import QUALITY_BINS
 from bench.types import VOID
 
 FLOOR = 1e-12
@@ -128,6 +129,11 @@ def _table(p, labels, segment, n, n_classes, needs, refuse):
         "dominant_probability_sum": lambda: dominant_sum,
         "ratio_by_class": lambda: by_class(predicted, p2 / p1.clamp_min(FLOOR)),
         "cil_vector": lambda: vector,
+        "class_entropy_sum": lambda: p.totals(entropy),
+        "label_probability_sum": lambda: by_class(labels.masked_fill(void, n_classes), q, n_classes + 1)[:, :-1],
+        "quality_histogram": lambda: by_class(
+            _quality_bins(q, predicted == labels).masked_fill(void, 2 * QUALITY_BINS), width=2 * QUALITY_BINS + 1
+        )[:, :-1],
         "cil": lambda: cil[r],
         "representative_probability": lambda: at_r,
         "sim": lambda: (vector * at_r).sum(1) * scale[r],
@@ -135,6 +141,12 @@ def _table(p, labels, segment, n, n_classes, needs, refuse):
     }
     size = by_class(torch.zeros_like(segment), width=1)
     return {"position": r, "size": size, "label": labels[r]} | {k: formulas[k]() for k in needs & formulas.keys()}
+
+
+def _quality_bins(q, agrees):
+    """The column of quality_histogram that a pixel counts in."""
+    bins = (-4 * q.double().clamp_min(FLOOR).log2()).clamp(0, QUALITY_BINS - 1).long()
+    return bins + QUALITY_BINS * agrees
 
 
 def _log_ratio(s):

@@ -1,0 +1,131 @@
+"""What each strategy's acquisition takes beside prediction: statistics and choice, on photographs, with the cpu preset.
+
+``python tests/perf/test_strategies_perf.py DATA [n_images]`` writes ``results/acquisition.csv``: a row a strategy of
+the registry and pool, Kvasir-SEG and the PASCAL photographs. Kvasir's labels are its truth moved by 12 px, with
+Felzenszwalb's superpixels; PASCAL's are Grounded-SAM's. A round is one trip over the predictions and one choice of a
+twentieth of the pool, on one thread. ``ratio``: acquisition (``acquire_s``, statistics and choice) over the predictions
+of one trip; what a second trip predicts again counts as acquisition. The median of the rounds, each strategy once a
+round.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from bench import registry, seeds, store
+from bench.experiment.acquire import acquire_table
+from bench.experiment.problem import Problem, fit
+from bench.foundation.pseudo import PseudoLabels, write
+from bench.kernels.statistics import OF_TRUTH
+from bench.timing import Stopwatch
+from bench.types import Pool
+
+DATASETS = {"kvasir": "kvasir-seg", "pascal": "pascal-voc-images/VOCdevkit"}
+SHIFT_PX, MAX_ITERS = 12, 25
+MULTI_PASS = {"tta_bald", "tta_expected_entropy", "tta_predictive_entropy", "tta_vote_entropy"}
+QUADRATIC = {"badge", "clue", "coreset", "falcun", "redal"}
+MAPS = {"aiou", "confident_learning", "ripu"}  # components, thresholds and windows
+
+
+def bar(name: str) -> float | None:
+    """The ratio that a strategy may not pass; None for those that have no bar on a pool as small as this."""
+    return None if name in MULTI_PASS | QUADRATIC else 0.25 if name in MAPS else 0.1
+
+
+class First:
+    """The first ``n`` train images of a dataset, a foundation too where ``superpixels`` is given."""
+
+    resumes, folder = False, None
+
+    def __init__(self, dataset, n, superpixels=None):
+        self.dataset, self.superpixels = dataset, superpixels
+        self.kept = dataset.names("train")[:n]
+        self.classes, self.image, self.truth = dataset.classes, dataset.image, dataset.truth
+
+    def names(self, split):
+        return self.kept
+
+    def generate(self, *_):
+        for name in self.kept:
+            yield (
+                name,
+                np.roll(self.truth("train", name), SHIFT_PX, (0, 1)),
+                self.superpixels.segment(self.dataset, name),
+            )
+
+
+def opened(name: str, data: Path, n: int, scratch: Path):
+    """The problem, its learner and a model."""
+    dataset = registry.load("datasets", name, root=str(data / DATASETS[name]))
+    if name == "pascal":
+        first, folder = First(dataset, n), data / "pascal-voc" / "grounded-sam"
+    else:
+        first, folder = First(dataset, n, registry.load("superpixels", "felzenszwalb")), scratch / "pseudo"
+        write(folder, first, first)
+    known = dict(dataset=name, n_classes=len(dataset.classes), device="cpu", preset="cpu")
+    learner = registry.load("learners", "mmseg", **known, options={"max_iters": MAX_ITERS, "param_scheduler": []})
+    problem = Problem(None, first, PseudoLabels(folder, first.kept), None, None, {})
+    model = fit(problem, learner, problem.pseudo.labels, 0, 0, scratch / "log", None, lambda *_: None)
+    return problem, learner, model
+
+
+def once(problem, learner, model, strategy) -> dict[str, float]:
+    """The seconds of one acquisition."""
+    wanted = tuple(need for need in strategy.needs if need not in OF_TRUTH)
+    table, spent = acquire_table(problem, learner, model, problem.pseudo.labels, wanted)
+    n = len(table)
+    pool = Pool(table, np.zeros(n, bool), seeds.uniform(0, "tie", table.image, table.superpixel),
+                problem.n_classes, np.full(n, -1, np.int16))  # fmt: skip
+    with Stopwatch() as watch:
+        strategy.acquire(pool, -(-n // 20), seeds.generator(0, "acquire"))
+    return spent | {"choose_s": watch.total_s}
+
+
+def measure(name: str, data: Path, n_images: int, scratch: Path, rounds: int = 3, only=None) -> list[dict]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    parts = opened(name, data, n_images, scratch)
+    names = [n for n in registry.catalogue("strategies").classes if not registry.load("strategies", n).reads_truth]
+    strategies = {n: registry.load("strategies", n) for n in (only or names)}
+    spent = {n: [] for n in strategies}
+    for number in range(-1, rounds):
+        for strategy in strategies:
+            found = once(*parts, strategies[strategy])
+            if number >= 0:
+                spent[strategy].append(found)
+    torch.set_num_threads(before)
+    one_trip_s = np.array([min(s[i]["predict_s"] for s in spent.values()) for i in range(rounds)])
+    rows = []
+    for strategy, found in spent.items():
+        predict, statistics, choose = (np.array([s[k] for s in found]) for k in ("predict_s", "acquire_s", "choose_s"))
+        again = np.maximum(predict - one_trip_s, 0) if strategy in MAPS else np.zeros(rounds)
+        row = {"dataset": name, "n_images": n_images, "strategy": strategy}
+        for column, seconds in (("predict", predict - again), ("statistics", statistics + again), ("choose", choose)):
+            row[f"{column}_ms"] = float(np.median(seconds)) * 1e3 / n_images
+        row["ratio"] = float(np.median((statistics + choose + again) / (predict - again)))
+        rows.append(row | {"bar": bar(strategy)})
+    return rows
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_acquisition_beside_prediction(real_data, tmp_path, name):
+    rows = measure(name, real_data, 12, tmp_path)
+    over = {row["strategy"]: round(row["ratio"], 2) for row in rows if row["bar"] and row["ratio"] > row["bar"]}
+    assert not over
+
+
+if __name__ == "__main__":
+    import tempfile
+
+    data, n = Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 24
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        for dataset in DATASETS:
+            found += measure(dataset, data, n, Path(folder) / dataset, only=sys.argv[3:])
+    for row in found:
+        print(*(f"{x:.3g}" if isinstance(x, float) else x for x in row.values()))
+    if not sys.argv[3:]:
+        store.write_csv(Path(__file__).parents[2] / "results" / "acquisition.csv", found)
