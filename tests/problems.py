@@ -88,11 +88,12 @@ class Nearest(Learner):
 
 
 def by_hand(folder, learner=None, **settings) -> Problem:
-    """`Hand`, read; its pseudo labels are written below ``folder``."""
+    """`Hand`, read; its pseudo labels are written below ``folder``, and so is its cache."""
     hand = Hand()
     for kind, maps in (("mask_jpg", hand.labels), ("obj_jpg", hand.superpixels)):
         (folder / kind).mkdir(parents=True)
         for name, values in maps.items():
             Image.fromarray(values).save(folder / kind / f"{name}.png")
+    settings = {"cache": str(folder / "cache"), **settings}
     asked = Settings("hand", foundation="files", model="preset" if learner else "none", **settings)
     return Setup(asked, hand, Files(folder), learner, None, ASSUMED).read()

@@ -62,6 +62,7 @@ def trained(alc, tmp_path_factory):
     out, fits = tmp_path_factory.mktemp("trained") / "out", []
     with pytest.MonkeyPatch.context() as patch:
         fit = Mmseg.fit
+        patch.setenv("ALC_BENCH_CACHE", str(tmp_path_factory.mktemp("no fits yet")))
         patch.setattr(Mmseg, "fit", lambda *a, **k: fits.append(1) or fit(*a, **k))
         run(alc, out, *FIT, "--strategy", "random", "--strategy", "sim", seeds=2)
     return out, len(fits)

@@ -8,7 +8,8 @@ from problems import Hand, Nearest, by_hand
 
 from bench import registry
 from bench.costs.seconds import ASSUMED
-from bench.experiment.problem import Setup, evaluate, fit
+from bench.experiment.fits import fit
+from bench.experiment.problem import Setup, evaluate
 from bench.experiment.settings import Settings
 from bench.foundation.files import Files
 from bench.types import InputError
@@ -45,7 +46,7 @@ def test_samples_are_read_when_asked_for_and_as_often_as_wanted(tmp_path):
 def test_a_learner_is_trained_on_train_and_measured_on_val(tmp_path):
     problem, learner, steps = by_hand(tmp_path / "p", learner=Nearest(3)), Nearest(3), []
     step = lambda *of: steps.append(of)  # noqa: E731
-    model = fit(problem, learner, problem.truth, 0, 1, tmp_path / "logs", None, step)
+    model, _ = fit(problem, learner, problem.truth, 0, 1, tmp_path / "logs", None, step)
     assert steps == [("fit", 1)]
     assert evaluate(problem, learner, model).tolist() == [[[2, 0, 0, 0], [0, 4, 0, 0], [0, 0, 1, 0]]]
 

@@ -13,8 +13,9 @@ import pandas as pd
 from bench import metrics, registry, runfiles, store
 from bench.experiment import cell as cells
 from bench.experiment.cell import Cell, run_cell
+from bench.experiment.fits import fit
 from bench.experiment.journal import read_rounds
-from bench.experiment.problem import Setup, evaluate, fit
+from bench.experiment.problem import Setup, evaluate
 from bench.experiment.round0 import folder_of, load_round0
 from bench.experiment.workers import Worker
 from bench.types import InputError
@@ -132,7 +133,7 @@ def supervised(worker: Worker, out: Path, seed: int) -> float:
     problem, learner = worker.problem, worker.learner
     assert learner is not None  # the command line refuses --reference without a model
     logs = out / "reference" / f"seed{seed}"
-    model = fit(problem, learner, problem.truth, seed, 0, logs, None, worker.on_step)
+    model, _ = fit(problem, learner, problem.truth, seed, 0, logs, None, worker.on_step)
     return metrics.miou(evaluate(problem, learner, model).sum(0))
 
 

@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 
 from bench.experiment.acquire import acquire_table
+from bench.experiment.fits import fit, save
 from bench.experiment.journal import Journal
 from bench.experiment.labels import LabelMaps
-from bench.experiment.problem import Problem, Step, evaluate, fit
-from bench.experiment.round0 import Round0, save
+from bench.experiment.problem import Problem, Step, evaluate
+from bench.experiment.round0 import Round0
 from bench.learners import Learner, Model
 from bench.timing import Stopwatch
 from bench.types import Candidates
@@ -33,7 +34,7 @@ class Models:
             return self.round0.candidates
         if not self.path(number - 1).exists():  # the cell was done, and more rounds are asked for
             logs = self.journal.folder / "logs"
-            model = fit(self.problem, self.learner, labels, self.seed, number - 1, logs, None, self.on_step)
+            model, _ = fit(self.problem, self.learner, labels, self.seed, number - 1, logs, None, self.on_step)
             save(self.learner, model, self.path(number - 1))
             self._newest = number - 1, model
         table, spent = acquire_table(self.problem, self.learner, self.after(number - 1), labels, needs)
@@ -47,11 +48,9 @@ class Models:
             seconds |= {name: s for name, s in self.round0.seconds.items() if name in ("fit_s", "evaluate_s")}
             return self.round0.confusion
         if not self.path(number).exists():  # else the run was stopped between this round's fit and its measures
-            with Stopwatch(learner.device) as watch:
-                start = self.after(number - 1) if self.problem.settings.start == "warm" else None
-                logs = self.journal.folder / "logs"
-                model = fit(self.problem, learner, labels, self.seed, number, logs, start, self.on_step)
-            seconds["fit_s"] = watch.total_s
+            start = self.after(number - 1) if self.problem.settings.start == "warm" else None
+            logs = self.journal.folder / "logs"
+            model, seconds["fit_s"] = fit(self.problem, learner, labels, self.seed, number, logs, start, self.on_step)
             self.journal.write_timings()
             save(learner, model, self.path(number))
             self._newest = number, model

@@ -273,15 +273,6 @@ class Pairs:
         return map(self.__getitem__, range(self.n))
 
 
-def fit(
-    problem: Problem, learner: Learner, labels, seed: int, round: int, log_dir: Path, start: Model | None, on_step: Step
-) -> Model:
-    """Train on the train images with these label maps. One seed and round draw the same numbers in every cell."""
-    with store.writing(log_dir):
-        step = lambda n: on_step("fit", n)  # noqa: E731
-        return learner.fit(problem.samples(labels), seeds.integer(seed, "fit", round), log_dir, start, step)
-
-
 def evaluate(problem: Problem, learner: Learner, model: Model) -> np.ndarray:
     """(M, C, C + 1) confusion matrices of the model on the val images."""
     return np.array(list(learner.evaluate(model, problem.val_samples())), np.int32)

@@ -1,6 +1,5 @@
 """Round 0 of a seed, the same in all its cells: the model trained on the pseudo labels, and the first pool."""
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,8 +8,9 @@ import numpy as np
 
 from bench import store
 from bench.experiment.acquire import acquire_table
-from bench.experiment.problem import Problem, Step, evaluate, fit
-from bench.learners import Learner, Model
+from bench.experiment.fits import fit, save
+from bench.experiment.problem import Problem, Step, evaluate
+from bench.learners import Learner
 from bench.timing import Stopwatch
 from bench.types import Candidates
 
@@ -43,9 +43,8 @@ def load_round0(
     model_path, table_path, spec_path = folder / "model.pth", folder / "candidates.npz", folder / "spec.json"
     confusion_path, model = folder / "confusion.npy", None
     if not model_path.exists():
-        with Stopwatch(learner.device) as watch:
-            model = fit(problem, learner, problem.pseudo.labels, seed, 0, folder / "logs", None, on_step)
-        store.write_json(folder / "fit.json", {"fit_s": watch.total_s})
+        model, fit_s = fit(problem, learner, problem.pseudo.labels, seed, 0, folder / "logs", None, on_step)
+        store.write_json(folder / "fit.json", {"fit_s": fit_s})
         save(learner, model, model_path)
     if not spec_path.exists():
         model = learner.load(model_path) if model is None else model
@@ -66,11 +65,3 @@ def load_round0(
     spec = store.read_json(spec_path)
     seconds |= {name: spec[name] for name in ("fit_s", "evaluate_s")}
     return Round0(Candidates(columns), np.load(confusion_path), model_path, seconds)
-
-
-def save(learner: Learner, model: Model, path: Path) -> None:
-    """Write a model's file whole; a disk that takes no more is named."""
-    buffer = io.BytesIO()  # torch would hide why a disk takes no more
-    learner.save(model, buffer)
-    with store.replacing(path) as partial:
-        partial.write_bytes(buffer.getbuffer())

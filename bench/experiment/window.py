@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bench import metrics
-from bench.experiment.problem import Problem, Step, evaluate, fit
+from bench import metrics, seeds, store
+from bench.experiment.problem import Problem, Step, evaluate
 from bench.learners import Learner
 from bench.timing import Stopwatch
 
@@ -25,7 +25,7 @@ def rows(
     """A `ROW` for each seed, preset and kind of labels: truth or pseudo. mIoU in [0, 1].
 
     Seed by seed, so that whatever else the machine does meets every preset. ``fit_s``: seconds of the clock;
-    ``fit_cpu_s``: of this process, on all cores. Logs go to the cache.
+    ``fit_cpu_s``: of this process, on all cores. Logs go to the cache, models nowhere.
     """
     for seed in range(n_seeds):
         for (preset, learner), problem in problems.items():
@@ -34,8 +34,9 @@ def rows(
                 truths = map(problem.truth, range(len(problem.names)))
                 data = [metrics.confusion(t, maps(i), problem.n_classes) for i, t in enumerate(truths)]
                 logs = Path(problem.settings.cache) / "logs"
-                with Stopwatch(learner.device) as watch:
-                    model = fit(problem, learner, maps, seed, 0, logs, None, on_step)
+                drawn, step = seeds.integer(seed, "fit", 0), lambda n: on_step("fit", n)
+                with store.writing(logs), Stopwatch(learner.device) as watch:
+                    model = learner.fit(problem.samples(maps), drawn, logs, None, step)
                 miou = [metrics.miou(np.sum(m, axis=0)) for m in (data, evaluate(problem, learner, model))]
                 what = problem.settings.dataset, preset, learner.n_steps, labels, seed
                 yield dict(zip(ROW, (*what, *miou, watch.total_s, watch.cpu_s), strict=True))
@@ -49,9 +50,9 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     mean of the two variances); NaN for one seed.
     """
     by = ["preset", "n_steps"]
-    seeds = table.pivot(index=[*by, "seed"], columns="labels", values="model_miou").groupby(by, sort=False)
-    found = seeds.mean()
+    by_seed = table.pivot(index=[*by, "seed"], columns="labels", values="model_miou").groupby(by, sort=False)
+    found = by_seed.mean()
     found["window"] = found["truth"] - found["pseudo"]
-    found["spread"] = (seeds.std() ** 2).mean(axis=1) ** 0.5
+    found["spread"] = (by_seed.std() ** 2).mean(axis=1) ** 0.5
     found["ratio"] = found["window"] / found["spread"]
     return found.join(table.groupby(by)[["fit_s", "fit_cpu_s"]].mean()).reset_index()

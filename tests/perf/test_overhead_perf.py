@@ -7,7 +7,8 @@ import pytest
 from bench import timing
 from bench.experiment.acquire import acquire_table
 from bench.experiment.cell import Cell, needs, run_cell
-from bench.experiment.problem import Setup, fit
+from bench.experiment.fits import fit
+from bench.experiment.problem import Setup
 from bench.experiment.round0 import load_round0
 from bench.experiment.settings import Settings
 from bench.experiment.workers import Worker
@@ -49,7 +50,7 @@ def test_acquisition_beside_prediction(benchmark, tmp_path, request, dataset):
     worker = worker_of(Settings(dataset, cache=str(tmp_path / "cache"), **settings))
     parts, labels = (worker.problem, worker.learner), worker.problem.pseudo.labels
     wanted = tuple(dict.fromkeys(need for name in STRATEGIES for need in needs(name)))
-    model = fit(*parts, labels, 0, 0, tmp_path / "log", None, quiet)
+    model, _ = fit(*parts, labels, 0, 0, tmp_path / "log", None, quiet)
     acquire_table(*parts, model, labels, wanted)  # reads all maps, and warms up
     trips = [acquire_table(*parts, model, labels, wanted)[1] for _ in range(4)]
     benchmark.pedantic(acquire_table, (*parts, model, labels, wanted), rounds=1)

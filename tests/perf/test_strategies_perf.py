@@ -17,7 +17,8 @@ import torch
 
 from bench import registry, seeds, store
 from bench.experiment.acquire import acquire_table
-from bench.experiment.problem import Problem, fit
+from bench.experiment.fits import fit
+from bench.experiment.problem import Problem
 from bench.foundation.pseudo import PseudoLabels, write
 from bench.kernels.statistics import OF_TRUTH
 from bench.timing import Stopwatch
@@ -68,7 +69,7 @@ def opened(name: str, data: Path, n: int, scratch: Path):
     known = dict(dataset=name, n_classes=len(dataset.classes), device="cpu", preset="cpu")
     learner = registry.load("learners", "mmseg", **known, options={"max_iters": MAX_ITERS, "param_scheduler": []})
     problem = Problem(None, first, PseudoLabels(folder, first.kept), None, None, {})
-    model = fit(problem, learner, problem.pseudo.labels, 0, 0, scratch / "log", None, lambda *_: None)
+    model, _ = fit(problem, learner, problem.pseudo.labels, 0, 0, scratch / "log", None, lambda *_: None)
     return problem, learner, model
 
 

@@ -1,0 +1,75 @@
+"""A fit is made once: what is trained on the same labels, from the same seed, as the same preset says, is read again.
+
+Models lie in the cache, by content, whole or not at all; above `CACHE_BYTES` the oldest ones go.
+"""
+
+import hashlib
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from bench import seeds, store
+from bench.experiment.problem import Problem, Step
+from bench.learners import Learner, Model, n_processes
+from bench.timing import Stopwatch
+
+CACHE_BYTES = 2**31
+
+
+def fit(
+    problem: Problem,
+    learner: Learner,
+    labels: Callable[[int], np.ndarray],
+    seed: int,
+    round: int,
+    log_dir: Path,
+    start: Model | None,
+    on_step: Step,
+) -> tuple[Model, float]:
+    """A model trained on the train images with these label maps, and the seconds that its fit took when it was made.
+
+    One seed and round draw the same numbers in every cell. A fit that goes on from ``start``, or that several
+    processes share, is not looked for in the cache. Reports ("fit", n) for n steps.
+    """
+    drawn = seeds.integer(seed, "fit", round)
+    alone = start is None and n_processes() == 1
+    path = Path(problem.settings.cache) / "fits" / f"{_key(problem, learner, labels, drawn)}.pth" if alone else None
+    if path is not None and path.exists():
+        on_step("fit", learner.n_steps)
+        return learner.load(path), store.read_json(path.with_suffix(".json"))["fit_s"]
+    with store.writing(log_dir), Stopwatch(learner.device) as watch:
+        model = learner.fit(problem.samples(labels), drawn, log_dir, start, lambda n: on_step("fit", n))
+    if path is not None:
+        store.write_json(path.with_suffix(".json"), {"fit_s": watch.total_s})
+        save(learner, model, path)
+        _trim(path)
+    return model, watch.total_s
+
+
+def save(learner: Learner, model: Model, path: Path) -> None:
+    """Write a model's file whole; a disk that takes no more is named."""
+    buffer = io.BytesIO()  # torch would hide why a disk takes no more
+    learner.save(model, buffer)
+    with store.replacing(path) as partial:
+        partial.write_bytes(buffer.getbuffer())
+
+
+def _key(problem: Problem, learner: Learner, labels, drawn: int) -> str:
+    maps = hashlib.blake2b(digest_size=16)
+    for i in range(len(problem.names)):
+        maps.update(np.ascontiguousarray(labels(i)))
+    sums = learner.device.type, learner.threads, torch.__version__  # what the last digits depend on
+    return store.digest([learner.recipe(), repr(problem.dataset.identity()), maps.hexdigest(), drawn, *sums])
+
+
+def _trim(newest: Path) -> None:
+    """Remove the oldest models beyond `CACHE_BYTES`; one that another process removes first is gone as well."""
+    held = 0
+    for path in sorted(newest.parent.glob("*.pth"), key=lambda p: -p.stat().st_mtime):
+        held += path.stat().st_size
+        if held > CACHE_BYTES and path != newest:
+            path.unlink(missing_ok=True)
+            path.with_suffix(".json").unlink(missing_ok=True)
