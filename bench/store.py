@@ -151,7 +151,7 @@ def commit() -> str | None:
 
 def remember(folder: Path, command: str) -> None:
     """Add a line to the folder's commands.jsonl: a command that wrote there, when, and by which version."""
-    line = {"time": f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} UTC", "command": command}
+    line: dict[str, object] = {"time": f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} UTC", "command": command}
     line |= {"version": version("alc-bench"), "commit": commit(), "plugins": registry.packages()}
     with writing(folder / COMMANDS), open(folder / COMMANDS, "a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
