@@ -161,19 +161,16 @@ def note(setup: Setup, out: Path, cell: Cell, status: str, **more) -> None:
     """Write a cell's spec.json."""
     oracle, (strategy, _) = registry.load("oracles", cell.oracle), registry.load_strategy(cell.strategy)
     protocol = setup.protocol()
-    spec = (
-        vars(cell)
-        | setup.called
-        | {
-            "settings": protocol,
-            "protocol_hash": store.digest(protocol),
-            "leaky": oracle.leaky,
-            "leaky_foundation": setup.foundation.leaky,
-            "reads_truth": strategy.reads_truth,
-            "question": strategy.question,
-            "status": status,
-        }
-    )
+    spec = vars(cell) | {
+        **setup.called,
+        "settings": protocol,
+        "protocol_hash": store.digest(protocol),
+        "leaky": oracle.leaky,
+        "leaky_foundation": setup.foundation.leaky,
+        "reads_truth": strategy.reads_truth,
+        "question": strategy.question,
+        "status": status,
+    }
     store.write_json(cell.folder(out) / "spec.json", spec | more)
 
 
