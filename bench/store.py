@@ -5,7 +5,6 @@ full disk leave it.
 """
 
 import errno
-import fcntl
 import hashlib
 import io
 import json
@@ -22,6 +21,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
+from filelock import FileLock, Timeout
 
 from bench import registry
 from bench.types import InputError
@@ -151,7 +151,7 @@ def commit() -> str | None:
 
 def remember(folder: Path, command: str) -> None:
     """Add a line to the folder's commands.jsonl: a command that wrote there, when, and by which version."""
-    line = {"time": f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} UTC", "command": command}
+    line: dict[str, object] = {"time": f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} UTC", "command": command}
     line |= {"version": version("alc-bench"), "commit": commit(), "plugins": registry.packages()}
     with writing(folder / COMMANDS), open(folder / COMMANDS, "a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
@@ -175,14 +175,13 @@ def claimed(out: Path, protocol: dict, record: dict) -> Iterator[None]:
         if out.exists() and not spec.exists() and any(not p.name.startswith((".lock", PARTIAL)) for p in out.iterdir()):
             raise InputError(f"{out} holds files but no run (no spec.json); choose another --out")
         out.mkdir(parents=True, exist_ok=True)
-        lock = open(out / ".lock", "w")  # noqa: SIM115  held until the run ends
+        lock = FileLock(out / ".lock", timeout=0)
+        lock.acquire()
+    except Timeout as error:
+        raise InputError(f"{out} is in use by another run; wait for it or choose another --out") from error
     except OSError as error:
         raise InputError(f"--out {out}: {error.strerror}") from error
     with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise InputError(f"{out} is in use by another run; wait for it or choose another --out") from error
         begun = spec.exists()
         if begun:
             found = read_json(spec).get("protocol")

@@ -74,7 +74,7 @@ def random_columns(needs: Iterable[str], n: int, n_classes: int = 5, depth: int 
             counts = np.ceil(shares * size[:, None] * rng.random((n, 1))).astype(np.int64)
             columns[name] = counts if width else counts[:, 0]
         elif base == "feature":
-            columns[name] = rng.normal(size=(n, width)).astype(np.float32)
+            columns[name] = rng.normal(size=(n, width or depth)).astype(np.float32)
         elif base == "representative_probability":
             columns[name] = p
         elif width:
@@ -122,7 +122,7 @@ def check_strategy(plugin: Plugin) -> None:
         n = min(budget, N - 6)
         _expect(len(rows) == len(set(rows.tolist())) == n, f"asked {len(rows)} for a budget of {budget}: expected {n}")
         _expect(rows.dtype.kind == "i" and not p.asked[rows].any(), "it asked a row again, or rows are not whole")
-    for asked in ((), (3, 17, 40)):
+    for asked in ([], [3, 17, 40]):
         p = pool(columns, N_CLASSES, asked)
         other = permuted(p, np.random.default_rng(5).permutation(N))
         _expect(ids(p, ask(p, 20)) == ids(other, ask(other, 20)), "its choice changes with the order of the table")
@@ -134,14 +134,14 @@ def check_strategy(plugin: Plugin) -> None:
         found = asking.acquire(table, 3, np.random.default_rng(1)).kind
         _expect(found == kind, f"told to ask {kind!r} questions (question={kind}), it asked {found!r}")
     one = random_columns(strategy.needs, 1)
-    for asked, expected in (((), [0]), ((0,), [])):
+    for asked, expected in (([], [0]), ([0], [])):
         found = ask(pool(one, N_CLASSES, asked), 5).tolist()
         _expect(found == expected, f"of a pool of one superpixel it asked {found}, expected {expected}")
     for need in strategy.needs:
         rest = {name: column for name, column in columns.items() if name != need}
-        said = _refusal(lambda rest=rest: ask(pool(rest, N_CLASSES), 3))
+        said = _refusal(ask, pool(rest, N_CLASSES), 3)
         _expect(parse(need)[0] in said, f"without the statistic {need!r} it did not refuse with its name: {said!r}")
-    _expect("budget" in _refusal(lambda: ask(p, -1)), "a budget of -1 was not refused")
+    _expect("budget" in _refusal(ask, p, -1), "a budget of -1 was not refused")
 
 
 def check_refiner(plugin: Plugin) -> None:
@@ -291,10 +291,10 @@ def _expect(holds: bool, otherwise: str) -> None:
         raise AssertionError(otherwise)
 
 
-def _refusal(call: Callable[[], object]) -> str:
+def _refusal(call: Callable[..., object], *arguments: Any) -> str:
     """The line with which a call refuses; nothing where it does not."""
     try:
-        call()
+        call(*arguments)
     except InputError as error:
         return str(error)
     return ""

@@ -52,6 +52,7 @@ SLOW = (  # they train, start processes, drive a browser or draw many pages: `py
     "survive",
     "time",
     "torchrun",
+    "wheel",
 )
 
 

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -10,6 +11,7 @@ from problems import TIMINGS
 import bench
 from bench import InputError
 from bench.commands import COMMANDS, experiment, parser
+from bench.commands.run import parse_seeds
 
 GRID = """
 dataset = "shapes[train=3,val=2,size=32]"
@@ -97,3 +99,13 @@ def test_every_command_explains_itself_with_two_examples_that_it_takes(alc, name
     for example in examples:
         program, *words = shlex.split(example)
         assert program == "alc-bench" and parser(words).parse_args(words).main
+
+
+@pytest.mark.parametrize(
+    "file", sorted((Path(__file__).parent.parent / "results").glob("*.toml")), ids=lambda p: p.stem
+)
+def test_what_the_results_were_asked_for_can_be_asked_for(file):
+    args = experiment.completed(args_of("--config", file))
+    found = pd.read_csv(file.with_suffix(".csv"))
+    assert set(found.strategy) == set(args.strategy) and set(found.oracle) == set(args.oracle or ["perfect"])
+    assert sorted(set(found.seed)) == parse_seeds(args.seeds) and found["round"].max() == args.rounds

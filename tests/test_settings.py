@@ -32,5 +32,8 @@ def test_the_environment_says_where_the_cache_is(monkeypatch):
     monkeypatch.setenv("ALC_BENCH_CACHE", "here")
     assert default_cache() == Settings().cache == "here"
     monkeypatch.delenv("ALC_BENCH_CACHE")
-    monkeypatch.setenv("HOME", "home")
-    assert default_cache() == "home/.cache/alc-bench"
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", "/home/me")
+    assert default_cache() == "/home/me/.cache/alc-bench"
+    monkeypatch.setenv("XDG_CACHE_HOME", "/elsewhere")
+    assert default_cache() == "/elsewhere/alc-bench"

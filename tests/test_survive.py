@@ -238,7 +238,7 @@ def test_a_failing_round_0_fails_the_cells_of_its_seed_alone(tmp_path, cache, mo
 
     monkeypatch.setattr(grid, "load_round0", failing)
     setup = setup_of(rounds=1, cache=cache)
-    cells = Grid(setup, ["random", "area"], ["perfect"], 2, tmp_path)
+    cells = Grid(setup, ["random", "area"], ["perfect"], range(2), tmp_path)
     failed = cells.run(here(setup))
     assert failed == [cell for cell in cells.cells if cell.seed == 0]
     assert set(pd.read_csv(tmp_path / "rounds.csv").seed) == {1}
@@ -246,7 +246,7 @@ def test_a_failing_round_0_fails_the_cells_of_its_seed_alone(tmp_path, cache, mo
 
 def test_a_worker_that_dies_is_replaced(tmp_path, cache):
     setup = setup_of(rounds=60, budget="1", cache=cache)
-    problem, cells = setup.read(), Grid(setup, ["random", "area"], ["perfect"], 1, tmp_path)
+    problem, cells = setup.read(), Grid(setup, ["random", "area"], ["perfect"], range(1), tmp_path)
     pids = []
 
     def kill_one(what, n):

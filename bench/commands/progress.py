@@ -36,8 +36,8 @@ class Bar:
     def line(self) -> str:
         """What is done and about how long the rest will take, if each step takes as long as those before."""
         (task,) = self.progress.tasks
-        done = f"{task.description}: {task.completed:g} of {task.total:g} steps {task.fields['counts']}".rstrip()
-        if not task.completed:
+        done = f"{task.description}: {task.completed:g} of {task.total or 0:g} steps {task.fields['counts']}".rstrip()
+        if not task.completed or task.total is None:
             return done
         left_s = (time.monotonic() - self.begun) / task.completed * (task.total - task.completed)
         return f"{done}, about {left_s / 60:.0f} min left" if left_s >= 120 else f"{done}, about {left_s:.0f} s left"

@@ -35,6 +35,9 @@ class Grid:
         self.needs = tuple(sorted({need for s in self.strategies for need in cells.needs(s)}))
         for name in dict.fromkeys((c.strategy, c.oracle) for c in self.cells):
             cells.check(*name, setup)
+        if setup.settings.start == "warm" and (grown := [c for c in self.left() if is_done(c.folder(out))]):
+            done = f"{grown[0].folder(out)} is done, and its last model is gone"
+            raise InputError(f"{done}: --start warm cannot add rounds to it; choose another --out")
 
     def left(self) -> dict[Cell, int]:
         """The cells that are not done, and how many rounds of questions each lacks."""
@@ -71,9 +74,6 @@ class Grid:
         """`run`, on workers that are open: a seed's cells wait for its round 0 and for nothing else."""
         took_s, collected_at = self._timed_collect()  # a run may have been stopped between its last cell and this
         left = list(self.left())
-        if self.setup.settings.start == "warm" and (grown := [c for c in left if is_done(c.folder(self.out))]):
-            done = f"{grown[0].folder(self.out)} is done, and its last model is gone"
-            raise InputError(f"{done}: --start warm cannot add rounds to it; choose another --out")
         failed: set[Cell] = set()
         running: dict[Future, int | Cell] = {}
         tasks: deque[int | Cell] = deque(dict.fromkeys(cell.seed for cell in left))
@@ -120,7 +120,7 @@ class Grid:
 
 
 def collect(out: Path) -> None:
-    """Write ``rounds.csv`` of a run's folder: every cell's rows, in a fixed order."""
+    """Write ``rounds.csv`` of the run in ``out``: every cell's rows, in a fixed order."""
     frames = [read_rounds(path) for path in sorted(out.glob("cells/*/rounds.csv"))]
     if frames:
         rows = pd.concat([f.dropna(axis=1, how="all") for f in frames], ignore_index=True)
@@ -162,19 +162,16 @@ def note(setup: Setup, out: Path, cell: Cell, status: str, **more) -> None:
     """Write a cell's spec.json."""
     oracle, (strategy, _) = registry.load("oracles", cell.oracle), registry.load_strategy(cell.strategy)
     protocol = setup.protocol()
-    spec = (
-        vars(cell)
-        | setup.called
-        | {
-            "settings": protocol,
-            "protocol_hash": store.digest(protocol),
-            "leaky": oracle.leaky,
-            "leaky_foundation": setup.foundation.leaky,
-            "reads_truth": strategy.reads_truth,
-            "question": strategy.question,
-            "status": status,
-        }
-    )
+    spec = vars(cell) | {
+        **setup.called,
+        "settings": protocol,
+        "protocol_hash": store.digest(protocol),
+        "leaky": oracle.leaky,
+        "leaky_foundation": setup.foundation.leaky,
+        "reads_truth": strategy.reads_truth,
+        "question": strategy.question,
+        "status": status,
+    }
     store.write_json(cell.folder(out) / "spec.json", spec | more)
 
 

@@ -2,7 +2,8 @@
 
 import os
 from dataclasses import dataclass, field
-from pathlib import Path
+
+import platformdirs
 
 from bench.types import InputError
 
@@ -13,8 +14,8 @@ def option(default, text: str, **more):
 
 
 def default_cache() -> str:
-    """$ALC_BENCH_CACHE, else a folder in the user's cache."""
-    return os.environ.get("ALC_BENCH_CACHE", str(Path.home() / ".cache" / "alc-bench"))
+    """$ALC_BENCH_CACHE, else a folder in the user's cache, where the system has it."""
+    return os.environ.get("ALC_BENCH_CACHE", platformdirs.user_cache_dir("alc-bench"))
 
 
 @dataclass(frozen=True)
