@@ -63,9 +63,9 @@ class Session:
         """What the annotator is shown at a ``place`` (`PLACE`) of a superpixel of flat ``pixels`` (m,); ``number``: of
         questions before it in this run."""
         image, superpixel, row, column = place
-        labels = self.labels(image)
-        shown = int(labels[row, column]), labels.ravel()[pixels]
-        return Question(kind, image, superpixel, row, column, *shown, number, self.problem.n_classes)
+        labels, width = self.labels.at(image, pixels), self.problem.pseudo.regions(image).shape[1]
+        shown = int(labels[pixels.searchsorted(row * width + column)])
+        return Question(kind, image, superpixel, row, column, shown, labels, number, self.problem.n_classes)
 
     def answer(self, question: Question, pixels: np.ndarray, oracle: Oracle | None = None) -> Answer:
         """What the annotator, or another ``oracle``, says. One superpixel of one seed meets one slip, at any pixel."""
