@@ -1,7 +1,5 @@
 """Pseudo labels: what is simulated resembles what was released; the cache is whole, keyed by content, and bounded."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from scipy.stats import rankdata

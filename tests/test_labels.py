@@ -20,7 +20,10 @@ def maps(memory_bytes=10**6):
 
 
 write = st.tuples(
-    st.integers(0, N_IMAGES - 1), st.integers(0, 4), st.booleans(), st.lists(st.sampled_from([0, 1, 2, 255]), max_size=2)
+    st.integers(0, N_IMAGES - 1),
+    st.integers(0, 4),
+    st.booleans(),
+    st.lists(st.sampled_from([0, 1, 2, 255]), max_size=2),
 )
 
 

@@ -67,7 +67,7 @@ def opened(name: str, data: Path, n: int, scratch: Path):
         write(folder, first, first)
     known = dict(dataset=name, n_classes=len(dataset.classes), device="cpu", preset="cpu")
     learner = registry.load("learners", "mmseg", **known, options={"max_iters": MAX_ITERS, "param_scheduler": []})
-    problem = Problem(None, first, PseudoLabels(folder, first.kept), None, None, {})
+    problem = Problem(None, {}, first, PseudoLabels(folder, first.kept), None, None, {})
     model = fit(problem, learner, problem.pseudo.labels, 0, 0, scratch / "log", None, lambda *_: None)
     return problem, learner, model
 
