@@ -33,10 +33,14 @@ class Cache:
         self._values.move_to_end(key)
         return self._values[key]
 
-    def put(self, key: Hashable, value: Value) -> Value:
-        """Keep ``value``, in place of an older value of ``key``. Returns it."""
+    def remove(self, key: Hashable) -> None:
+        """Let go of the value of ``key``, if there is one; ``on_removal`` is not called."""
         if key in self._values:
             self._n_held -= self._values.pop(key).nbytes
+
+    def put(self, key: Hashable, value: Value) -> Value:
+        """Keep ``value``, in place of an older value of ``key``. Returns it."""
+        self.remove(key)
         self._values[key] = value
         self._n_held += value.nbytes
         while self._n_held > self.n_bytes and len(self._values) > 1:

@@ -1,7 +1,5 @@
 """Pseudo labels: what is simulated resembles what was released; the cache is whole, keyed by content, and bounded."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from scipy.stats import rankdata
@@ -136,7 +134,7 @@ def test_nor_those_of_the_released_files(real_data):
 def says_nothing(settings):
     """What a strategy sees beside statistics: the id, the order within an image, the place in the table."""
     problem = Setup.of(settings, check=False).read()
-    session = Session(problem, "perfect", 0, LabelMaps(problem.pseudo.labels, Path("never"), 2**30))
+    session = Session(problem, "perfect", 0, LabelMaps(problem.pseudo.labels, 2**30))
     table = session.drawn_order(problem.label_only)
     shown, wrong = session.pool(1, table).candidates, session.wrong(table)
     assert wrong.sum() > 100 and (~wrong).sum() > 100

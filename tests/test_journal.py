@@ -77,18 +77,18 @@ def test_the_second_round_prices_its_answers(begun, problem):
 
 
 def test_labels_are_rebuilt_from_answers_and_refinements(begun, problem, tmp_path):
-    labels, asked_again = LabelMaps(problem.pseudo.labels, tmp_path / "scratch", 2**20), []
+    labels, asked_again = LabelMaps(problem.pseudo.labels, 2**20), []
     again = Journal(begun.folder)
     steps = list(again.play_back(problem.pseudo, labels, lambda row, image, pixels: asked_again.append(image)))
     assert [(s.asked, s.image, s.pixels.tolist()) for s in steps] == [(True, 0, [0, 1, 4, 5]), (False, 1, [0, 1, 2, 3])]
     assert [(s.was.tolist(), s.now.tolist()) for s in steps] == [([2] * 4, [0] * 4)] * 2
     assert asked_again == [0]
     assert labels(0).tolist() == [[0, 0, 1, 1], [0, 0, 1, 1]] and labels(1).tolist() == [[0] * 4, [2] * 4]
-    other = LabelMaps(problem.pseudo.labels, tmp_path / "other", 2**20)
+    other = LabelMaps(problem.pseudo.labels, 2**20)
     assert [s.image for s in again.play_back(problem.pseudo, other, only={"y"})] == [1]
 
 
 def test_an_image_that_the_run_did_not_begin_with_is_named(begun, problem, tmp_path):
     begun.queries[0]["image"] = "z"
     with pytest.raises(InputError, match="no train image is called 'z'"):
-        list(begun.play_back(problem.pseudo, LabelMaps(problem.pseudo.labels, tmp_path / "scratch", 2**20)))
+        list(begun.play_back(problem.pseudo, LabelMaps(problem.pseudo.labels, 2**20)))

@@ -12,7 +12,7 @@ from bench.types import ACTIONS, Answer, Query
 @pytest.fixture
 def session(tmp_path):
     problem = by_hand(tmp_path / "pseudo")
-    return Session(problem, "perfect", 0, LabelMaps(problem.pseudo.labels, tmp_path / "scratch", 2**20))
+    return Session(problem, "perfect", 0, LabelMaps(problem.pseudo.labels, 2**20))
 
 
 def asked(session, place, number=0):
@@ -77,7 +77,7 @@ def test_rows_are_drawn_by_the_seed_within_their_images(session, tmp_path):
     table = session.problem.label_only
     orders = set()
     for seed in range(8):
-        labels = LabelMaps(session.problem.pseudo.labels, tmp_path / "scratch", 2**20)
+        labels = LabelMaps(session.problem.pseudo.labels, 2**20)
         drawn = Session(session.problem, "perfect", seed, labels).drawn_order(table)
         assert drawn.image.tolist() == [0, 0, 1]
         orders.add(tuple(drawn.superpixel.tolist()))

@@ -93,7 +93,7 @@ def labels(out: Path, problem) -> list[np.ndarray]:
     """The label maps of all cells, played back."""
     found = []
     for rounds in sorted(out.glob("cells/*/rounds.csv")):
-        maps = LabelMaps(problem.pseudo.labels, out / "played", 2**20)
+        maps = LabelMaps(problem.pseudo.labels, 2**20)
         assert list(Journal(rounds.parent).play_back(problem.pseudo, maps))
         found += [maps(i) for i in range(len(problem.names))]
     return found
@@ -107,7 +107,7 @@ def same(a: Path, b: Path) -> None:
 
 
 def litter(out: Path) -> list[Path]:
-    return [*out.rglob(f"{store.PARTIAL}*"), *out.rglob("model-*.pth"), *out.rglob("scratch")]
+    return [*out.rglob(f"{store.PARTIAL}*"), *out.rglob("model-*.pth")]
 
 
 def test_killed_at_five_moments_it_ends_as_if_nothing_had_happened(tmp_path, cache):

@@ -61,7 +61,7 @@ def export(
     work = to.with_name(f".{to.name}-unfinished")
     try:
         shutil.rmtree(work, ignore_errors=True)
-        labels = source.label_maps(work / "scratch")
+        labels = source.label_maps()
         steps = Journal(Path(cell.folder)).play_back(source.pseudo, labels)
         changes = [_change(step) for step in steps if step.answer.labels]
         n_changed_px = n_px = 0
@@ -70,7 +70,6 @@ def export(
             n_changed_px, n_px = n_changed_px + int((labels(i) != source.pseudo.labels(i)).sum()), n_px + labels(i).size
         source.dataset.write_rest(work)
         n_kept = _keep(source.dataset, work, copy)
-        labels.clear()
         (work / "README.md").write_text(_card(cell, spec, n_changed_px / n_px, len(changes), n_kept), encoding="utf-8")
         columns = ["number", "round", "image", "superpixel", "kind", "label_before", "answer", "actions"]
         store.write_csv(work / "changes.csv", pd.DataFrame(changes, columns=columns))

@@ -53,7 +53,7 @@ def merge(runs: list[Path], out: Path, command: str) -> int:
             place = out / "cells" / name
             if not place.is_dir() or _further(place, cell) == cell:
                 shutil.rmtree(place, ignore_errors=True)
-                shutil.copytree(cell, place, ignore=shutil.ignore_patterns("scratch", "logs"))
+                shutil.copytree(cell, place, ignore=shutil.ignore_patterns("logs"))
         for run in runs:
             for folder in (*run.glob("round0/seed*"), *run.glob(BUNDLE)):
                 if not (place := out / folder.relative_to(run)).exists():

@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 
 from bench import store
+from bench.kernels.regions import Regions
+from bench.kernels.regions import regions as regions_of
 from bench.types import Candidates, InputError
 
 Maps = Callable[[int], np.ndarray]
@@ -42,16 +44,19 @@ def _appended(column: np.ndarray, n_rows: int, values: np.ndarray) -> np.ndarray
     return column
 
 
-def geometry(labels: np.ndarray, superpixels: np.ndarray) -> dict[str, np.ndarray]:
+def geometry(labels: np.ndarray, superpixels: np.ndarray | Regions) -> dict[str, np.ndarray]:
     """The columns that need no model: ids, sizes, and as representative pixel the one nearest the
     centre of mass (tie: first)."""
-    flat = superpixels.ravel()
-    inside = np.flatnonzero(flat)
-    ids, index, size = np.unique(flat[inside], return_inverse=True, return_counts=True)
-    row, column = np.divmod(inside, superpixels.shape[1])
-    distance = np.sum([(axis - (np.bincount(index, axis) / size)[index]) ** 2 for axis in (row, column)], axis=0)
-    nearest = np.lexsort((inside, distance, index))[np.r_[0, np.cumsum(size)[:-1]].astype(int)] if len(ids) else []
-    return _base(ids, size, row[nearest], column[nearest], labels)
+    found = superpixels if isinstance(superpixels, Regions) else regions_of(superpixels)
+    if not len(found):
+        return _base(found.ids, found.sizes, found.ids, found.ids, labels)
+    inside, first = found.all_pixels(), np.cumsum(found.sizes) - found.sizes
+    axes = np.divmod(inside, labels.shape[1])
+    centres = [np.repeat(np.add.reduceat(axis, first) / found.sizes, found.sizes) for axis in axes]
+    distance = np.sum([(axis - centre) ** 2 for axis, centre in zip(axes, centres, strict=True)], axis=0)
+    least = np.flatnonzero(distance == np.repeat(np.minimum.reduceat(distance, first), found.sizes))
+    nearest = least[np.searchsorted(least, first)]
+    return _base(found.ids, found.sizes, axes[0][nearest], axes[1][nearest], labels)
 
 
 def from_scores(path: Path, names: tuple[str, ...], labels: Maps, superpixels: Maps) -> Candidates:

@@ -47,8 +47,7 @@ def run_cell(
     """
     strategy, refiner = registry.load_strategy(cell.strategy)
     journal = Journal(folder)
-    labels = LabelMaps(problem.pseudo.labels, folder / "scratch", memory_bytes)
-    labels.clear()
+    labels = LabelMaps(problem.pseudo.labels, memory_bytes)
     session = Session(problem, cell.oracle, cell.seed, labels)
     session.play_back(journal)
     models = Models(problem, learner, round0, cell.seed, journal, on_step)
@@ -75,7 +74,6 @@ def run_cell(
         models.forget(but=number)
         on_step("round", 1)
     models.forget()
-    labels.clear()
 
 
 def acquire(strategy: Strategy, pool: Pool, problem: Problem, seed: int) -> Query:

@@ -1,13 +1,10 @@
 """The current label maps of a cell, and how good they are."""
 
-import shutil
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from bench import correction, metrics, store
+from bench import correction, metrics
 from bench.cache import Cache
 from bench.types import Answer
 
@@ -17,50 +14,56 @@ Maps = Callable[[int], np.ndarray]
 class LabelMaps:
     """``labels(i)`` is the (H, W) uint8 label map of train image ``i``; ``write`` changes it.
 
-    ``start``: the maps before any answer; ``changed``: the images whose maps are no longer those. Changed maps stay in
-    memory up to ``memory_bytes``; beyond that the least recently used lie in the folder ``scratch``, each written again
-    only after it has changed again. Whoever keeps a map beyond the next ``write`` copies it.
+    ``start``: the maps before any answer; ``changed``: the images whose maps are no longer those. Kept is what was
+    written over each superpixel, so that a question and its answer take as long as the superpixel has pixels. A whole
+    map is put together when it is asked for; up to ``memory_bytes`` of them are held. Whoever keeps a map beyond the
+    next ``write`` copies it.
     """
 
-    def __init__(self, start: Maps, scratch: Path, memory_bytes: int):
-        self.start, self.scratch = start, scratch
-        self.changed: set[int] = set()
-        self._unsaved: set[int] = set()
-        self._memory = Cache(memory_bytes, self._save)
+    def __init__(self, start: Maps, memory_bytes: int):
+        self.start = start
+        self._written: dict[int, dict[int, tuple[np.ndarray, np.ndarray]]] = {}  # runs and labels, by first pixel
+        self._whole = Cache(memory_bytes)
+
+    @property
+    def changed(self) -> set[int]:
+        return set(self._written)
 
     def __call__(self, image: int) -> np.ndarray:
-        return self._own(image) if image in self.changed else self.start(image)
+        return self._whole.get(image, lambda: self._made(image)) if image in self._written else self.start(image)
+
+    def at(self, image: int, pixels: np.ndarray) -> np.ndarray:
+        """(m,) uint8 labels of the flat ``pixels`` (m,) of one superpixel, in ascending order."""
+        written = self._written.get(image, {}).get(int(pixels[0]))
+        if written is None:
+            return self.start(image).ravel()[pixels]
+        return np.resize(written[1], len(pixels))  # one label of all, or each pixel's own
 
     def write(self, image: int, pixels: np.ndarray, answer: Answer) -> tuple[np.ndarray, np.ndarray]:
-        """Apply an answer to the flat ``pixels`` (m,) of an image. Returns their labels before and after, (m,) each.
+        """Apply an answer to one superpixel (`at`). Returns its labels before and after, (m,) each.
 
-        An image's map is copied once, when it first changes: after that an answer takes as long as its pixels do.
+        The pixels of two writes to an image are the same, or have none in common.
         """
-        was = self(image).ravel()[pixels]
+        was = self.at(image, pixels)
         now = correction.corrected(was, answer)
         if now is not was:
-            if image not in self.changed:
-                self._memory.put(image, self.start(image).copy())
-                self.changed.add(image)
-            self._own(image).ravel()[pixels] = now
-            self._unsaved.add(image)
+            labels = now[:1].copy() if len(answer.labels) == 1 else now
+            self._written.setdefault(image, {})[int(pixels[0])] = _runs(pixels), labels
+            self._whole.remove(image)
         return was, now
 
-    def _own(self, image: int) -> np.ndarray:
-        return self._memory.get(image, lambda: np.array(Image.open(self._path(image))))
+    def _made(self, image: int) -> np.ndarray:
+        whole = self.start(image).copy()
+        for (start, length), labels in self._written[image].values():
+            before = np.cumsum(length) - length  # pixels of earlier runs
+            whole.ravel()[np.repeat(start - before, length) + np.arange(length.sum())] = labels
+        return whole
 
-    def clear(self) -> None:
-        """Remove what lies in ``scratch``. Label maps can be rebuilt from queries.csv and refined.csv."""
-        shutil.rmtree(self.scratch, ignore_errors=True)
 
-    def _save(self, image: int, labels: np.ndarray) -> None:
-        if image in self._unsaved:
-            with store.replacing(self._path(image)) as path:
-                Image.fromarray(labels).save(path, compress_level=1)
-            self._unsaved.remove(image)
-
-    def _path(self, image: int) -> Path:
-        return self.scratch / f"{image}.png"
+def _runs(pixels: np.ndarray) -> np.ndarray:
+    """(2, n) int32: the first of each stretch of consecutive ``pixels``, and how many they are."""
+    first = np.flatnonzero(np.diff(pixels, prepend=-2) != 1)
+    return np.array([pixels[first], np.diff(first, append=len(pixels))], np.int32)
 
 
 class LabelQuality:

@@ -165,7 +165,7 @@ class Setup:
         maps = pseudo.labels, lambda i: pseudo.regions(i).map()
         if self.settings.scores:
             return candidates.from_scores(Path(self.settings.scores), pseudo.names, *maps)
-        return candidates.gather(candidates.geometry(*(of(i) for of in maps)) for i in range(len(pseudo)))
+        return candidates.gather(candidates.geometry(pseudo.labels(i), pseudo.regions(i)) for i in range(len(pseudo)))
 
 
 def _measure(setup: Setup, pseudo: PseudoLabels, on_step: Step) -> Measured:

@@ -9,7 +9,7 @@ from bench.annotation import Oracle, outcome
 from bench.experiment.journal import Journal, answer_of
 from bench.experiment.labels import LabelMaps, LabelQuality
 from bench.experiment.problem import Problem
-from bench.types import ACTIONS, VOID, Answer, Candidates, Pool, Query, Question, Truth
+from bench.types import ACTIONS, Answer, Candidates, Pool, Query, Question, Truth
 
 PLACE = ("image", "superpixel", "row", "column")
 
@@ -63,9 +63,9 @@ class Session:
         """What the annotator is shown at a ``place`` (`PLACE`) of a superpixel of flat ``pixels`` (m,); ``number``: of
         questions before it in this run."""
         image, superpixel, row, column = place
-        labels = self.labels(image)
-        shown = int(labels[row, column]), labels.ravel()[pixels]
-        return Question(kind, image, superpixel, row, column, *shown, number, self.problem.n_classes)
+        labels, width = self.labels.at(image, pixels), self.problem.pseudo.regions(image).shape[1]
+        shown = int(labels[pixels.searchsorted(row * width + column)])
+        return Question(kind, image, superpixel, row, column, shown, labels, number, self.problem.n_classes)
 
     def answer(self, question: Question, pixels: np.ndarray, oracle: Oracle | None = None) -> Answer:
         """What the annotator, or another ``oracle``, says. One superpixel of one seed meets one slip, at any pixel."""
@@ -105,22 +105,20 @@ class Session:
     def truth_columns(self, table: Candidates, kind: str) -> dict[str, np.ndarray]:
         """The statistics that read the truth, for a strategy that declares that it does; zeros where it was asked."""
         n, n_classes = len(table), self.problem.n_classes
+        is_open = np.ones(n, bool)
+        if self.given:
+            is_open[_rows_of(table, np.array(list(self.given)))] = False
         answers = np.full(n, -1, np.int16)
-        true, labelled = np.zeros((n, n_classes + 1), np.int64), np.zeros((n, n_classes), np.int64)
-        agree = np.zeros((n, n_classes), np.int64)
         oracle = copy.deepcopy(self.oracle)  # looking ahead must not teach the one that is asked
         for i, place in enumerate(places(table)):
-            if place[:2] in self.given:
-                continue
-            pixels = self.problem.pseudo.pixels(*place[:2])
-            question = self.question(kind, place, pixels, len(self.given))
-            answer = self.answer(question, pixels, oracle)
-            if len(answer.labels) == 1:
-                answers[i] = answer.labels[0]
-            truth = self.problem.truth(place[0]).ravel()[pixels]
-            matrix = metrics.confusion(truth, question.labels, n_classes)
-            true[i] = np.r_[matrix.sum(1), (truth == VOID).sum()]
-            agree[i], labelled[i] = np.diag(matrix), matrix[:, :n_classes].sum(0)
+            if is_open[i]:
+                pixels = self.problem.pseudo.pixels(*place[:2])
+                answer = self.answer(self.question(kind, place, pixels, len(self.given)), pixels, oracle)
+                if len(answer.labels) == 1:
+                    answers[i] = answer.labels[0]
+        parts = [self._counts_of_truth(image) for image in range(len(self.problem.names))]
+        of_row = _pool_places(table)
+        true, agree, labelled = (np.concatenate(x)[of_row] * is_open[:, None] for x in zip(*parts, strict=True))
         whole = self.quality.by_image.sum(0, dtype=np.int64)
         totals = np.r_[np.diag(whole), whole.sum(1), whole[:, :n_classes].sum(0)]
         return {
@@ -130,6 +128,23 @@ class Session:
             "truth_label_histogram": labelled,
             "truth_totals": np.broadcast_to(totals, (n, 3 * n_classes)),
         }
+
+    def _counts_of_truth(self, image: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Of each superpixel of an image, by ascending id: pixels by true class, void last; by class where truth and
+        label agree; and by label where the truth is known."""
+        regions, n_classes = self.problem.pseudo.regions(image), self.problem.n_classes
+        pixels, numbers = regions.all_pixels(), regions.numbers()
+        truth, labels = (
+            np.minimum(x.ravel()[pixels], n_classes) for x in (self.problem.truth(image), self.labels(image))
+        )
+        known = truth < n_classes
+
+        def count(classes, where):
+            keys = (numbers * (n_classes + 1) + classes)[where]
+            return np.bincount(keys, minlength=len(regions) * (n_classes + 1)).reshape(-1, n_classes + 1)
+
+        agree, labelled = count(truth, known & (truth == labels)), count(labels, known)
+        return count(truth, slice(None)), agree[:, :-1], labelled[:, :-1]
 
     def _note(self, question: Question, answer: Answer) -> None:
         given, action = outcome(question, answer)

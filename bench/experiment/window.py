@@ -38,7 +38,7 @@ def rows(
                 with store.writing(logs), Stopwatch(learner.device) as watch:
                     model = learner.fit(problem.samples(maps), drawn, logs, None, step)
                 miou = [metrics.miou(np.sum(m, axis=0)) for m in (data, evaluate(problem, learner, model))]
-                what = problem.settings.dataset, preset, learner.n_steps, labels, seed
+                what = problem.called["dataset"], preset, learner.n_steps, labels, seed
                 yield dict(zip(ROW, (*what, *miou, watch.total_s, watch.cpu_s), strict=True))
 
 

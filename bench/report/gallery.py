@@ -6,7 +6,6 @@ are shown, of at most `N_CELLS` cells, and of those only as many as fit in `LIMI
 
 import base64
 import io
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -101,11 +100,10 @@ def _rounds(source: Source, journal: Journal, thumbnails: Thumbnails) -> dict[st
     chosen = choose(pd.DataFrame(journal.queries, columns=runfiles.names(runfiles.QUERIES)))
     items: dict[int, dict] = {}
     wanted, images = set(chosen.number), set(chosen.image)
-    with tempfile.TemporaryDirectory(prefix="alc-bench-") as scratch:
-        labels = source.label_maps(Path(scratch))
-        for step in journal.play_back(source.pseudo, labels, only=images):
-            if step.asked and step.row["number"] in wanted:
-                items[step.row["number"]] = _item(source, step, labels(step.image), thumbnails)
+    labels = source.label_maps()
+    for step in journal.play_back(source.pseudo, labels, only=images):
+        if step.asked and step.row["number"] in wanted:
+            items[step.row["number"]] = _item(source, step, labels(step.image), thumbnails)
     rounds: dict[str, list[dict]] = {}
     for row in chosen.itertuples(index=False):
         rounds.setdefault(str(row.round), []).append(items[row.number] | {"gain": int(row.gain)})

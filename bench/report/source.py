@@ -46,9 +46,9 @@ class Source:
         dataset = registry.load("datasets", protocol["dataset"], root=spec.get("data_root"))
         return cls(dataset, PseudoLabels(folder, dataset.names("train")))
 
-    def label_maps(self, scratch: Path) -> LabelMaps:
-        """The labels before any answer, to play answers back into; those that memory cannot hold lie in ``scratch``."""
-        return LabelMaps(self.pseudo.labels, scratch, MEMORY_BYTES)
+    def label_maps(self) -> LabelMaps:
+        """The labels before any answer, to play answers back into."""
+        return LabelMaps(self.pseudo.labels, MEMORY_BYTES)
 
     def image(self, name: str) -> np.ndarray | None:
         """(H, W, 3) uint8 RGB; None where the image is not there, as in a run without a model."""

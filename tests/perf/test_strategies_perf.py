@@ -17,7 +17,6 @@ import torch
 
 from bench import registry, seeds, store
 from bench.experiment.acquire import acquire_table
-from bench.experiment.fits import fit
 from bench.experiment.problem import Problem
 from bench.foundation.pseudo import PseudoLabels, write
 from bench.kernels.statistics import OF_TRUTH
@@ -68,8 +67,8 @@ def opened(name: str, data: Path, n: int, scratch: Path):
         write(folder, first, first)
     known = dict(dataset=name, n_classes=len(dataset.classes), device="cpu", preset="cpu")
     learner = registry.load("learners", "mmseg", **known, options={"max_iters": MAX_ITERS, "param_scheduler": []})
-    problem = Problem(None, first, PseudoLabels(folder, first.kept), None, None, {})
-    model, _ = fit(problem, learner, problem.pseudo.labels, 0, 0, scratch / "log", None, lambda *_: None)
+    problem = Problem(None, {}, first, PseudoLabels(folder, first.kept), None, None, {})
+    model = learner.fit(problem.samples(problem.pseudo.labels), 0, scratch / "log")
     return problem, learner, model
 
 
