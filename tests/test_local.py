@@ -7,7 +7,6 @@ import torch
 from problems import Nearest, by_hand, setup_of
 
 from bench.experiment.workers import local
-from bench.types import InputError
 
 
 @pytest.mark.parametrize(
@@ -17,17 +16,12 @@ from bench.types import InputError
         ("cuda", 4, 2, "", ["0", "1"]),
         ("cuda", 2, 2, "5,7", ["5", "7"]),
         ("cuda:1", 4, 1, "5,7,8,9", ["7"]),
+        ("cuda", 2, 5, "5,7", ["5", "7", "5", "7", "5"]),
+        ("cuda:1", 2, 2, "5,7", ["7", "7"]),
     ],
 )
-def test_each_worker_has_a_gpu_of_its_own(device, n_gpus, jobs, visible, expected):
+def test_each_worker_has_a_gpu_which_it_shares_where_there_are_fewer(device, n_gpus, jobs, visible, expected):
     assert local.gpus(torch.device(device), n_gpus, jobs, visible) == expected
-
-
-def test_more_workers_than_gpus_are_refused():
-    with pytest.raises(InputError, match="--jobs 3 is more than the 2 GPUs"):
-        local.gpus(torch.device("cuda"), 2, 3, "")
-    with pytest.raises(InputError, match="--jobs 2 is more than the 1 GPUs"):
-        local.gpus(torch.device("cuda:0"), 2, 2, "")
 
 
 def test_a_run_without_a_model_has_one_process():

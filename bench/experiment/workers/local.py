@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import cycle, islice
 
 import torch
 
 from bench.experiment.problem import Measured, Problem, Settings, Setup, Step
 from bench.experiment.workers import Worker, listening
-from bench.types import InputError
 
 
 @contextmanager
@@ -31,7 +31,7 @@ def here(setup: Setup, problem: Problem, on_step: Step) -> Iterator[Callable[...
 
 @contextmanager
 def processes(setup: Setup, problem: Problem, jobs: int, on_step: Step) -> Iterator[Callable[..., Future]]:
-    """In ``jobs`` processes, each with a GPU of its own where there are any.
+    """In ``jobs`` processes, on the GPUs in turn where there are any.
 
     They are gone when the block ends, also by an exception; when this process is killed, they notice and end.
     """
@@ -61,19 +61,16 @@ def processes(setup: Setup, problem: Problem, jobs: int, on_step: Step) -> Itera
 
 
 def gpus(device: torch.device, n_gpus: int, jobs: int, visible: str | None = None) -> Sequence[str | None]:
-    """CUDA_VISIBLE_DEVICES of each of ``jobs`` workers; None where the run is on the CPU.
+    """CUDA_VISIBLE_DEVICES of each of ``jobs`` workers, which share GPUs where there are more of them; None on the CPU.
 
-    ``visible``: what it is for this process, by default as the environment says. Raises InputError for more workers
-    than GPUs.
+    ``visible``: what it is for this process, by default as the environment says.
     """
     if device.type != "cuda":
         return [None] * jobs
     visible = os.environ.get("CUDA_VISIBLE_DEVICES") if visible is None else visible
     names = visible.split(",") if visible else [str(i) for i in range(n_gpus)]
     usable = names[:n_gpus] if device.index is None else [names[device.index]]
-    if jobs > len(usable):
-        raise InputError(f"--jobs {jobs} is more than the {len(usable)} GPUs there are; each takes one cell at a time")
-    return usable[:jobs]
+    return list(islice(cycle(usable), jobs))
 
 
 def default_jobs(setup: Setup) -> int:
