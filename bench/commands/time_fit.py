@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pandas as pd
-import torch
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -41,13 +40,12 @@ def main(args) -> int:
     ]
     with progress.bar() as bar:
         bar.begin("making and reading labels", 2 * len(setups) * len(setups[0][1].dataset.names("train")))
-        problems = {(name, setup.learner): setup.read(bar.step) for name, setup in setups}
-        bar.begin("fits", 2 * args.seeds * sum(learner.n_steps for _, learner in problems), by=("fit",))
-        threads = {learner.threads for _, learner in problems}
-        torch.set_num_threads(threads.pop() or torch.get_num_threads())
+        problems = {(name, setup.learner): setup.read(bar.step) for name, setup in setups if setup.learner}
+        n_steps = sum(learner.n_steps for _, learner in problems)
+        bar.begin("fits", 2 * args.seeds * n_steps, by=("fit",))
         table = pd.DataFrame(list(window.rows(problems, args.seeds, bar.step)))
     found = window.summary(table)
-    show(found, f"{args.dataset}: val mIoU of models, in %; seeds: {args.seeds}, device: {setups[0][1].learner.device}")
+    show(found, f"{args.dataset}: val mIoU of models, in %; seeds: {args.seeds}, device: {args.device}")
     if args.out:
         store.write_csv(args.out, table)
         draw(found, args.out.with_suffix(".png"))

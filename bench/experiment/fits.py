@@ -60,7 +60,7 @@ def save(learner: Learner, model: Model, path: Path) -> None:
 def _key(problem: Problem, learner: Learner, labels, drawn: int) -> str:
     maps = hashlib.blake2b(digest_size=16)
     for i in range(len(problem.names)):
-        maps.update(np.ascontiguousarray(labels(i)))
+        maps.update(np.ascontiguousarray(labels(i)).data)
     sums = learner.device.type, learner.threads, torch.__version__  # what the last digits depend on
     return store.digest([learner.recipe(), repr(problem.dataset.identity()), maps.hexdigest(), drawn, *sums])
 

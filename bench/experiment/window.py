@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 
 from bench import metrics, seeds, store
 from bench.experiment.problem import Problem, Step, evaluate
@@ -29,6 +30,7 @@ def rows(
     """
     for seed in range(n_seeds):
         for (preset, learner), problem in problems.items():
+            torch.set_num_threads(learner.threads or torch.get_num_threads())
             kinds = {"truth": problem.truth, "pseudo": problem.pseudo.labels}
             for labels, maps in kinds.items():
                 truths = map(problem.truth, range(len(problem.names)))

@@ -10,7 +10,7 @@ import warnings
 from functools import cache, lru_cache
 from importlib.util import find_spec
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -168,7 +168,7 @@ def load(device: str, n_classes: int, needs: tuple[str, ...] = ()) -> None:
     import torch
 
     scores, pixel = torch.zeros((n_classes, 1, 1), device=device), np.ones((1, 1), np.uint8)
-    beside = {"images": np.zeros((1, 1, 3), np.uint8), "features": scores, "passes": [scores]}
+    beside: dict[str, Any] = {"images": np.zeros((1, 1, 3), np.uint8), "features": scores, "passes": [scores]}
     superpixel_statistics(scores, pixel - 1, pixel, needs, logits=True, thresholds=np.ones(n_classes), **beside)
 
 
