@@ -22,6 +22,7 @@ SLOW = (  # they train, start processes, drive a browser or draw many pages: `py
     "cell",
     "cli",
     "compat",
+    "damage",
     "end_to_end",
     "every_strategy",
     "export",
