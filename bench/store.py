@@ -30,6 +30,7 @@ from bench.types import InputError
 EXACT = {"float_precision": "round_trip"} if int(pd.__version__.split(".")[0]) < 3 else {}
 COMMANDS = "commands.jsonl"  # of a folder: those that wrote there
 FORMER = ("rounds",)  # settings that earlier versions counted as a part of the protocol
+SUMS = "sums.json"  # in a folder: the lengths and checksums of its files
 PARTIAL = ".partial-"  # how the names of files begin that are being written
 # What a disk says that will not take a file, as against a mistake of ours.
 REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.EIO)
@@ -70,7 +71,17 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def write_json(path: Path, value) -> None:
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")
+        temporary.write_text(_json(value))
+
+
+def write_spec(path: Path, value: dict) -> None:
+    """A JSON file with its own checksum, which `read_json` checks: what it says is taken on trust elsewhere."""
+    write_json(path, value | {"sum": digest(value)})
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
 
 
 def write_csv(path: Path, rows: list[dict] | pd.DataFrame, columns: list[str] | None = None) -> None:
@@ -81,16 +92,24 @@ def write_csv(path: Path, rows: list[dict] | pd.DataFrame, columns: list[str] | 
 
 
 def read_json(path: Path):
-    """An object from a JSON file. Raises InputError for a missing or broken file."""
+    """An object from a JSON file. Raises InputError for a missing or broken file, and for one of `write_spec` that is
+    not as it was written."""
     try:
-        found = json.loads(path.read_text())
+        text = path.read_text()
+        found = json.loads(text)
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file; is this the folder of a run?") from error
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise InputError(f"{path}: not readable as JSON: {error}") from error
     if not isinstance(found, dict):
         raise InputError(f"{path}: expected a JSON object, got {_short(found)}")
+    if found.pop("sum", None) is not None and text != _json(found | {"sum": digest(found)}):
+        raise InputError(f"{path}: damaged: it is not as it was written (its checksum is another)")
     return found
+
+
+def _json(value) -> str:
+    return json.dumps(value, indent=2, sort_keys=True) + "\n"
 
 
 def read_csv(path: Path, columns: tuple[str, ...], source: io.StringIO | None = None, **options) -> pd.DataFrame:
@@ -118,6 +137,50 @@ def file_digest(path: Path) -> str:
         return hashlib.blake2b(Path(path).read_bytes(), digest_size=16).hexdigest()
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from error
+
+
+def checksum(data: bytes) -> list:
+    """The length of a file's content, and 32 hex digits: what is recorded of it."""
+    return [len(data), hashlib.blake2b(data, digest_size=16).hexdigest()]
+
+
+def record(folder: Path, sums: dict[str, list]) -> None:
+    """Take down in ``folder`` the checksums of some of its files, by name, beside those that are known."""
+    try:
+        known = recorded(folder)
+    except InputError:  # damaged: whoever goes by it has noticed
+        known = {}
+    write_spec(folder / SUMS, known | sums)
+
+
+def recorded(folder: Path) -> dict[str, list]:
+    """The checksums that are known of the files of a folder, by name; none where an older version wrote it."""
+    return read_json(folder / SUMS) if (folder / SUMS).exists() else {}
+
+
+def check(path: Path, known: list, remedy: str, more: bool = False) -> bytes:
+    """Raise InputError, ending in ``remedy``, unless a file holds what was recorded of it. Returns its content.
+
+    ``more``: it may hold more behind that, as a file does whose writer was stopped before it took down the checksum.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: damaged: {error.strerror}; {remedy}") from error
+    found = data[: known[0]] if more else data
+    if checksum(found) != list(known):
+        found = f"holds {len(data):,} bytes" if len(data) != known[0] else "has another checksum"
+        raise InputError(f"{path}: damaged: it {found}, {known[0]:,} bytes were written; {remedy}")
+    return found
+
+
+def intact(path: Path) -> bool:
+    """Whether a file that can be made again is there, and as it was written."""
+    try:
+        known = recorded(path.parent).get(path.name)
+        return path.exists() and (known is None or bool(check(path, known, "")))
+    except InputError:
+        return False
 
 
 def environment() -> dict:
@@ -195,7 +258,7 @@ def claimed(out: Path, protocol: dict, record: dict) -> Iterator[None]:
                 raise InputError(f"{out} is a run of another protocol ({changes}); choose another --out")
         for leftover in out.rglob(f"{PARTIAL}*"):  # of a run that was killed
             leftover.unlink(missing_ok=True)
-        write_json(spec, {"protocol": protocol, "protocol_hash": digest(protocol), **record})
+        write_spec(spec, {"protocol": protocol, "protocol_hash": digest(protocol), **record})
         try:
             yield
         except InputError:
@@ -206,7 +269,7 @@ def claimed(out: Path, protocol: dict, record: dict) -> Iterator[None]:
 
 def add_to_spec(out: Path, **more) -> None:
     """What is known of a claimed run only once it has begun."""
-    write_json(out / "spec.json", read_json(out / "spec.json") | more)
+    write_spec(out / "spec.json", read_json(out / "spec.json") | more)
 
 
 def _short(value) -> str:

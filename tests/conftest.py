@@ -23,6 +23,7 @@ SLOW = (  # they train, start processes, drive a browser or draw many pages: `py
     "cell",
     "cli",
     "compat",
+    "damage",
     "docs",
     "end_to_end",
     "experiment",

@@ -38,3 +38,11 @@ def test_other_labels_another_seed_and_a_warm_start_are_fits_of_their_own(made):
 def test_the_oldest_go_where_the_cache_is_full(made, monkeypatch):
     monkeypatch.setattr(fits, "CACHE_BYTES", 1)
     assert [made(seed=s)[0] for s in (0, 1, 1, 0)] == [1, 1, 0, 1]
+
+
+def test_a_damaged_model_is_made_again(made, tmp_path):
+    made()
+    file = next((tmp_path / "p" / "cache" / "fits").glob("*.pth"))
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-1])
+    assert made()[0] == 1 and file.read_bytes() == whole

@@ -15,6 +15,7 @@ from bench import seeds, store
 from bench.experiment.problem import Problem, Step
 from bench.learners import Learner, Model, n_processes
 from bench.timing import Stopwatch
+from bench.types import InputError
 
 CACHE_BYTES = 2**31
 
@@ -37,24 +38,40 @@ def fit(
     drawn = seeds.integer(seed, "fit", round)
     alone = start is None and n_processes() == 1
     path = Path(problem.settings.cache) / "fits" / f"{_key(problem, learner, labels, drawn)}.pth" if alone else None
-    if path is not None and path.exists():
+    if path is not None and (known := _known(path)):
         on_step("fit", learner.n_steps)
-        return learner.load(path), store.read_json(path.with_suffix(".json"))["fit_s"]
+        return learner.load(path), known["fit_s"]
     with store.writing(log_dir), Stopwatch(learner.device) as watch:
         model = learner.fit(problem.samples(labels), drawn, log_dir, start, lambda n: on_step("fit", n))
     if path is not None:
-        store.write_json(path.with_suffix(".json"), {"fit_s": watch.total_s})
-        save(learner, model, path)
+        data = _bytes(learner, model)
+        store.write_json(path.with_suffix(".json"), {"fit_s": watch.total_s, "model": store.checksum(data)})
+        store.write_bytes(path, data)
         _trim(path)
     return model, watch.total_s
 
 
 def save(learner: Learner, model: Model, path: Path) -> None:
-    """Write a model's file whole; a disk that takes no more is named."""
+    """Write a model's file whole, and take down its checksum; a disk that takes no more is named."""
+    data = _bytes(learner, model)
+    store.write_bytes(path, data)
+    store.record(path.parent, {path.name: store.checksum(data)})
+
+
+def _bytes(learner: Learner, model: Model) -> bytes:
     buffer = io.BytesIO()  # torch would hide why a disk takes no more
     learner.save(model, buffer)
-    with store.replacing(path) as partial:
-        partial.write_bytes(buffer.getbuffer())
+    return buffer.getvalue()
+
+
+def _known(path: Path) -> dict | None:
+    """What was taken down of a model in the cache; None where it is not there, or not as it was written."""
+    try:
+        known = store.read_json(path.with_suffix(".json"))
+        store.check(path, known["model"], "")
+        return known
+    except InputError:
+        return None
 
 
 def _key(problem: Problem, learner: Learner, labels, drawn: int) -> str:

@@ -8,10 +8,9 @@ from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-import pandas as pd
-
 from bench import metrics, registry, runfiles, store
 from bench.experiment import cell as cells
+from bench.experiment import journal
 from bench.experiment.cell import Cell, run_cell
 from bench.experiment.fits import fit
 from bench.experiment.journal import read_rounds
@@ -40,7 +39,10 @@ class Grid:
             raise InputError(f"{done}: --start warm cannot add rounds to it; choose another --out")
 
     def left(self) -> dict[Cell, int]:
-        """The cells that are not done, and how many rounds of questions each lacks."""
+        """The cells that are not done, and how many rounds of questions each lacks. Raises InputError, which names the
+        file, where one of theirs was damaged."""
+        for cell in self.cells:
+            check(cell.folder(self.out))
         rounds = {cell: self.setup.settings.rounds - n_done(cell.folder(self.out)) for cell in self.cells}
         return {cell: n for cell, n in rounds.items() if n > 0 or not is_done(cell.folder(self.out))}
 
@@ -104,13 +106,14 @@ class Grid:
     def reference(self, workers: Callable[[], AbstractContextManager[Submit]]) -> None:
         """``reference.csv``: model mIoU on val of the preset trained on the whole truth, a row a seed."""
         path = self.out / "reference.csv"
-        known = runfiles.read(path).to_dict("records") if path.exists() else []
+        known = runfiles.read(path).to_dict("records") if store.intact(path) else []
         todo = [seed for seed in self.seeds if seed not in [row["seed"] for row in known]]
         if todo:
             with workers() as submit:
                 found = [(seed, submit(supervised, self.out, seed)) for seed in todo]
                 rows = known + [{"seed": seed, "model_miou": future.result()} for seed, future in found]
             runfiles.write(path, rows)
+            store.record(self.out, {path.name: store.checksum(path.read_bytes())})
 
     def _timed_collect(self) -> tuple[float, float]:
         """`collect`; returns how many seconds it took, and when it ended."""
@@ -120,12 +123,12 @@ class Grid:
 
 
 def collect(out: Path) -> None:
-    """Write ``rounds.csv`` of the run in ``out``: every cell's rows, in a fixed order."""
-    frames = [read_rounds(path) for path in sorted(out.glob("cells/*/rounds.csv"))]
-    if frames:
-        rows = pd.concat([f.dropna(axis=1, how="all") for f in frames], ignore_index=True)
+    """Write ``rounds.csv`` of the run in ``out``, every cell's rows in a fixed order, and take down what it holds."""
+    if files := sorted(out.glob("cells/*/rounds.csv")):
         order = ["dataset", "foundation", "oracle", "strategy", "seed", "round"]
-        runfiles.write(out / "rounds.csv", rows.sort_values(order, kind="stable"))
+        runfiles.write(out / "rounds.csv", read_rounds(files).sort_values(order, kind="stable"))
+        if (out / "spec.json").exists():
+            store.add_to_spec(out, files=journal.sums_of(out))
 
 
 def supervised(worker: Worker, out: Path, seed: int) -> float:
@@ -154,7 +157,8 @@ def work(worker: Worker, out: Path, cell: Cell, needs: tuple[str, ...]) -> str |
     if error := _caught(run):
         note(worker.setup, out, cell, "failed", error=error)
     else:
-        note(worker.setup, out, cell, "done", peak_memory_gib=worker.peak_memory_gib())
+        files = journal.sums_of(cell.folder(out))
+        note(worker.setup, out, cell, "done", peak_memory_gib=worker.peak_memory_gib(), files=files)
     return error
 
 
@@ -172,18 +176,29 @@ def note(setup: Setup, out: Path, cell: Cell, status: str, **more) -> None:
         "question": strategy.question,
         "status": status,
     }
-    store.write_json(cell.folder(out) / "spec.json", spec | more)
+    store.write_spec(cell.folder(out) / "spec.json", spec | more)
 
 
 def n_done(folder: Path) -> int:
     """Rounds of questions that a cell's folder holds whole."""
     path = folder / "rounds.csv"
-    return len(read_rounds(path)) - 1 if path.exists() else 0
+    return len(read_rounds([path])) - 1 if path.exists() else 0
 
 
 def is_done(folder: Path) -> bool:
+    """Whether a cell's spec.json says so; one that is damaged is written again after the cell was played back."""
     path = folder / "spec.json"
-    return path.exists() and store.read_json(path).get("status") == "done"
+    try:
+        return path.exists() and store.read_json(path).get("status") == "done"
+    except InputError:
+        return False
+
+
+def check(folder: Path) -> None:
+    """Raise InputError, which names the file, where one of a cell's is not as it was written."""
+    journal.check(folder)
+    if is_done(folder):
+        journal.check_all(folder, store.read_json(folder / "spec.json"))
 
 
 def _caught(task: Callable[[], object]) -> str | None:

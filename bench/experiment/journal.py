@@ -2,7 +2,11 @@
 
 A round leaves its files in three steps, and a stopped cell goes on after the last of them: the answers
 (``queries.csv``, ``refined.csv``, ``detection.csv``, and last a row of ``timings.csv``), the model
-(``model-<round>.pth``), the measures (``classes.csv``, ``images.npz``, and last a row of ``rounds.csv``).
+(``model-<round>.pth``), the measures (``classes.csv``, ``images.npz``, and last a row of ``rounds.csv``). Lengths and
+checksums of what is written are taken down in ``sums.json`` after each step: `check` names a file that was damaged.
+
+A row becomes text once, but its file is written whole each round, so that no reader sees half of one: of 100 rounds of
+1,000 questions, all writing takes 1.2 s of one core.
 """
 
 from collections.abc import Callable, Container, Iterator
@@ -12,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bench import costs, images, metrics, runfiles
+from bench import costs, images, metrics, runfiles, store
 from bench.experiment.labels import LabelMaps, LabelQuality
 from bench.foundation.pseudo import PseudoLabels
 from bench.images import Counts, Images
@@ -55,6 +59,8 @@ class Journal:
         self.timings: list[dict] = []
         self.detected: list[dict] = []
         self.images: Images | None = None
+        self._texts: dict[str, tuple[int, bytearray]] = {}  # of each file: how many rows are text already, and the text
+        check(folder)
         if (folder / "rounds.csv").exists():
             self._read()
 
@@ -144,24 +150,34 @@ class Journal:
         self.detected.append({"round": number} | found)
 
     def write_answers(self) -> None:
-        if self.refined:
-            runfiles.write(self.folder / "refined.csv", self.refined)
-        runfiles.write(self.folder / "detection.csv", self.detected)
-        runfiles.write(self.folder / "queries.csv", self.queries)
+        sums = self._write("refined.csv", self.refined) if self.refined else {}
+        sums |= self._write("detection.csv", self.detected) | self._write("queries.csv", self.queries)
         self.write_timings()
+        # the row of a round that is not measured yet will change
+        measured = runfiles.encode("timings.csv", self.timings[: len(self.rounds)])
+        store.record(self.folder, sums | {"timings.csv": store.checksum(measured)})
 
     def write_timings(self) -> None:
-        runfiles.write(self.folder / "timings.csv", self.timings)
+        store.write_bytes(self.folder / "timings.csv", runfiles.encode("timings.csv", self.timings))
 
     def write_round(self) -> None:
         self.write_answers()
-        runfiles.write(self.folder / "classes.csv", self.classes)
+        sums = self._write("classes.csv", self.classes)
         assert self.images is not None  # `add_round` came before
         images.write(self.folder / IMAGES, self.images)
-        runfiles.write(self.folder / "rounds.csv", self.rounds)
+        sums |= {IMAGES: store.checksum((self.folder / IMAGES).read_bytes())} | self._write("rounds.csv", self.rounds)
+        store.record(self.folder, sums)
+
+    def _write(self, name: str, rows: list[dict]) -> dict[str, list]:
+        """Write a file to which rows are only added; returns its checksum by its name."""
+        n, text = self._texts.get(name, (0, bytearray()))
+        text += runfiles.encode(name, rows[n:], head=not text)
+        self._texts[name] = len(rows), text
+        store.write_bytes(self.folder / name, text)
+        return {name: store.checksum(text)}
 
     def _read(self) -> None:
-        self.rounds = read_rounds(self.folder / "rounds.csv").to_dict("records")
+        self.rounds = read_rounds([self.folder / "rounds.csv"]).to_dict("records")
         n_rounds = len(self.rounds)
         self.timings = self._rows("timings.csv", n_rounds)
         n_answered = len(self.timings) - 1
@@ -181,6 +197,49 @@ class Journal:
         return frame[frame["round"] <= last].to_dict("records")
 
 
+def check(folder: Path) -> None:
+    """Raise InputError, which names the file, where one of a cell's is not as it was written.
+
+    A cell that was stopped while it wrote may hold more than it took down; what it took down must be there.
+    """
+    again = f"remove {folder} to run the cell anew"
+    try:
+        known = store.recorded(folder)
+    except InputError as error:
+        raise InputError(f"{error}; {again}") from error
+    n_rounds = 0
+    for name in [name for name in runfiles.FILES if name in known]:
+        data = store.check(folder / name, known[name], again, more=True)
+        n_rounds = data.count(b"\n") - 1 if name == "rounds.csv" else n_rounds
+    if IMAGES in known:
+        try:
+            store.check(folder / IMAGES, known[IMAGES], again)
+        except InputError:
+            if not _is_newer(folder / IMAGES, n_rounds):
+                raise
+
+
+def _is_newer(path: Path, n_rounds: int) -> bool:
+    """Whether the file holds a round more than these: its writer was stopped before it took that down."""
+    try:
+        return len(images.read(path).data) == n_rounds + 1
+    except InputError:
+        return False
+
+
+def sums_of(folder: Path) -> dict[str, list]:
+    """The checksums of all files of a cell that is done, or of a run, for its spec.json."""
+    found = [name for name in (*runfiles.FILES, IMAGES, store.SUMS) if (folder / name).exists()]
+    return {name: store.checksum((folder / name).read_bytes()) for name in found}
+
+
+def check_all(folder: Path, spec: dict) -> None:
+    """Raise InputError, which names the file, where one of a folder is not as its spec.json says (`sums_of`)."""
+    for name, checksum in spec.get("files", {}).items():
+        again = "" if name == "rounds.csv" and "strategies" in spec else f"remove {folder} and "
+        store.check(folder / name, checksum, f"{again}run the same command again")
+
+
 def _with_round(kept: Images | None, quality: LabelQuality, model: np.ndarray | None) -> Images:
     """The matrices by image with those of one round more."""
     data = quality.by_image
@@ -195,12 +254,15 @@ def _with_round(kept: Images | None, quality: LabelQuality, model: np.ndarray | 
     return Images(kept.data.after(touched, data[touched]), of_model)
 
 
-def read_rounds(path: Path) -> pd.DataFrame:
-    """A cell's rounds.csv. Raises InputError unless it counts the rounds of one seed."""
-    frame = runfiles.read(path)
-    if frame["round"].tolist() != list(range(len(frame))) or frame.seed.nunique() > 1:
+def read_rounds(paths: list[Path]) -> pd.DataFrame:
+    """The rounds.csv of cells, below each other. Raises InputError unless each counts the rounds of one seed."""
+    frame = runfiles.read_all(paths)
+    cells = frame.groupby("file")
+    wrong = frame[(cells.cumcount() != frame["round"]) | (cells.seed.transform("nunique") > 1)]
+    if len(wrong):
+        path = paths[wrong.file.iloc[0]]
         raise InputError(f"{path}: expected the rounds 0, 1, ... of a seed; remove {path.parent} to run the cell anew")
-    return frame
+    return frame.drop(columns="file")
 
 
 def answer_of(row: dict) -> Answer:

@@ -35,30 +35,34 @@ def folder_of(out: Path, seed: int) -> Path:
 def load_round0(
     problem: Problem, learner: Learner | None, out: Path, seed: int, needs: tuple[str, ...], on_step: Step
 ) -> Round0:
-    """Round 0 of a seed from the run folder ``out``, made first where it is not there or lacks a statistic."""
+    """Round 0 of a seed from the run folder ``out``, made first where it is not there, was damaged or lacks a
+    statistic."""
     if learner is None:
         assert problem.label_only is not None  # it is what a run without a model reads
         return Round0(problem.label_only, None, None, {})
     folder = folder_of(out, seed)
     model_path, table_path, spec_path = folder / "model.pth", folder / "candidates.npz", folder / "spec.json"
-    confusion_path, model = folder / "confusion.npy", None
-    if not model_path.exists():
+    confusion_path, fit_path, model = folder / "confusion.npy", folder / "fit.json", None
+    if not (store.intact(model_path) and store.intact(fit_path)):
         model, fit_s = fit(problem, learner, problem.pseudo.labels, seed, 0, folder / "logs", None, on_step)
-        store.write_json(folder / "fit.json", {"fit_s": fit_s})
+        store.write_spec(fit_path, {"fit_s": fit_s})
+        store.record(folder, {fit_path.name: store.checksum(fit_path.read_bytes())})
         save(learner, model, model_path)
-    if not spec_path.exists():
+    if not (store.intact(spec_path) and store.intact(confusion_path)):
         model = learner.load(model_path) if model is None else model
         with Stopwatch(learner.device) as watch:
             confusion = evaluate(problem, learner, model)
         with store.replacing(confusion_path) as path, open(path, "wb") as file:
             np.save(file, confusion)
-        store.write_json(spec_path, store.read_json(folder / "fit.json") | {"evaluate_s": watch.total_s})
-    if not table_path.exists() or not set(needs) <= set(np.load(table_path).files):
+        store.write_spec(spec_path, store.read_json(fit_path) | {"evaluate_s": watch.total_s})
+        store.record(folder, {path.name: store.checksum(path.read_bytes()) for path in (confusion_path, spec_path)})
+    if not store.intact(table_path) or not set(needs) <= set(np.load(table_path).files):
         model = learner.load(model_path) if model is None else model
         table, seconds = acquire_table(problem, learner, model, problem.pseudo.labels, needs)
         with store.replacing(table_path) as path, open(path, "wb") as file:
             arrays: dict[str, Any] = {**table.columns, "_seconds": [seconds["predict_s"], seconds["acquire_s"]]}
             np.savez(file, **arrays)
+        store.record(folder, {table_path.name: store.checksum(table_path.read_bytes())})
     with np.load(table_path) as table:
         seconds = dict(zip(("predict_s", "acquire_s"), table["_seconds"].tolist(), strict=True))
         columns = {name: table[name] for name in table.files if name != "_seconds"}

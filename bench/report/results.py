@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench import costs, metrics, runfiles
-from bench.store import FORMER, digest, read_json
+from bench import costs, metrics, runfiles, store
+from bench.experiment import journal
+from bench.store import FORMER, digest
 from bench.types import InputError
 
 SETTING = ["dataset", "foundation", "oracle"]
@@ -59,12 +60,14 @@ def read(paths: list[Path], mixed: bool = False) -> Results:
     paths = [Path(p) for p in paths]
     paths += [spec.parent for path in paths for spec in path.glob("repeat*/spec.json")]
     for path in sorted({path.resolve(): path for path in paths}.values()):
+        if path.is_dir():
+            specs[path] = store.read_json(path / "spec.json")
+            runfiles.refuse_newer(path / "spec.json", specs[path])
+            journal.check_all(path, specs[path])
         table = _read_rounds(path)
         table["run"] = str(path)
         rounds.append(table)
         if path.is_dir():
-            specs[path] = read_json(path / "spec.json")
-            runfiles.refuse_newer(path / "spec.json", specs[path])
             cells.append(_read_cells(path, table, specs[path]))
         else:
             keys = table[CELL].drop_duplicates()
@@ -103,22 +106,27 @@ def _read_rounds(path: Path) -> pd.DataFrame:
 
 def _read_cells(path: Path, table: pd.DataFrame, spec: dict) -> pd.DataFrame:
     """The cells of a run, from their spec.json; those that its grid lacks are ``missing``."""
-    rows = {}
-    for file in sorted(path.glob("cells/*/spec.json")):
-        cell = read_json(file)
+    rows: dict[tuple, dict] = {}
+    there = set(table[CELL].drop_duplicates().itertuples(index=False, name=None))
+    for file in sorted(folder / "spec.json" for folder in path.glob("cells/*") if folder.is_dir()):
+        cell = store.read_json(file)
+        journal.check_all(file.parent, cell)
         cell = cell.get("settings", {}) | cell
         if absent := [name for name in CELL if name not in cell]:
             raise InputError(f"{file}: no {', '.join(absent)}; expected the settings of a cell")
         key = (*(str(cell[name]) for name in CELL[:4]), int(cell["seed"]))
+        if key in rows:
+            raise InputError(f"{file.parent}: the same cell as {rows[key]['folder']}; remove one of the two")
+        status = cell.get("status", "done")
         rows[key] = dict(
-            status=cell.get("status", "done"),
+            status="running" if status == "done" and key not in there else status,
             leaky=bool(cell.get("leaky", False)),
             bound=bool(cell.get("reads_truth", False)),
             protocol=_protocol(cell),
             folder=str(file.parent),
             question=str(cell.get("question", "")),
         )
-    for key in table[CELL].drop_duplicates().itertuples(index=False, name=None):
+    for key in there:
         rows.setdefault(key, PLAIN | dict(protocol=str(spec.get("protocol_hash", ""))))
     cells = pd.DataFrame([dict(zip(CELL, key, strict=True), **row) for key, row in rows.items()])
     seeds = spec.get("seeds", [])  # once, the number of them
