@@ -74,3 +74,32 @@ def test_the_per_pixel_method_gives_the_same_look_ahead():
 def test_bad_arguments_are_one_clear_line(line, message):
     with pytest.raises(InputError, match=message):
         time.main(arguments(*line))
+
+
+def test_where_the_seconds_of_a_run_went(alc, tmp_path, capsys):
+    run, out = tmp_path / "run", tmp_path / "phases.csv"
+    small = (
+        "--dataset",
+        "shapes[train=4,val=2,size=32]",
+        "--model",
+        "none",
+        "--rounds",
+        1,
+        "--budget",
+        3,
+        "--seeds",
+        1,
+    )
+    done = alc(
+        "run", *small, "--strategy", "random", "--strategy", "area", "--seeds", 1, "--out", run, report_too=False
+    )
+    assert done.code == 0, done.err
+    assert time.main(arguments("--run", str(run), "--out", str(out))) == 0
+    table = pd.read_csv(out).set_index("phase")
+    assert list(table.index) == ["fit", "predict", "acquire", "ask", "correct", "evaluate", "read", "write", "report"]
+    assert table.share.sum() == pytest.approx(1) and out.with_suffix(".png").stat().st_size > 0
+    assert table.n[["ask", "correct", "read", "report"]].tolist() == [6, 6, 4, 2] and table.seconds["fit"] == 0
+    assert table.floor["read"] > 0 and table.floor_unit["read"] == "bytes" and np.isnan(table.floor["fit"])
+    assert "ms each" in capsys.readouterr().out
+    with pytest.raises(InputError):
+        time.main(arguments("--run", str(tmp_path / "nothing")))

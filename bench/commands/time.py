@@ -17,7 +17,7 @@ from rich.table import Table
 from scipy.spatial import cKDTree
 
 from bench import seeds, store
-from bench.commands import time_fit
+from bench.commands import time_fit, time_run
 from bench.kernels import fastest, superpixel_statistics
 from bench.kernels.per_pixel import look_ahead
 from bench.timing import Timings, compare
@@ -39,6 +39,7 @@ COLUMNS = ["size", "n_classes", "height", "width", "n_superpixels", "source", "i
 EXAMPLES = (
     "alc-bench time --sizes voc,shapes",
     "alc-bench time --threads 1 --out times.csv",
+    "alc-bench time --run results/runs/shapes-00d0a3ae",
 )
 
 
@@ -48,6 +49,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="default: %(default)s")
     parser.add_argument("--rounds", type=int, default=9, help="timed rounds (default: %(default)s)")
     parser.add_argument("--out", type=Path, help="FILE.csv; a figure is drawn beside it, FILE.png")
+    time_run.add_arguments(parser)
     time_fit.add_arguments(parser)
 
 
@@ -57,6 +59,8 @@ def main(args) -> int:
         raise InputError(f"--out must end in .csv, got {str(args.out)!r}")
     if args.fit:
         return time_fit.main(args)
+    if args.run:
+        return time_run.main(args)
     sizes = [name.strip() for name in args.sizes.split(",")]
     if unknown := [name for name in sizes if name not in SIZES]:
         raise InputError(f"unknown size {unknown[0]!r}; there are: {', '.join(SIZES)}")
