@@ -48,7 +48,7 @@ def grown(folder, rounds, start="cold") -> Grid:
     """`Hand`, with a learner, in ``folder/run``."""
     by_hand(folder / str(rounds[0]))
     for n in rounds:
-        settings = Settings("hand", foundation="files", rounds=n, budget="1", start=start)
+        settings = Settings("hand", foundation="files", rounds=n, budget="1", start=start, cache=str(folder))
         files = Files(folder / str(rounds[0]))
         setup = Setup(settings, Hand(), files, Nearest(3), costs.budget("1"), ASSUMED)
         grid = Grid(setup, ["entropy"], ["perfect"], range(1), folder / "run")

@@ -70,7 +70,7 @@ def _known(path: Path) -> dict | None:
         known = store.read_json(path.with_suffix(".json"))
         store.check(path, known["model"], "")
         return known
-    except InputError:
+    except (InputError, KeyError):
         return None
 
 

@@ -173,8 +173,9 @@ class Journal:
         n, text = self._texts.get(name, (0, bytearray()))
         text += runfiles.encode(name, rows[n:], head=not text)
         self._texts[name] = len(rows), text
-        store.write_bytes(self.folder / name, text)
-        return {name: store.checksum(text)}
+        data = bytes(text)
+        store.write_bytes(self.folder / name, data)
+        return {name: store.checksum(data)}
 
     def _read(self) -> None:
         self.rounds = read_rounds([self.folder / "rounds.csv"]).to_dict("records")
