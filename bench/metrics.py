@@ -32,11 +32,11 @@ def change(truth: np.ndarray, was: np.ndarray, now: np.ndarray, n_classes: int) 
 
     Ids are known to be in range: this takes time in proportion to the pixels and the matrix.
     """
-    known = truth != VOID
-    row = truth[known].astype(np.intp) * (n_classes + 1)
-    columns = (np.where(labels == VOID, n_classes, labels) for labels in (was[known], now[known]))
-    before, after = (np.bincount(row + column, minlength=n_classes * (n_classes + 1)) for column in columns)
-    return (after - before).reshape(n_classes, n_classes + 1)
+    width = n_classes + 1
+    row = np.minimum(truth, n_classes).astype(np.intp) * width  # that of void truth comes last, and is left out
+    columns = (np.minimum(labels, n_classes) for labels in (was, now))
+    before, after = (np.bincount(row + column, minlength=width * width) for column in columns)
+    return (after - before).reshape(width, width)[:n_classes]
 
 
 def iou(matrix: np.ndarray, void_counts: bool = True) -> np.ndarray:

@@ -72,7 +72,9 @@ class Regions:
         length = self.length[runs].astype(np.int64)
         start = self.row[runs] * np.int64(self.shape[1]) + self.column[runs]
         before = np.cumsum(length) - length  # pixels of earlier runs
-        return np.repeat(start - before, length) + np.arange(length.sum())
+        pixels = np.repeat(start - before, length)
+        pixels += np.arange(len(pixels))
+        return pixels
 
     def _arrays(self) -> list[np.ndarray]:
         return [getattr(self, field.name) for field in fields(self)[1:]]

@@ -7,15 +7,23 @@ less than a time does. `MARGIN` is what it may rise by before a test fails; what
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from bench.time import SIZES, scene
-from test_pool_perf import Generated
 
-from bench import registry
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from runs import write_run
+from test_pool_perf import Generated
+from test_questions_perf import Questions
+
+from bench import registry, report
+from bench.commands.time import SIZES, scene
+from bench.experiment.acquire import acquire_table
 from bench.kernels import IMPLEMENTATIONS, superpixel_statistics
 from bench.kernels.statistics import STATISTICS
 from bench.timing import compare
@@ -24,6 +32,15 @@ from bench.types import Pool
 BASELINE = Path(__file__).with_name("baseline.json")
 MARGIN = 1.5
 NEEDS = {"sim": ("sim",), "representative": (), "all": tuple(n for n, s in STATISTICS.items() if s.fused)}
+FAMILIES = {
+    "windows": ("impurity_entropy_sum[window=3]",),
+    "components": ("aiou_sum",),
+    "colours": ("colour_gradient_sum",),
+    "cells": ("feature",),
+    "temperature": ("tempered_entropy_sum[temperature=0.1]",),
+    "thresholds": ("confident_count",),
+    "passes": ("predictive_entropy_sum", "expected_entropy_sum", "vote_entropy_sum"),
+}
 KERNELS = [i for i in IMPLEMENTATIONS if i not in ("reference", "torch", "gpu")]
 
 
@@ -93,6 +110,52 @@ def test_a_kernel_to_the_plain_loop(benchmark, moved, implementation, source):
     moved(f"{implementation} / plain loop, shapes, from {source}, sim", timings.ratio("kernel", "reference"))
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_statistics_of_maps_to_a_copy(benchmark, moved, family):
+    """From logits, the statistics that are always there among them; of passes there are three."""
+    scores, labels, superpixels = inputs("voc")
+    target, rng = torch.empty_like(scores["probabilities"]), np.random.default_rng(0)
+    beside = {
+        "images": rng.integers(0, 256, (*labels.shape, 3)).astype(np.uint8),
+        "features": torch.rand(64, 40, 40),
+        "passes": [scores["logits"]] * 3,
+        "thresholds": np.full(len(target), 0.5),
+    }
+
+    def kernel():
+        image = scores["logits"], labels, superpixels, FAMILIES[family]
+        return superpixel_statistics(*image, logits=True, threads=1, **beside)
+
+    timings = compare({"copy": lambda: target.copy_(scores["probabilities"]), "kernel": kernel}, rounds=5)
+    benchmark.pedantic(kernel, rounds=3)
+    moved(f"{family} / copy, voc, from logits", timings.ratio("kernel", "copy"))
+
+
+def test_a_question_to_a_copy(benchmark, moved, tmp_path):
+    questions, full = Questions(tmp_path), torch.rand(19, 1024, 2048)
+    target = torch.empty_like(full)
+    timings = compare({"copy": lambda: target.copy_(full), "question": lambda: questions.ask(100)}, rounds=5)
+    benchmark.pedantic(questions.ask, (100,), rounds=3)
+    moved("100 questions / copy, cityscapes", timings.ratio("question", "copy"))
+
+
+def test_a_report_of_200_cells_to_one_of_20(benchmark, moved, tmp_path):
+    runs = {n: write_run(tmp_path / f"run{n}", n_seeds=n // 4) for n in (20, 200)}
+    timings = compare({n: lambda run=run: report.write([run], html=False) for n, run in runs.items()}, 3, 1)
+    benchmark.pedantic(report.write, ([runs[20]],), {"html": False}, rounds=1)
+    moved("report of 200 cells / of 20", timings.ratio(200, 20))
+
+
+def test_help_takes_less_than_a_second_and_not_much_longer_than_python(benchmark, moved):
+    def run(*arguments):
+        return subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
+
+    timings = compare({"python": lambda: run("-c", ""), "help": lambda: run("-m", "bench", "--help")}, rounds=5)
+    benchmark.pedantic(run, ("-m", "bench", "--help"), rounds=1)
+    moved("alc-bench --help / python", timings.ratio("help", "python"))
+    assert timings.median_ms("help") < 1000
+
+
 @pytest.mark.parametrize("name", ["sim", "random", "entropy", "pixbal"])
 def test_a_whole_acquisition_to_a_copy(benchmark, moved, name):
     """From predictions of four images to the query: statistics, table, scores, choice; a copy of four images."""
@@ -105,7 +168,7 @@ def test_a_whole_acquisition_to_a_copy(benchmark, moved, name):
             target.copy_(full)
 
     def acquire():
-        table, _ = bench.acquire_table(None, bench.pseudo.labels, strategy.needs)
+        table, _ = acquire_table(bench, bench.learner, None, bench.pseudo.labels, strategy.needs)
         n = len(table)
         ties = np.random.default_rng(0).random(n)
         pool = Pool(table, np.zeros(n, bool), ties, bench.n_classes, np.full(n, -1, np.int16))

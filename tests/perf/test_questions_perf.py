@@ -1,0 +1,93 @@
+"""What a question costs, answer and correction with it, on a pool of Cityscapes' size, however many came before.
+
+``python tests/perf/test_questions_perf.py [n]`` asks n questions, 100,000 if it is left out (2,975 images of 1024 ×
+2048 px, superpixels of 16,384 px), and writes ``results/questions.csv``: the milliseconds, of the processor, of a
+question after as many others. The maps are in memory: what reading and decoding them costs is no part of it.
+"""
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+from test_pool_perf import N_CLASSES, N_IMAGES, SHIFTS, Generated
+
+from bench import seeds, store
+from bench.costs.seconds import ASSUMED
+from bench.experiment.cell import ask
+from bench.experiment.journal import Journal
+from bench.experiment.labels import LabelMaps
+from bench.experiment.problem import MEMORY_BYTES, Measured, Problem
+from bench.experiment.session import Session
+from bench.kernels.regions import regions
+from bench.timing import Clock, Stopwatch
+from bench.types import Candidates, Query
+
+BEFORE = (0, 10, 100, 1_000, 10_000)
+MOST = 1_000  # questions that are timed together
+
+
+class Questions:
+    """A session on a generated pool, and its superpixels in a drawn order."""
+
+    def __init__(self, folder: Path):
+        pool = Generated(N_IMAGES)
+        shifted = [(pool.shifted(pool.map, i), regions(pool.superpixels(i))) for i in range(SHIFTS)]
+        truths = [np.roll(labels, 40, 0) for labels, _ in shifted]
+        dataset = SimpleNamespace(
+            classes=range(N_CLASSES),
+            names=lambda split: pool.names,
+            truth=lambda split, name: truths[int(name) % SHIFTS],
+        )
+        pseudo = SimpleNamespace(
+            names=pool.names,
+            labels=lambda i: shifted[i % SHIFTS][0],
+            regions=lambda i: shifted[i % SHIFTS][1],
+            pixels=lambda i, superpixel: shifted[i % SHIFTS][1].pixels(superpixel),
+        )
+        n = len(shifted[0][1])
+        confusion = np.zeros((N_IMAGES, N_CLASSES, N_CLASSES + 1), np.int32)
+        measured = Measured(confusion, np.zeros(N_IMAGES * n, np.int16), np.zeros(N_IMAGES * n, np.uint8))
+        problem = Problem(None, {}, dataset, pseudo, measured, None, ASSUMED)
+        self.session = Session(problem, "perfect", 0, LabelMaps(pseudo.labels, MEMORY_BYTES))
+        self.journal = Journal(folder)
+        for number in range(2):
+            self.journal.seconds(number)
+        order = seeds.generator(0, "questions").permutation(N_IMAGES * n)
+        image, which = order // n, order % n
+        first = [[r.pixels(k)[0] for k in r.ids] for _, r in shifted]
+        row, column = np.divmod([first[i % SHIFTS][k] for i, k in zip(image, which, strict=True)], pool.map.shape[1])
+        ids = shifted[0][1].ids[which]
+        columns = {"image": image, "superpixel": ids, "row": row, "column": column, "label": 0 * row, "size": 0 * row}
+        self.table, self.n = Candidates(columns), 0
+
+    def ask(self, n: int) -> float:
+        """Milliseconds of the processor a question of the next ``n``."""
+        query = Query(np.arange(self.n, self.n + n))
+        with Stopwatch() as watch:
+            ask(self.session, self.journal, 1, self.table, query, Clock(self.journal.seconds(1)))
+        self.n += n
+        return watch.cpu_s / n * 1e3
+
+
+def measure(folder: Path, before=BEFORE) -> list[dict]:
+    questions, rows = Questions(folder), []
+    questions.ask(1)
+    for asked, then in zip(before, (*before[1:], before[-1] + MOST), strict=True):
+        questions.ask(asked - questions.n) if asked > questions.n else None
+        n = min(then - questions.n, MOST)
+        rows.append({"asked_before": questions.n, "n": n, "ms": questions.ask(n)})
+    return rows
+
+
+def test_a_question_costs_the_same_whatever_came_before(benchmark, tmp_path):
+    rows = benchmark.pedantic(measure, (tmp_path, (10, 100, 5_000)), rounds=1)
+    benchmark.extra_info["ms"] = [round(row["ms"], 3) for row in rows]
+    assert rows[-1]["ms"] < 1.5 * rows[0]["ms"] and rows[-1]["ms"] < 0.2
+
+
+if __name__ == "__main__":
+    most = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
+    found = measure(Path("no cell is there"), tuple(n for n in (*BEFORE, most - MOST) if n <= most - MOST))
+    print(*found, sep="\n")
+    store.write_csv(Path(__file__).parents[2] / "results" / "questions.csv", found)
