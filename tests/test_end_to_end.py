@@ -28,10 +28,14 @@ def installed(tmp_path_factory):
         "ALC_BENCH_CACHE": str(folder / "cache"),
     }
 
-    def bench(*arguments):
-        command = [sys.executable, "-m", "bench", *map(str, arguments)]
+    def python(*arguments):
+        command = [sys.executable, *map(str, arguments)]
         return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True)
 
+    def bench(*arguments):
+        return python("-m", "bench", *arguments)
+
+    bench.python = python
     return bench
 
 
@@ -108,3 +112,13 @@ def test_area_on_the_released_pascal_files_matches_the_known_numbers(alc, real_d
     assert rows.n_queries.tolist() == [0, 1000, 2000, 3000, 4000, 5000]
     spec = json.loads(next((tmp_path / "out").glob("cells/*/spec.json")).read_text())
     assert spec["leaky"] and spec["status"] == "done"
+
+
+def test_the_plug_ins_of_a_package_pass_the_checks_for_their_authors(installed):
+    code = """
+from bench.testing import *
+check_dataset("beds[n=2]"); check_superpixels("tiles[side=4]"); check_learner("colours"); check_oracle("gardener[word=1]")
+check_foundation("guess", "beds[n=2]")
+"""
+    done = installed.python("-c", code)
+    assert done.returncode == 0, done.stderr

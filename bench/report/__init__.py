@@ -66,9 +66,13 @@ def write(
     outs = _listed(outs)
     results = read(outs, mixed)
     runs = [out for out in outs if out.is_dir()]
-    if to is None and len(runs) != 1:
-        raise InputError(f"a report over {len(runs)} runs needs a folder of its own: name it with --out")
-    to = runs[0] if to is None else Path(to)
+    if to is None and len(runs) != 1 and len(outs) != 1:
+        raise InputError(
+            f"a report over {len(runs)} runs and {len(outs) - len(runs)} files needs a folder of its own: name it with --out"
+        )
+    if to is None:
+        to = runs[0] if runs else Path(outs[0]).with_name(f"{Path(outs[0]).stem}-report")
+    to = Path(to)
     if times is not None:
         results = audit.reprice(results, times.mean)
     times = times or seconds.read("measured")

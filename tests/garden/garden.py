@@ -50,6 +50,8 @@ class Outvoted(Refiner):
 class Gardener(Oracle):
     """Always says the same."""
 
+    kinds = ("correction",)
+
     def __init__(self, word=1):
         self.word = word
 
