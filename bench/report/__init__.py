@@ -50,7 +50,8 @@ def write(
     html: bool = True,
     console: Console | None = None,
 ) -> Path:
-    """The report of these run folders and foreign rounds.csv files, in ``to``: the only run's own folder by default.
+    """The report of these run folders and foreign rounds.csv files, in ``to``: by default the only run's own folder, or
+    for one file alone the folder ``<its name>-report`` beside it.
 
     ``cost``: the axis, a key of `COSTS`. ``times``: prices ``cost_s`` anew, with these means; without them, only the
     table of prices is of measured seconds. ``mixed``: compare runs of different protocols. ``html``: write the page
@@ -61,9 +62,14 @@ def write(
         raise InputError(f"unknown cost {cost!r}; there are: {', '.join(COSTS)}")
     results = read(outs, mixed)
     runs = [Path(out) for out in outs if Path(out).is_dir()]
-    if to is None and len(runs) != 1:
-        raise InputError(f"a report over {len(runs)} runs needs a folder of its own: name it with --out")
-    to = runs[0] if to is None else Path(to)
+    if to is None and len(runs) != 1 and len(outs) != 1:
+        raise InputError(
+            f"a report over {len(runs)} runs and {len(outs) - len(runs)} files needs a folder of its own: "
+            "name it with --out"
+        )
+    if to is None:
+        to = runs[0] if runs else Path(outs[0]).with_name(f"{Path(outs[0]).stem}-report")
+    to = Path(to)
     if times is not None:
         results = audit.reprice(results, times.mean)
     times = times or seconds.read("measured")

@@ -40,9 +40,11 @@ DASHED = (0, (4, 2))
 def curves(study: Study) -> Figure:
     """Each metric against cost, a row for each setting: data mIoU on the left; one panel without a model."""
     style = looks(study.results.rounds.strategy)
-    figure, parts = grid(study.results, style, 1.95)
-    for part, (setting, _) in zip(parts, settings_of(study.results), strict=True):
-        comparisons = [verdict.of for verdict in study.verdicts[setting].values() if verdict.of.curves]
+    settings = [(setting, block) for setting, block in study.settings if not block.rounds.empty]
+    figure, parts = grid(study.results, style, 1.95, settings)
+    for part, (setting, _) in zip(parts, settings, strict=True):
+        found = [verdict.of for verdict in study.verdicts[setting].values()]
+        comparisons = [of for of in found if of.curves] or [of for of in found if of.foreign]
         for axes, comparison in zip(np.ravel(part.subplots(1, len(comparisons))), comparisons, strict=True):
             draw(axes, comparison, style)
             axes.set_title(NAMES[comparison.metric], fontsize=7, loc="left", pad=3)
@@ -51,7 +53,7 @@ def curves(study: Study) -> Figure:
 
 
 def settings_of(results: Results) -> list:
-    """The settings that have a done cell to draw."""
+    """The settings that have a done cell of a run to draw."""
     return [(setting, block) for setting, block in results.settings() if not block.rounds[~block.rounds.foreign].empty]
 
 

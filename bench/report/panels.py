@@ -26,8 +26,10 @@ from bench.report.verdict import Study
 
 
 @rc_context(RC)
-def costs(results: Results) -> Figure:
-    """Data mIoU against clicks, bits and seconds."""
+def costs(results: Results) -> Figure | None:
+    """Data mIoU against clicks, bits and seconds. None where nothing of a run is there."""
+    if not settings_of(results):
+        return None
     style = looks(results.rounds.strategy)
     figure, parts = grid(results, style, 1.75)
     for part, (setting, block) in zip(parts, settings_of(results), strict=True):
@@ -109,9 +111,11 @@ def penalty(study: Study) -> Figure | None:
 
 
 @rc_context(RC)
-def time(results: Results) -> Figure:
-    """Where the time of a round goes: mean seconds of each step over rounds and cells."""
+def time(results: Results) -> Figure | None:
+    """Where the time of a round goes: mean seconds of each step over rounds and cells. None without a run."""
     settings = settings_of(results)
+    if not settings:
+        return None
     heights = [0.55 + 0.15 * block.rounds[~block.rounds.foreign].strategy.nunique() for _, block in settings]
     figure = new_figure(sum(heights) + 0.2)
     parts = np.ravel(figure.subfigures(len(settings), 1, height_ratios=heights))

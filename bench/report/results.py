@@ -25,6 +25,7 @@ TIMES = runfiles.names(runfiles.ROUNDS, "time")
 FOREIGN_VALUES = (*METRICS.values(), "data_miou_labelled")  # what others publish, at least one of them
 STDS = tuple(runfiles.Column(f"{column}_std", "share", "of a foreign mean", empty=True) for column in FOREIGN_VALUES)
 PLAIN = dict(status="done", leaky=False, bound=False, protocol="", folder="", question="")
+BOUNDS = "clairvoyant"  # how the names of the suite's bounds begin
 FOREIGN_COLUMNS = ["dataset", "strategy", "round", "n_queries"]
 
 
@@ -40,9 +41,10 @@ class Results:
     specs: dict[Path, dict]
 
     def settings(self) -> Iterator[tuple[tuple[str, str, str], "Results"]]:
-        """Each setting that a run has cells in, with its cells and the foreign results that belong beside them."""
+        """Each setting that a run has cells in, with its cells and the foreign results that belong beside them; without
+        a run, each setting of the foreign results."""
         own = self.cells[~self.cells.foreign]
-        for setting in own[SETTING].drop_duplicates().itertuples(index=False, name=None):
+        for setting in (self.cells if own.empty else own)[SETTING].drop_duplicates().itertuples(index=False, name=None):
             yield setting, Results(_within(self.rounds, setting), _within(self.cells, setting), self.specs)
 
 
@@ -50,15 +52,18 @@ def read(paths: list[Path], mixed: bool = False) -> Results:
     """The results of these run folders and foreign CSV files.
 
     Raises InputError for a missing or broken file, for the same round twice in one file, and, unless ``mixed``, where
-    cells of one setting were made under different protocols. With ``mixed``, strategies that several protocols share
-    are told apart by the name of their run, and foreign rows that have a seed count as cells like any other.
+    cells of one setting were made under different protocols. With ``mixed``, or of one file alone, foreign rows that
+    have a seed count as cells like any other. A name stands for one strategy of one source: a foreign strategy that is
+    called like another one, and with ``mixed`` those that several protocols share, are told apart by the name of their
+    file or run, ``area @ friend``.
     """
     if not paths:
         raise InputError("nothing to report: name at least one run folder or rounds.csv file")
     rounds, cells, specs = [], [], {}
     paths = [Path(p) for p in paths]
     paths += [spec.parent for path in paths for spec in path.glob("repeat*/spec.json")]
-    for path in sorted({path.resolve(): path for path in paths}.values()):
+    paths = sorted({path.resolve(): path for path in paths}.values())
+    for path in paths:
         table = _read_rounds(path)
         table["run"] = str(path)
         rounds.append(table)
@@ -68,18 +73,19 @@ def read(paths: list[Path], mixed: bool = False) -> Results:
             cells.append(_read_cells(path, table, specs[path]))
         else:
             keys = table[CELL].drop_duplicates()
-            foreign = keys.seed.eq(-1) | (not mixed)
-            cells.append(keys.assign(**PLAIN, run=str(path), foreign=foreign))
+            foreign = keys.seed.eq(-1) | (not mixed and len(paths) > 1)
+            bound = keys.strategy.str.startswith(BOUNDS)  # a file does not say what reads the truth
+            cells.append(keys.assign(**PLAIN | dict(bound=bound), run=str(path), foreign=foreign))
     cells = pd.concat(cells, ignore_index=True).sort_values([*CELL, "run"], ignore_index=True)
     _check_protocols(cells[~cells.foreign & cells.status.ne("missing")], mixed)
     found = cells[cells.status.ne("missing")]
     missing = cells[cells.status.eq("missing")].merge(found[CELL], how="left", on=CELL, indicator=True)
     missing = missing[missing._merge.eq("left_only")].drop(columns="_merge").drop_duplicates(CELL)
     cells = pd.concat([found, missing]).sort_values([*CELL, "run"], ignore_index=True)
-    done = cells.loc[cells.status.eq("done"), [*CELL, "run", "foreign", "leaky", "bound", "protocol"]]
+    cells["name"] = _names(cells, mixed)
+    done = cells.loc[cells.status.eq("done"), [*CELL, "run", "foreign", "leaky", "bound", "protocol", "name"]]
     rounds = pd.concat(rounds, ignore_index=True).merge(done, on=[*CELL, "run"])
-    if mixed:
-        cells, rounds = _tell_apart(cells), _tell_apart(rounds)
+    cells, rounds = (table.assign(strategy=table["name"]).drop(columns="name") for table in (cells, rounds))
     return Results(rounds.sort_values([*CELL, "run", "round"], ignore_index=True), cells, specs)
 
 
@@ -144,12 +150,18 @@ def _check_protocols(cells: pd.DataFrame, mixed: bool) -> None:
             )
 
 
-def _tell_apart(table: pd.DataFrame) -> pd.DataFrame:
-    """Strategies that several protocols share in a setting get the name of their run: they are not the same thing."""
-    shared = table.groupby([*SETTING, "strategy"]).protocol.transform("nunique").gt(1)
-    return table.assign(
-        strategy=table.strategy.where(~shared, table.strategy + " @ " + table.run.map(lambda r: Path(r).name))
-    )
+def _names(cells: pd.DataFrame, mixed: bool) -> pd.Series:
+    """What each cell's strategy is called, so that no name stands for the strategies of two sources."""
+    source = cells.run.where(cells.foreign, "")
+    sources = source.groupby([cells.dataset, cells.strategy]).transform("nunique")
+    shared = cells.foreign & sources.gt(1)
+    if mixed:
+        shared |= cells.groupby([*SETTING, "strategy"]).protocol.transform("nunique").gt(1)
+    paths = {run: Path(run) for run in cells.run[shared].unique()}
+    short = {run: path.parent.name if path.name == "rounds.csv" else path.stem for run, path in paths.items()}
+    alike = pd.Series(short, dtype=object).duplicated(keep=False)
+    labels = {run: run if alike[run] else name for run, name in short.items()}
+    return cells.strategy.where(~shared, cells.strategy + " @ " + cells.run.map(labels).fillna(""))
 
 
 def _within(table: pd.DataFrame, setting) -> pd.DataFrame:

@@ -155,12 +155,15 @@ def remarks(verdicts: dict[str, Verdict], rows: pd.DataFrame) -> list[str]:
 
 def claims(verdicts: dict[str, Verdict], rows: pd.DataFrame) -> list[judge.Claim]:
     """What the numbers of a setting are, and what may be said of them."""
+    tested = [v for v in verdicts.values() if v.of.curves]
     n_seeds, cost = rows.n_seeds.max(), rows.cost.iloc[0]
+    if not tested:
+        return [judge.Claim("note", f"percent, as published by others, over {cost}: nothing is ranked")]
     what = f"mean±sample std over {n_seeds:g} seeds" if n_seeds > 1 else "one seed"
     text = f"percent, {what}; area: under the curve over {cost}"
     if rows.filter(like="_rank_low").notna().any(axis=None):
         text += "; bold, and a rank that begins at 1: cannot be told from the best by area"
-    return [judge.Claim("note", text), *judge.claims([v for v in verdicts.values() if v.of.curves])]
+    return [judge.Claim("note", text), *judge.claims(tested)]
 
 
 def write_summary(study: Study, summary: pd.DataFrame, folder: Path) -> None:
