@@ -46,6 +46,7 @@ SLOW = (  # they train, start processes, drive a browser or draw many pages: `py
     "report_claims",
     "report_judge",
     "report_page",
+    "report_sources",
     "runfiles",
     "sam",
     "sharing",

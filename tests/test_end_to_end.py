@@ -117,7 +117,8 @@ def test_area_on_the_released_pascal_files_matches_the_known_numbers(alc, real_d
 def test_the_plug_ins_of_a_package_pass_the_checks_for_their_authors(installed):
     code = """
 from bench.testing import *
-check_dataset("beds[n=2]"); check_superpixels("tiles[side=4]"); check_learner("colours"); check_oracle("gardener[word=1]")
+check_dataset("beds[n=2]"); check_superpixels("tiles[side=4]"); check_learner("colours")
+check_oracle("gardener[word=1]")
 check_foundation("guess", "beds[n=2]")
 """
     done = installed.python("-c", code)

@@ -168,7 +168,7 @@ def test_other_bad_input_is_refused_in_one_line(run, tmp_path):
         (dict(outs=[run, write_run(tmp_path / "b", dataset="kvasir")]), "needs a folder of its own"),
     ]
     (tmp_path / "empty").mkdir()
-    cases.append((dict(outs=[tmp_path / "empty"]), "rounds.csv: no such file"))
+    cases.append((dict(outs=[tmp_path / "empty"]), "no such file; is this the folder of a run"))
     for arguments, message in cases:
         with pytest.raises(InputError, match=message) as error:
             report.write(**arguments, console=quiet())

@@ -52,7 +52,7 @@ def write(
     console: Console | None = None,
 ) -> Path:
     """The report of these runs (folders or packs) and foreign rounds.csv files, in ``to``: the only run's own folder
-    by default, for a pack the folder of its name.
+    by default, for a pack the folder of its name, for one file alone ``<its name>-report`` beside it.
 
     ``cost``: the axis, a key of `COSTS`. ``times``: prices ``cost_s`` anew, with these means; without them, only the
     table of prices is of measured seconds. ``mixed``: compare runs of different protocols. ``html``: write the page
@@ -68,7 +68,8 @@ def write(
     runs = [out for out in outs if out.is_dir()]
     if to is None and len(runs) != 1 and len(outs) != 1:
         raise InputError(
-            f"a report over {len(runs)} runs and {len(outs) - len(runs)} files needs a folder of its own: name it with --out"
+            f"a report over {len(runs)} runs and {len(outs) - len(runs)} files needs a folder of its own: "
+            "name it with --out"
         )
     if to is None:
         to = runs[0] if runs else Path(outs[0]).with_name(f"{Path(outs[0]).stem}-report")

@@ -112,7 +112,7 @@ def penalty(study: Study) -> Figure | None:
 
 @rc_context(RC)
 def time(results: Results) -> Figure | None:
-    """Where the time of a round goes: mean seconds of each step over rounds and cells. None where no run measured it."""
+    """Where the time of a round goes: mean seconds of each step over rounds and cells. None without a run."""
     settings = settings_of(results)
     if not settings:
         return None
