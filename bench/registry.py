@@ -152,8 +152,13 @@ def load_strategy(spec: str) -> tuple:
     return load("strategies", name), load("refiners", refiner[0]) if refiner else None
 
 
+MOST_BRACKETS = 100  # each is read within the one around it
+
+
 def parse(spec: str) -> tuple[str, dict]:
     """``"crowd[n=3,of=noisy[rate=0.2]]"`` to ``("crowd", {"n": 3, "of": "noisy[rate=0.2]"})``."""
+    if spec.count("[") > MOST_BRACKETS:
+        raise InputError(f"expected at most {MOST_BRACKETS} brackets in a name, got {spec.count('[')}: {spec[:60]}...")
     match = re.fullmatch(r"([A-Za-z_][\w.-]*)(?:\[(.*)\])?", spec.strip(), re.DOTALL)
     if not match:
         raise InputError(f"cannot read {spec!r}: expected name or name[parameter=value,...]")

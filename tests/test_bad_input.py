@@ -60,6 +60,11 @@ WORDS = [
     ([*LABELS, "--budget", "1e999"], "the budget must be 0 or more"),
     ([*LABELS, "--budget", ""], "cannot read the budget ''"),
     ([*LABELS, "--budget", "1..2s"], "cannot read the budget"),
+    ([*LABELS, "--seeds", "1e9"], "expected how many, or which as in 2,3 or 0-4; got '1e9'"),
+    ([*LABELS, "--strategy", "area", "--seeds", str(10**9)], "at most 100,000 cells; these strategies, oracles and"),
+    ([*LABELS, "--strategy", "area", "--seeds", f"0-{10**9}"], "at most 100,000 cells; these strategies, oracles and"),
+    ([*LABELS, "--rounds", str(10**9)], "--rounds must be at most 1,000,000, got 1000000000"),
+    ([*LABELS, "--strategy", "power[of=" * 2000 + "area" + "]" * 2000], "at most 100 brackets in a name, got 2000"),
     ([*LABELS, "--jobs", "0"], "--jobs must be 1 or more, got 0"),
     ([*LABELS, "--jobs", "many"], "invalid int value: 'many'"),
     # names

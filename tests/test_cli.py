@@ -127,7 +127,7 @@ def test_a_run_of_which_no_cell_is_done_still_ends_with_1(alc, tmp_path, monkeyp
     ("text", "seeds"), [("3", [0, 1, 2]), ("2,3", [2, 3]), ("0-2", [0, 1, 2]), ("5,", [5]), ("0-1, 7", [0, 1, 7])]
 )
 def test_seeds_are_counted_or_named(text, seeds):
-    assert parse_seeds(text) == seeds
+    assert list(parse_seeds(text)) == seeds
 
 
 def test_other_seeds_on_the_same_folder_and_a_name_of_one_s_own(alc, folder_root, tmp_path):

@@ -108,4 +108,4 @@ def test_what_the_results_were_asked_for_can_be_asked_for(file):
     args = experiment.completed(args_of("--config", file))
     found = pd.read_csv(file.with_suffix(".csv"))
     assert set(found.strategy) == set(args.strategy) and set(found.oracle) == set(args.oracle or ["perfect"])
-    assert sorted(set(found.seed)) == parse_seeds(args.seeds) and found["round"].max() == args.rounds
+    assert sorted(set(found.seed)) == list(parse_seeds(args.seeds)) and found["round"].max() == args.rounds

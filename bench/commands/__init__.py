@@ -31,7 +31,7 @@ COMMANDS = {  # the modules of this package, in the order of --help
 
 def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
-    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    _listen_to_signals()
     try:
         args = parser(argv).parse_args(argv)
         args.command, args.argv = shlex.join(["alc-bench", *argv]), argv[1:]
@@ -42,6 +42,16 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("alc-bench: stopped; the same command goes on from here", file=sys.stderr)
         return 130
+
+
+def _listen_to_signals() -> None:
+    """Stop as Ctrl-C does, also in a process that a shell started in the background, where Ctrl-C is ignored; that
+    nohup ignores SIGHUP stays so."""
+    signals = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        signals.append(signal.SIGHUP)
+    for name in signals:
+        signal.signal(name, signal.default_int_handler)
 
 
 class Help(argparse.RawDescriptionHelpFormatter):

@@ -6,12 +6,13 @@ import json
 import re
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench import registry, report, store
 from bench.commands import experiment, progress, subset
 from bench.experiment import bundle
-from bench.experiment.grid import Grid
+from bench.experiment.grid import MOST_CELLS, Grid
 from bench.experiment.problem import Setup
 from bench.experiment.settings import Settings
 from bench.experiment.workers import local, ray, torchrun
@@ -169,18 +170,18 @@ def _workers(args, setup, problem, on_step):
     return lambda: local.processes(setup, problem, jobs, on_step)
 
 
-def parse_seeds(text: str) -> list[int]:
+def parse_seeds(text: str) -> Sequence[int]:
     """``3`` is seeds 0, 1 and 2; ``2,3``, ``0-4`` and ``0-2,7`` name them, ``5,`` a single one."""
     if re.fullmatch(r"-?\d+", text := text.strip()):
         if int(text) < 1:
             raise InputError(f"--seeds must be 1 or more, got {text}")
-        return list(range(int(text)))
+        return range(int(text))
     found: list[int] = []
     for part in text.removesuffix(",").split(","):
         ends = re.fullmatch(r"(\d+)(?:-(\d+))?", part.strip())
         if not ends or int(ends[2] or ends[1]) < int(ends[1]):
             raise InputError(f"--seeds: expected how many, or which as in 2,3 or 0-4; got {text!r}")
-        found += range(int(ends[1]), int(ends[2] or ends[1]) + 1)
+        found += range(int(ends[1]), min(int(ends[2] or ends[1]), int(ends[1]) + MOST_CELLS) + 1)  # the grid refuses
     return found
 
 

@@ -20,6 +20,7 @@ from bench.experiment.workers import Worker
 from bench.types import InputError
 
 ATTEMPTS = 3  # how often the workers are opened when processes of them die
+MOST_CELLS = 100_000  # more are a slip of the keyboard
 COLLECT_SHARE = 0.05  # of a run's time that goes into rounds.csv of the whole folder, which is written anew each time
 Submit = Callable[..., Future]  # (task, *arguments) -> the future of task(worker, *arguments)
 
@@ -28,6 +29,8 @@ class Grid:
     """All cells of a run in the folder ``out``. Building one checks every name; `run` does the work."""
 
     def __init__(self, setup: Setup, strategies: list[str], oracles: list[str], seeds: Sequence[int], out: Path):
+        if (n := len(_once(strategies)) * len(_once(oracles)) * len(seeds)) > MOST_CELLS:
+            raise InputError(f"expected at most {MOST_CELLS:,} cells; these strategies, oracles and --seeds are {n:,}")
         self.setup, self.out = setup, out
         self.strategies, self.oracles, self.seeds = _once(strategies), _once(oracles), list(dict.fromkeys(seeds))
         self.cells = [Cell(s, o, seed) for seed in self.seeds for o in self.oracles for s in self.strategies]

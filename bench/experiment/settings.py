@@ -7,6 +7,8 @@ import platformdirs
 
 from bench.types import InputError
 
+MOST_ROUNDS = 1_000_000  # more are a slip of the keyboard
+
 
 def option(default, text: str, **more):
     """A field with what its command-line option says; ``more``: further arguments of the option."""
@@ -45,6 +47,8 @@ class Settings:
     def __post_init__(self):
         if self.rounds < 0:
             raise InputError(f"--rounds must be 0 or more, got {self.rounds}")
+        if self.rounds > MOST_ROUNDS:
+            raise InputError(f"--rounds must be at most {MOST_ROUNDS:,}, got {self.rounds}")
         for name, known in (("model", ("preset", "none")), ("start", ("cold", "warm"))):
             if getattr(self, name) not in known:
                 raise InputError(f"--{name} must be one of {', '.join(known)}; got {getattr(self, name)!r}")
