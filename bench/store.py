@@ -163,8 +163,8 @@ def check(path: Path, known: list, remedy: str, more: bool = False) -> bytes:
         raise InputError(f"{path}: damaged: {error.strerror}; {remedy}") from error
     found = data[: known[0]] if more else data
     if checksum(found) != list(known):
-        found = f"holds {len(data):,} bytes" if len(data) != known[0] else "has another checksum"
-        raise InputError(f"{path}: damaged: it {found}, {known[0]:,} bytes were written; {remedy}")
+        what = f"holds {len(data):,} bytes" if len(data) != known[0] else "has another checksum"
+        raise InputError(f"{path}: damaged: it {what}, {known[0]:,} bytes were written; {remedy}")
     return found
 
 
