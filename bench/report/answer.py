@@ -47,7 +47,7 @@ def _answers(verdict: Verdict) -> list[dict]:
     places = {name: i for i, name in enumerate(of.ranked)}
     found = []
     for b, budget in enumerate(np.linspace(*of.span, len(tests.p) + 1)[1:]):
-        rows = []
+        rows: list[dict] = []
         for name, scores in of.scores.items():
             values = scores[:, 1 + b]
             values = values[np.isfinite(values)]

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Sequence
+from importlib import resources
 from pathlib import Path
 
 import jinja2
@@ -91,7 +92,7 @@ def render(path: Path, template: str, scripts: Sequence[str] = (), **values) -> 
 
 def source(name: str) -> str:
     """A style sheet or script of ours, as it stands in its file: it is trusted, data is not."""
-    return TEMPLATES.loader.get_source(TEMPLATES, name)[0].removesuffix("\n")
+    return resources.files("bench.report").joinpath(name).read_text(encoding="utf-8")
 
 
 def table(headings: Sequence[str], rows: list, caption: str = "", words: bool = False) -> dict:
