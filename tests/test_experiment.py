@@ -95,7 +95,7 @@ def test_a_failed_cell_is_an_error_in_python(monkeypatch, tmp_path):
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_explains_itself_with_two_examples_that_it_takes(alc, name):
     examples = [line.strip() for line in alc(name, "--help").out.partition("examples:")[2].splitlines() if line.strip()]
-    assert len(examples) == 2
+    assert len(examples) >= 2
     for example in examples:
         program, *words = shlex.split(example)
         assert program == "alc-bench" and parser(words).parse_args(words).main

@@ -9,7 +9,7 @@ import pytest
 from runs import write_run
 
 from bench.costs import seconds
-from bench.report import page, prices, results, tables
+from bench.report import answer, page, prices, results, style, tables
 from bench.report.verdict import Study
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -103,6 +103,7 @@ def test_page_works_from_disk_without_a_network(browser, run, tmp_path):
     browser.set_window_size(1100, 900)
     browser.get(write_page([run], tmp_path / "report.html").as_uri())
     assert browser.execute_script("return document.body.dataset.ready") == "yes"
+    browser.find_element(By.ID, "seeds").send_keys(Keys.SPACE)  # two seeds: drawn at first
     assert n_traces(browser) == 3
 
     box = browser.find_element(By.CSS_SELECTOR, "#strategies input[value=sim]")
@@ -166,6 +167,7 @@ def test_page_is_one_file_that_asks_the_network_for_nothing(run, tmp_path):
     ours = re.sub(r"<script>/\*\*.*?</script>", "", text, flags=re.DOTALL)
     assert len(ours) < 2e6, "plotly's script was not cut out"
     assert not re.findall(r"(?:src|href)=[\"']?(?:https?:)?//", ours)
+    assert "default-src 'none'" in text and "'unsafe-inline'; script-src 'sha256-" in text
 
 
 def test_page_shows_missing_and_failed_cells(tmp_path):
@@ -180,3 +182,118 @@ def test_names_are_escaped(tmp_path):
     out = write_run(tmp_path / "run", strategies=("</script><b>x",), n_seeds=1)
     text = write_page([out], tmp_path / "report.html").read_text(encoding="utf-8")
     assert "</script><b>x" not in text and "&lt;/script&gt;&lt;b&gt;x" in text
+
+
+@pytest.mark.parametrize("width", [400, 1400])
+def test_sentence_slider_and_dots_say_what_the_tables_say(browser, tmp_path, width):
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.support.select import Select
+
+    names = [
+        "random",
+        "sim",
+        "abc",
+        "cil",
+        "cil_area",
+        "cil_pixel",
+        "area",
+        "entropy",
+        "bvsb",
+        "confidence",
+        "redal",
+        "clairvoyant_gain",
+    ]
+    out = write_run(tmp_path / "run", strategies=names, n_seeds=5, oracles=("noisy[rate=0.1]", "perfect"), rounds=5)
+    study = Study(results.read([out]))
+    summary, budgets = tables.summarise(study), answer.table(study)
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", dict(width=width, height=900, deviceScaleFactor=1, mobile=False)
+    )
+    browser.get(write_page([out], tmp_path / "report.html").as_uri())
+    for oracle in ("perfect", "noisy[rate=0.1]"):
+        Select(browser.find_element(By.ID, "oracle")).select_by_value(oracle)
+        of_oracle = budgets[budgets.oracle.eq(oracle) & budgets.metric.eq("data")]
+        for place in (1, 4, 9):
+            set_budget = "const b = document.getElementById('budget'); b.value = arguments[0];"
+            browser.execute_script(set_budget + "b.dispatchEvent(new Event('input', {bubbles: true}))", place)
+            rows = of_oracle[of_oracle.budget.eq(sorted(of_oracle.budget.unique())[place])]
+            assert browser.find_element(By.ID, "amount").text == f"{rows.budget.iloc[0]:,.0f} questions asked"
+            shown = browser.execute_script(
+                "return [...document.querySelectorAll('#dots tbody tr')].map(r => [...r.cells].map(c => c.textContent))"
+            )
+            ranks = [tables.rank(low, high) for low, high in zip(rows.rank_low, rows.rank_high, strict=True)]
+            shown_as = [(r[0][1:].strip().removesuffix(" (bound)"), r[1]) for r in shown]
+            assert shown_as == list(zip(rows.strategy, ranks, strict=True))
+            assert [float(r[2]) for r in shown] == pytest.approx(100 * rows["mean"].to_numpy(), abs=0.0051)
+            sentence = browser.find_element(By.ID, "sentence")
+            best = rows[rows.kind.eq("ranked")]
+            group = best.strategy[best.rank_low.eq(1)].tolist()
+            named = [code.text for code in sentence.find_elements(By.TAG_NAME, "code")]
+            assert named[: min(len(group), answer.MOST_NAMES)] == group[: answer.MOST_NAMES]
+            ours, random = best["mean"].max(), best.set_index("strategy")["mean"]["random"]
+            below = f"random is {100 * (ours - random):.1f} points below {group[0]}"
+            assert (below in sentence.text) == ("random" not in group)
+        # the last budget is the end of the summary, every mean is that of rounds.csv between two rounds
+        end = summary[summary.oracle.eq(oracle)].set_index("strategy").data_end_mean
+        last = of_oracle[of_oracle.budget.eq(of_oracle.budget.max())].set_index("strategy")["mean"]
+        assert last.to_dict() == pytest.approx(end.to_dict())
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    assert errors(browser) == []
+
+
+def luminance(color: str) -> float:
+    """Relative luminance of a colour like #0072B2 or #000 (WCAG 2.2)."""
+    digits = color.lstrip("#") if len(color) == 7 else "".join(2 * c for c in color.lstrip("#"))
+    parts = [int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+    parts = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+
+
+def contrast(a: str, b: str) -> float:
+    low, high = sorted((luminance(a), luminance(b)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_contrast_is_enough_in_light_and_dark():
+    """WCAG 2.2: 4.5 to 1 for text, 3 to 1 for lines and symbols."""
+    light, dark = (
+        dict(re.findall(r"--(\w+): (#\w+)", block)) for block in re.findall(r":root {(.*?)}", page.source("page.css"))
+    )
+    for scheme in (light, dark):
+        for ink in ("ink", "dim", "accent", "failed"):
+            assert min(contrast(scheme[ink], scheme[paper]) for paper in ("paper", "tint")) >= 4.5, ink
+        assert all(contrast(color, scheme["paper"]) >= 3 for color in (*style.PALETTE, style.GREY))
+
+
+def test_a_colour_belongs_to_a_name():
+    names = ["random", "sim", "area"]
+    assert style.looks(names)["sim"] == style.looks([*names, "a_new_one", "zz"])["sim"]
+    assert style.look("random").color == style.GREY
+    assert style.look("area @ friend").color == style.look("area").color
+    assert [style.look(name).color for name in names[1:]] == ["#A87900", "#A0653A"]
+
+
+def test_the_answer_is_reached_by_keyboard(browser, run, tmp_path):
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+
+    browser.get(write_page([run], tmp_path / "report.html").as_uri())
+    reached = []
+    for _ in range(20):
+        ActionChains(browser).send_keys(Keys.TAB).perform()
+        reached.append(browser.execute_script("return document.activeElement.id"))
+        if reached[-1] == "dots":
+            break
+    assert reached[-7:] == ["dataset", "foundation", "oracle", "cost", "metric", "budget", "dots"]
+    before = browser.find_element(By.ID, "amount").text
+    browser.find_element(By.ID, "budget").send_keys(Keys.ARROW_LEFT)
+    assert browser.find_element(By.ID, "amount").text != before
+
+
+def test_coverage_folds_when_all_is_done(tmp_path):
+    for name, statuses, opened in (("done", {}, False), ("failed", {("sim", 1): "failed"}, True)):
+        out = write_run(tmp_path / name, statuses=statuses, rounds=2)
+        text = write_page([out], tmp_path / f"{name}.html").read_text(encoding="utf-8")
+        assert ("<details open><summary>Some cells are not done" in text) == opened
+        assert ("<details><summary>All cells are done" in text) != opened

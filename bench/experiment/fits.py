@@ -33,10 +33,10 @@ def fit(
     """A model trained on the train images with these label maps, and the seconds that its fit took when it was made.
 
     One seed and round draw the same numbers in every cell. A fit that goes on from ``start``, or that several
-    processes share, is not looked for in the cache. Reports ("fit", n) for n steps.
+    processes share, or where the settings say so, is not looked for in the cache. Reports ("fit", n) for n steps.
     """
     drawn = seeds.integer(seed, "fit", round)
-    alone = start is None and n_processes() == 1
+    alone = start is None and n_processes() == 1 and problem.settings.reuse
     path = Path(problem.settings.cache) / "fits" / f"{_key(problem, learner, labels, drawn)}.pth" if alone else None
     if path is not None and (known := _known(path)):
         on_step("fit", learner.n_steps)

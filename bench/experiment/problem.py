@@ -21,7 +21,7 @@ from bench.types import Candidates, InputError
 
 MEMORY_BYTES = 2**29  # of each kind that a process keeps: images, truth, pseudo labels and superpixels, changed labels
 # Or there by content. More rounds change none of those before them.
-NOT_IN_PROTOCOL = ("data_root", "device", "cache", "scores", "preset", "learner", "seconds", "rounds")
+NOT_IN_PROTOCOL = ("data_root", "device", "cache", "scores", "preset", "learner", "seconds", "rounds", "reuse")
 Step = Callable[[str, int], object]  # (what was done, how much of it): for a progress bar
 
 

@@ -24,7 +24,8 @@ def default_cache() -> str:
 class Settings:
     """A round's ``budget`` is in questions or another unit (`bench.costs.budget`); None is a twentieth of the pool.
 
-    ``cfg_options``: values by dotted key of the preset. ``cache``: the folder of pseudo labels that were made.
+    ``cfg_options``: values by dotted key of the preset. ``cache``: the folder of pseudo labels and fits that were
+    made; ``reuse``: take fits from there, which a run that is repeated to see how equal runs differ does not.
     """
 
     dataset: str = option("shapes", "the dataset; parameters in brackets")
@@ -43,6 +44,7 @@ class Settings:
     device: str = option("auto", "auto, cpu, cuda, cuda:1")
     cfg_options: dict = field(default_factory=dict)
     cache: str = field(default_factory=default_cache)
+    reuse: bool = True
 
     def __post_init__(self):
         if self.rounds < 0:

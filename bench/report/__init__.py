@@ -9,7 +9,7 @@ from rich.progress import Progress
 
 from bench.costs import seconds
 from bench.costs.seconds import Times
-from bench.report import audit, detection, figures, index, judge, packed, page, panels, prices, tables
+from bench.report import answer, audit, detection, figures, index, judge, packed, page, panels, prices, tables
 from bench.report.results import COSTS, read
 from bench.report.verdict import Study
 from bench.types import InputError
@@ -89,6 +89,7 @@ def write(
         to.mkdir(parents=True, exist_ok=True)
         tables.write_summary(study, summary, to)
         tables.write_csv(to / "prices.csv", priced)
+        tables.write_csv(to / "budgets.csv", answer.table(study))
         for name in ("coverage", "pairs", "detection", "aggregate", "robustness"):
             if name in ("coverage", "pairs") or not found[name].empty:
                 tables.write_csv(to / f"{name}.csv", found[name])

@@ -31,11 +31,74 @@ function narrow() {  // each menu offers only what exists under the ones before 
   get("strategies").replaceChildren(make("legend", "Strategies"), ...shown.curves.map((curve) => {
     const label = make("label", "", { className: "strategy" });
     const box = make("input", "", { type: "checkbox", value: curve.strategy, checked: !off.has(curve.strategy) });
-    const swatch = make("span", "", { className: "swatch" });
-    swatch.style.background = curve.color;
+    const swatch = symbol(curve);
     label.append(box, swatch, curve.strategy + (curve.kind === "ranked" ? "" : ` (${curve.kind})`));
     return label;
   }));
+}
+
+function symbol(curve) {
+  const found = make("span", curve.kind === "bound" ? "┅" : curve.form, { className: "symbol" });
+  found.style.color = curve.color;
+  found.setAttribute("aria-hidden", "true");
+  return found;
+}
+
+function usual() {  // what a setting of this many strategies and seeds shows at first
+  const curves = setting().curves;
+  get("seeds").checked = Math.max(...curves.map((c) => c.seeds.length)) < 5;
+  get("difference").disabled = !curves.some((c) => c.strategy === "random");
+  get("difference").checked = !get("difference").disabled && curves.length > 8;
+}
+
+// ---- the answer at a budget ----
+function answer() {
+  const shown = setting(), metric = data.columns[get("metric").value];
+  const steps = shown.answers[metric]?.[data.axes[get("cost").value]];
+  get("slider").hidden = get("dots").hidden = !steps;
+  if (!steps) {
+    const tested = Object.keys(shown.answers).length;
+    get("sentence").textContent = tested ? "Of this metric and cost nothing is tested; the curves show it." : "Nothing is ranked: no seed is done in every strategy.";
+    return;
+  }
+  get("budget").max = steps.length - 1;
+  const { budget, sentence, rows } = steps[get("budget").value];
+  const amount = budget.toLocaleString("en", { maximumFractionDigits: 0 });
+  const unit = data.costs.find(([key]) => key === get("cost").value)[1];
+  get("amount").textContent = `${amount} ${unit}`;
+  get("budget").setAttribute("aria-valuetext", `${amount} ${unit}`);
+  get("sentence").replaceChildren(...sentence.split("`").map((text, i) => make(i % 2 ? "code" : "span", text)));
+  const ends = rows.flatMap((row) => [row.mean, row.low, row.high]).filter((value) => value !== null);
+  const low = Math.min(...ends), span = Math.max(...ends) - low || 1;
+  const place = (value) => `${2 + 96 * (value - low) / span}%`;
+  const table = make("table", "", { className: "numbers" });
+  const head = table.createTHead().insertRow();
+  for (const text of ["strategy", "rank", `${metric} mIoU (%)`, "95 % interval", ""]) head.append(make("th", text, { scope: "col" }));
+  const body = table.createTBody();
+  for (const row of rows) {
+    const curve = shown.curves.find((c) => c.strategy === row.strategy), line = body.insertRow();
+    const first = make("th", "", { scope: "row" });
+    first.append(symbol(curve), ` ${row.strategy}${row.kind === "bound" ? " (bound)" : ""}`);
+    const rank = row.rank_low === null ? "–" : row.rank_low === row.rank_high ? `${row.rank_low}` : `${row.rank_low}–${row.rank_high}`;
+    const interval = row.low === null ? "–" : `${(100 * row.low).toFixed(2)} to ${(100 * row.high).toFixed(2)}`;
+    const track = make("td", "", { className: "track" }), dot = make("span", "", { className: `dot ${row.kind}` });
+    if (row.low !== null) {
+      const bar = make("span", "", { className: "bar" });
+      Object.assign(bar.style, { left: place(row.low), width: `${96 * (row.high - row.low) / span}%`, background: curve.color });
+      track.append(bar);
+    }
+    Object.assign(dot.style, { left: place(row.mean), borderColor: curve.color, background: row.kind === "bound" ? "" : curve.color });
+    track.append(dot);
+    line.append(first, make("td", rank), make("td", (100 * row.mean).toFixed(2)), make("td", interval), track);
+  }
+  get("dots").replaceChildren(table);
+}
+
+function at(cost, value, x) {  // the curve's value there, by straight lines; null outside of it
+  const i = cost.findIndex((c) => c >= x);
+  if (i < 0 || x < cost[0] || value[i] === null) return null;
+  if (i === 0 || cost[i] === x) return value[i];
+  return value[i - 1] === null ? null : value[i - 1] + (value[i] - value[i - 1]) * (x - cost[i - 1]) / (cost[i] - cost[i - 1]);
 }
 
 function mean(seeds, key) {  // round by round, over the rounds that all seeds have
@@ -52,27 +115,32 @@ function draw() {
   const [, axis] = data.costs.find(([key]) => key === cost);
   const on = new Set([...document.querySelectorAll("#strategies input:checked")].map((box) => box.value));
   const scale = (values) => values.map((v) => (v === null ? null : share ? 100 * v : v));
-  const traces = [];
+  const traces = [], css = getComputedStyle(document.body), random = shown.curves.find((c) => c.strategy === "random");
+  const zero = get("difference").checked && random ? random.seeds.filter((s) => s.common) : [];
+  const base = zero.length ? [mean(zero, cost), scale(mean(zero, metric))] : null;
+  const less = (x, y) => (base ? y.map((v, i) => { const b = at(...base, x[i]); return v === null || b === null ? null : v - b; }) : y);
   for (const curve of shown.curves.filter((c) => on.has(c.strategy))) {
     const line = { color: curve.color, width: 2.5, dash: { ranked: "solid", bound: "dash", published: "dot" }[curve.kind] };
     const common = curve.seeds.filter((s) => s.common);
     if (get("seeds").checked) {
       for (const seed of curve.seeds) {
-        traces.push({ x: seed.values[cost], y: scale(seed.values[metric]), mode: "lines", opacity: 0.45,
+        traces.push({ x: seed.values[cost], y: less(seed.values[cost], scale(seed.values[metric])), mode: "lines", opacity: 0.45,
           line: { ...line, width: 1 }, name: `${curve.strategy}, seed ${seed.seed}`, showlegend: false });
       }
     }
     if (common.length) {
-      traces.push({ x: mean(common, cost), y: scale(mean(common, metric)), mode: "lines+markers", line,
+      const x = mean(common, cost);
+      traces.push({ x, y: less(x, scale(mean(common, metric))), mode: "lines+markers", line,
         marker: { symbol: curve.symbol, size: 8 }, name: curve.strategy,
         hovertemplate: `%{y:.2f} at %{x:,.0f}<extra>${curve.strategy.replaceAll("<", "&lt;")}</extra>` });
     }
   }
   Plotly.react("plot", traces, {
     margin: { l: 56, r: 12, t: 8, b: 48 }, hovermode: "closest", showlegend: false,
-    xaxis: { title: { text: axis }, rangemode: "tozero", zeroline: false },
-    yaxis: { title: { text: share ? `${title} (%)` : title }, zeroline: false },
-    font: { family: "system-ui, sans-serif", size: 14, color: "#1b1b1b" },
+    xaxis: { title: { text: axis }, rangemode: "tozero", zeroline: false, gridcolor: css.getPropertyValue("--line") },
+    yaxis: { title: { text: (share ? `${title} (%)` : title) + (base ? ", less random" : "") }, zeroline: Boolean(base), gridcolor: css.getPropertyValue("--line") },
+    paper_bgcolor: "transparent", plot_bgcolor: "transparent",
+    font: { family: "system-ui, sans-serif", size: 14, color: css.getPropertyValue("--ink") },
   }, { responsive: true, displaylogo: false, modeBarButtons: [["toImage", "zoom2d", "pan2d", "resetScale2d"]] });
 }
 
@@ -117,11 +185,20 @@ function showItems() {
 
 fill(get("cost"), data.costs);
 narrow();
+usual();
+answer();
 draw();
 get("controls").addEventListener("change", (event) => {
-  if (["dataset", "foundation", "oracle"].includes(event.target.id)) narrow();
+  if (["dataset", "foundation", "oracle"].includes(event.target.id)) {
+    narrow();
+    usual();
+  }
+  answer();
   draw();
 });
+get("budget").addEventListener("input", answer);
+get("controls").addEventListener("submit", (event) => event.preventDefault());
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
 if (gallery.cells.length) {
   fill(get("cell"), gallery.cells.map((cell, i) => [i, cell.title]));
   pickCell();

@@ -1,17 +1,20 @@
 """One HTML file of a report: it opens from disk, with no network, and holds all that it shows."""
 
+import base64
+import hashlib
 import json
-from html import escape
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
+import jinja2
 import numpy as np
 import pandas as pd
 from plotly.offline import get_plotlyjs
 
 from bench import metrics, runfiles
 from bench.costs.seconds import Times
-from bench.report import detection, gallery, judge, prices, tables
+from bench.report import answer, detection, gallery, judge, prices, tables
 from bench.report.figures import AXES
 from bench.report.results import COSTS, SETTING, Results
 from bench.report.style import Look, looks, percent, title
@@ -29,48 +32,86 @@ METRICS = [
 ]
 
 
+TEMPLATES = jinja2.Environment(
+    loader=jinja2.PackageLoader("bench.report", "."),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
 def write(study: Study, summary: pd.DataFrame, path: Path, priced: pd.DataFrame, times: Times) -> None:
     """The page of a study, with its cost as the first axis, and what the answers cost (`bench.report.prices`)."""
     results, cost = study.results, study.cost
     style = looks(results.rounds.strategy)
     most = max(N_POINTS // max(len(results.cells), 1), MIN_POINTS)
     settings = [
-        _setting(setting, block, study.verdicts[setting]["data"], style, most) for setting, block in study.settings
+        _setting(setting, block, study.verdicts[setting]["data"], style, most)
+        | dict(answers=_rounded(answer.of_setting(study, setting)))
+        for setting, block in study.settings
     ]
     pictures = _gallery(results)
-    notes = "".join(f"<li>{escape(note)}</li>" for note in pictures.pop("notes"))
     order = [cost, *(key for key in COSTS if key != cost)]
     data = dict(
         settings=settings,
         costs=[[COSTS[key], AXES[key]] for key in order],
+        axes={COSTS[key]: key for key in order},
+        columns={measure.column: measure.of for measure in metrics.MEASURES if measure.ranked},
         metrics=METRICS,
         gallery=pictures,
     )
-    parts = dict(
-        title=escape(f"alc-bench: {', '.join(dict.fromkeys(s['key'][0] for s in settings))}"),
-        css=read_part("page.css"),
-        coverage=_coverage(results),
-        tables=_tables(study, summary) + _prices(priced, times),
-        notes=f'<ul class="note">{notes}</ul>' if notes else "",
-        runs=_runs(results),
-        js=read_part("page.js"),
-        plotly=get_plotlyjs(),
+    coverage = tables.coverage(results)
+    seeds = [c for c in coverage if c not in (*SETTING, "strategy")]
+    render(
+        path,
+        "page.html",
+        scripts=[get_plotlyjs(), source("page.js")],
+        title=f"alc-bench: {', '.join(dict.fromkeys(s['key'][0] for s in settings))}",
         data=json.dumps(data, allow_nan=False, separators=(",", ":")).replace("</", "<\\/"),
+        coverage=_coverage(coverage, seeds),
+        all_done=bool((coverage[seeds] == "done").all(axis=None)),
+        sections=_tables(study, summary),
+        everywhere=[*_aggregate(judge.aggregate(study)), *_noise(judge.robustness(study))],
+        prices=_prices(priced),
+        price_note=prices.remark(times) if len(priced) else "",
+        notes=pictures.pop("notes"),
+        runs=_runs(results),
     )
-    head, *rest = read_part("page.html").split("@")
-    page = head + "".join(parts[piece] if i % 2 == 0 else piece for i, piece in enumerate(rest))
+
+
+def render(path: Path, template: str, scripts: Sequence[str] = (), **values) -> None:
+    """A page of a template. Its content security policy lets these scripts run, known by their digests, and nothing
+    else: no markup that data smuggles in."""
+    digests = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
+    allowed = " ".join(f"'sha256-{digest}'" for digest in digests) or "'none'"
+    text = TEMPLATES.get_template(template).render(scripts=scripts, allowed=allowed, css=source("page.css"), **values)
     with replacing(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8")
 
 
-def table(headings: list[str], rows: list[list[str]], caption: str = "", words: bool = False) -> str:
-    """An HTML table of cells that are HTML already; ``words``: set as text, not as numbers."""
-    head = "".join(f'<th scope="col">{escape(h)}</th>' for h in headings)
-    body = "".join(f"<tr>{''.join(row)}</tr>" for row in rows)
-    caption = f"<caption>{escape(caption)}</caption>" if caption else ""
-    kind = "words" if words else "numbers"
-    table = f'<table class="{kind}">{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
-    return f'<div class="scroll">{table}</div>'
+def source(name: str) -> str:
+    """A style sheet or script of ours, as it stands in its file: it is trusted, data is not."""
+    return resources.files("bench.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def table(headings: Sequence[str], rows: list, caption: str = "", words: bool = False) -> dict:
+    """A table for the templates. A cell is a text, or a dict of ``text`` and ``bold``, ``kind`` or ``link``; ``words``:
+    set as text, not as numbers."""
+    plain = dict(text="", bold=False, kind="", link="")
+    rows = [[plain | (cell if isinstance(cell, dict) else dict(text=cell)) for cell in row] for row in rows]
+    return dict(headings=headings, rows=rows, caption=caption, words=words)
+
+
+def _rounded(answers):
+    """``answers`` for JSON: numbers to nine digits, None where there is no number."""
+    if isinstance(answers, dict):
+        return {key: _rounded(value) for key, value in answers.items()}
+    if isinstance(answers, list):
+        return [_rounded(value) for value in answers]
+    if isinstance(answers, float):
+        return round(answers, 9) if np.isfinite(answers) else None
+    return answers
 
 
 def _setting(
@@ -91,7 +132,9 @@ def _setting(
         ]
         kind = "published" if foreign else "bound" if bound else "ranked"
         look = style[strategy]
-        curves.append(dict(strategy=strategy, kind=kind, color=look.color, symbol=look.symbol, seeds=seeds))
+        curves.append(
+            dict(strategy=strategy, kind=kind, color=look.color, symbol=look.symbol, form=look.form, seeds=seeds)
+        )
     return dict(key=setting, leaky=bool(block.cells.leaky.any()), curves=curves)
 
 
@@ -115,43 +158,46 @@ def _gallery(results: Results) -> dict:
     return found
 
 
-def _coverage(results: Results) -> str:
-    status = tables.coverage(results)
-    seeds = [c for c in status if c not in (*SETTING, "strategy")]
+def _coverage(status: pd.DataFrame, seeds: list) -> list[dict]:
     found = []
     for setting, block in status.groupby(SETTING):
-        rows = [
-            [f'<th scope="row">{escape(row["strategy"])}</th>', *(f'<td class="{row[s]}">{row[s]}</td>' for s in seeds)]
-            for row in block.to_dict("records")
-        ]
+        rows = [[row["strategy"], *(dict(text=row[s], kind=row[s]) for s in seeds)] for row in block.to_dict("records")]
         found.append(table(["strategy", *(f"seed {s}" for s in seeds)], rows, title(setting, False)))
-    return "".join(found)
+    return found
 
 
-def _tables(study: Study, summary: pd.DataFrame) -> str:
+def _tables(study: Study, summary: pd.DataFrame) -> list[dict]:
+    """For each setting its table, the remarks under it, its pairs, and how well it finds wrong labels."""
     found = []
     for setting, block in study.settings:
         rows = summary[summary[SETTING].eq(setting).all(axis=1)]
         if rows.empty:
             continue
         headings, lines = tables.layout(rows)
-        body = [
-            [f"<td>{'<strong>' if bold else ''}{escape(text)}{'</strong>' if bold else ''}</td>" for text, bold in line]
-            for line in lines
-        ]
-        found.append(table(headings, body, title(setting, bool(block.cells.leaky.any()))))
-        said = tables.remarks(study.verdicts[setting], rows)
-        found.append(f'<p class="remarks">{"<br>".join(map(escape, said))}</p>')
-        found.append(_pairs(study.verdicts[setting]))
-        if not (detected := detection.summarise(block)).empty:
-            headings, lines = detection.layout(detected)
-            body = [[f"<td>{escape(text)}</td>" for text, _ in line] for line in lines]
-            found.append(table(headings, body, "Wrong labels found"))
-            found.append(f'<p class="remarks">{escape(detection.NOTE)}</p>')
-    return "".join([*found, _aggregate(judge.aggregate(study)), _noise(judge.robustness(study))])
+        caption = title(setting, bool(block.cells.leaky.any()))
+        detected = detection.summarise(block)
+        found.append(
+            dict(
+                summary=table(headings, _cells(lines), caption),
+                remarks=tables.remarks(study.verdicts[setting], rows),
+                pairs=_pairs(study.verdicts[setting]),
+                detected=None if detected.empty else _detected(detected),
+                note=detection.NOTE,
+            )
+        )
+    return found
 
 
-def _pairs(verdicts: dict[str, Verdict]) -> str:
+def _cells(lines) -> list:
+    return [[dict(text=text, bold=bold) for text, bold in line] for line in lines]
+
+
+def _detected(found: pd.DataFrame) -> dict:
+    headings, lines = detection.layout(found)
+    return table(headings, _cells(lines), "Wrong labels found")
+
+
+def _pairs(verdicts: dict[str, Verdict]) -> list[dict]:
     """Each pair of strategies once, the better one first."""
     found = []
     headings = ["more", "less", "difference in area", "95 % interval", "p", "found with 80 % power", "budgets won"]
@@ -162,40 +208,48 @@ def _pairs(verdicts: dict[str, Verdict]) -> str:
         for row in pairs.sort_values("difference", ascending=False).itertuples():
             texts = [row.a, row.b, percent(row.difference, row.std), _interval(row.low, row.high)]
             texts += [tables.p_value(row.p), percent(row.margin), _plain(row.wins)]
-            mark = ("<strong>", "</strong>") if row.low > 0 else ("", "")
-            body.append([f"<td>{mark[0]}{escape(text)}{mark[1]}</td>" for text in texts])
+            body.append([dict(text=text, bold=row.low > 0) for text in texts])
         if body:
             found.append(table(headings, body, f"{NAMES[metric]}: differences paired by seed; bold: told apart"))
-    return f"<details><summary>Pairs of strategies</summary>{''.join(found)}</details>" if found else ""
+    return found
 
 
-def _aggregate(found: pd.DataFrame) -> str:
+def _aggregate(found: pd.DataFrame) -> list[dict]:
     body = [
-        [f"<td>{escape(text)}</td>" for text in (NAMES[row.metric], row.strategy, percent(row.area))]
-        + [f"<td>{percent(row.behind)}</td><td>{_interval(row.behind_low, row.behind_high)}</td>"]
-        + [f"<td>{tables.rank(row.rank_low, row.rank_high)}</td>"]
+        [
+            row.strategy,
+            tables.rank(row.rank_low, row.rank_high),
+            NAMES[row.metric],
+            percent(row.area),
+            percent(row.behind),
+            _interval(row.behind_low, row.behind_high),
+        ]
         for row in found.sort_values(["metric", "area"], ascending=[True, False]).itertuples()
     ]
-    headings = ["metric", "strategy", "area", "difference from the first", "95 % interval", "rank"]
-    return table(headings, body, "Mean over all settings") if body else ""
+    headings = ["strategy", "rank", "metric", "area", "difference from the first", "95 % interval"]
+    return [table(headings, body, "Mean over all settings")] if body else []
 
 
-def _prices(priced: pd.DataFrame, times: Times) -> str:
-    found = []
-    for setting, block in priced.groupby(SETTING):
-        body = [[f"<td>{escape(text)}</td>" for text in line] for line in prices.lines(block)]
-        found.append(table(list(prices.HEADINGS), body, f"What the answers cost: {title(setting, False)}"))
-    return "".join(found) + (f'<p class="remarks">{escape(prices.remark(times))}</p>' if found else "")
+def _prices(priced: pd.DataFrame) -> list[dict]:
+    return [
+        table(prices.HEADINGS, prices.lines(block), f"What the answers cost: {title(setting, False)}")
+        for setting, block in priced.groupby(SETTING)
+    ]
 
 
-def _noise(found: pd.DataFrame) -> str:
+def _noise(found: pd.DataFrame) -> list[dict]:
     body = [
-        [f"<td>{escape(text)}</td>" for text in (row.family, f"{row.value:g}", row.strategy, percent(row.area))]
-        + [f"<td>{tables.rank(row.rank_low, row.rank_high)}{' (changed)' if row.changed else ''}</td>"]
+        [
+            row.strategy,
+            tables.rank(row.rank_low, row.rank_high) + (" (changed)" if row.changed else ""),
+            row.family,
+            f"{row.value:g}",
+            percent(row.area),
+        ]
         for row in found.itertuples()
     ]
-    headings = ["oracle", "noise", "strategy", "area", "rank"]
-    return table(headings, body, "Data mIoU against the oracle's noise") if body else ""
+    headings = ["strategy", "rank", "oracle", "noise", "area"]
+    return [table(headings, body, "Data mIoU against the oracle's noise")] if body else []
 
 
 def _interval(low: float, high: float) -> str:
@@ -206,24 +260,16 @@ def _plain(value: float) -> str:
     return f"{value:.2g}" if np.isfinite(value) else "–"
 
 
-def _runs(results: Results) -> str:
+def _runs(results: Results) -> list[dict]:
     found = []
     for run, spec in sorted(results.specs.items()):
-        rows = {k: v for k, v in spec.items() if k not in ("command", "protocol")} | spec.get("protocol", {})
-        items = "".join(f"<dt>{escape(k)}</dt><dd>{escape(_text(v))}</dd>" for k, v in sorted(rows.items()))
-        command = escape(str(spec.get("command", "not recorded")))
-        found.append(
-            f"<h3>{escape(str(run))}</h3><pre>{command}</pre><details><summary>Settings, versions and hardware"
-        )
-        found.append(f"</summary><dl>{items}</dl></details>")
-    return "".join(found)
+        items = {k: v for k, v in spec.items() if k not in ("command", "protocol")} | spec.get("protocol", {})
+        command = str(spec.get("command", "not recorded"))
+        found.append(dict(name=str(run), command=command, items=[(k, _text(v)) for k, v in sorted(items.items())]))
+    return found
 
 
 def _text(value) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{k} {_text(v)}" for k, v in value.items())
     return ", ".join(map(_text, value)) if isinstance(value, list) else str(value)
-
-
-def read_part(name: str) -> str:
-    return resources.files("bench.report").joinpath(name).read_text(encoding="utf-8")

@@ -1,24 +1,40 @@
-"""How a strategy looks, the same in every figure and on the page: by its place in the sorted list of names."""
+"""How a strategy looks: a fixed function of its name, the same in every figure, on every page and for ever."""
 
 import re
+import zlib
 from dataclasses import dataclass
 
 import numpy as np
 
-# Okabe and Ito, Color Universal Design (2008), without the yellow, which is too light for lines on white
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-# matplotlib's marker and plotly's symbol of the same form
+# Twelve hues; each has a contrast of 3 to 1 or more with white paper and with the page's dark one (WCAG 2.2, 1.4.11).
+PALETTE = (
+    "#0072B2",
+    "#D55E00",
+    "#00875F",
+    "#B8579A",
+    "#A87900",
+    "#2A8FC7",
+    "#8A63D2",
+    "#C2413B",
+    "#5C8A1E",
+    "#00889A",
+    "#A0653A",
+    "#D23F8C",
+)
+GREY = "#767676"
+SALT = 970  # ten of the best known strategies get ten colours
+# matplotlib's marker, plotly's symbol of the same form, and that form as text
 MARKERS = {
-    "o": "circle",
-    "s": "square",
-    "^": "triangle-up",
-    "D": "diamond",
-    "v": "triangle-down",
-    "P": "cross",
-    "X": "x",
-    "<": "triangle-left",
-    ">": "triangle-right",
-    "*": "star",
+    "o": ("circle", "●"),
+    "s": ("square", "■"),
+    "^": ("triangle-up", "▲"),
+    "D": ("diamond", "◆"),
+    "v": ("triangle-down", "▼"),
+    "P": ("cross", "✚"),
+    "X": ("x", "✖"),
+    "<": ("triangle-left", "◀"),
+    ">": ("triangle-right", "▶"),
+    "*": ("star", "★"),
 }
 
 
@@ -27,16 +43,21 @@ class Look:
     color: str
     marker: str
     symbol: str
+    form: str
+
+
+def look(strategy: str) -> Look:
+    """Colour and marker of a name; ``random`` is grey. Names that another source shares, ``sim @ friend``, share the
+    colour."""
+    name = strategy.partition(" @ ")[0]
+    place = zlib.crc32(f"{SALT} {name}".encode())
+    marker = list(MARKERS)[zlib.crc32(strategy.encode()) % len(MARKERS)]
+    return Look(GREY if name == "random" else PALETTE[place % len(PALETTE)], marker, *MARKERS[marker])
 
 
 def looks(strategies) -> dict[str, Look]:
-    """Colour and marker of each strategy: no two share both among the first 70."""
-    found = {}
-    for i, name in enumerate(sorted(set(strategies))):
-        lap, color = divmod(i, len(PALETTE))
-        marker = list(MARKERS)[(i + lap) % len(MARKERS)]
-        found[name] = Look(PALETTE[color], marker, MARKERS[marker])
-    return found
+    """`look` of each strategy, by name."""
+    return {name: look(name) for name in sorted(set(strategies))}
 
 
 def title(setting: tuple[str, str, str], leaky: bool) -> str:

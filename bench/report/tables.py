@@ -88,9 +88,9 @@ def layout(block: pd.DataFrame) -> tuple[list[str], list[list[tuple[str, bool]]]
     end = "last round" if (block.end_share.dropna() > 1 - 1e-9).all() else "end"
     headings, columns = ["strategy", *(["question"] if questions else [])], []
     for metric in metrics:
-        columns += [f"{metric}_end", f"{metric}_area", f"{metric}_rank"]
+        columns += [f"{metric}_rank", f"{metric}_end", f"{metric}_area"]
         name = "data mIoU, labelled pixels," if metric == "labelled" else f"{metric} mIoU"
-        headings += [f"{name} {end}", f"{name} area", "rank"]
+        headings += ["rank", f"{name} {end}", f"{name} area"]
     key = f"{metrics[0]}_area_mean" if metrics else "strategy"
     block = block.assign(order=block.kind.map(KINDS.index)).sort_values(
         ["order", "question", key, "strategy"], ascending=[True, True, False, True]
