@@ -174,9 +174,3 @@ def test_page_shows_missing_and_failed_cells(tmp_path):
     assert text.count('<td class="failed">failed</td>') == 1
     assert text.count('<td class="missing">missing</td>') == 1
     assert "nothing is ranked" in text  # the only seeds left are 1 for random, 0 for sim
-
-
-def test_names_are_escaped(tmp_path):
-    out = write_run(tmp_path / "run", strategies=("</script><b>x",), n_seeds=1)
-    text = write_page([out], tmp_path / "report.html").read_text(encoding="utf-8")
-    assert "</script><b>x" not in text and "&lt;/script&gt;&lt;b&gt;x" in text

@@ -12,9 +12,9 @@ from pathlib import Path
 from bench import registry, report, store
 from bench.commands import experiment, progress, subset
 from bench.experiment import bundle
-from bench.experiment.grid import MOST_CELLS, Grid
+from bench.experiment.grid import Grid
 from bench.experiment.problem import Setup
-from bench.experiment.settings import Settings
+from bench.experiment.settings import MOST_CELLS, Settings
 from bench.experiment.workers import local, ray, torchrun
 from bench.types import InputError
 

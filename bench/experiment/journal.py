@@ -237,6 +237,8 @@ def sums_of(folder: Path) -> dict[str, list]:
 def check_all(folder: Path, spec: dict) -> None:
     """Raise InputError, which names the file, where one of a folder is not as its spec.json says (`sums_of`)."""
     for name, checksum in spec.get("files", {}).items():
+        if Path(name).name != name:
+            raise InputError(f"{folder}/spec.json: {name!r} is not the name of a file in that folder")
         again = "" if name == "rounds.csv" and "strategies" in spec else f"remove {folder} and "
         store.check(folder / name, checksum, f"{again}run the same command again")
 
@@ -268,7 +270,10 @@ def read_rounds(paths: list[Path]) -> pd.DataFrame:
 
 def answer_of(row: dict) -> Answer:
     """The answer in a row of ``queries.csv``."""
-    return Answer(tuple(map(int, row["answer"].split())), tuple(row["actions"].split()))
+    labels = row["answer"].split()
+    if not all(label.isdecimal() and len(label) < 4 and int(label) <= VOID for label in labels):
+        raise InputError(f"question {row['number']}: the answer must be class ids, got {row['answer']!r}")
+    return Answer(tuple(map(int, labels)), tuple(row["actions"].split()))
 
 
 def _told(question: Question, answer: Answer) -> dict:
