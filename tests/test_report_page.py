@@ -174,3 +174,14 @@ def test_page_shows_missing_and_failed_cells(tmp_path):
     assert text.count('<td class="failed">failed</td>') == 1
     assert text.count('<td class="missing">missing</td>') == 1
     assert "nothing is ranked" in text  # the only seeds left are 1 for random, 0 for sim
+
+
+def test_a_script_that_is_not_the_pages_own_does_not_run(browser, run, tmp_path):
+    path = write_page([run], tmp_path / "report.html")
+    page.write_text(
+        page.read_text(encoding="utf-8").replace("</main>", "<script>document.title = 'run'</script></main>")
+    )
+    browser.get(path.as_uri())
+    assert browser.execute_script("return document.body.dataset.ready") == "yes" and browser.title != "run"
+    (refused,) = errors(browser)
+    assert "Content Security Policy" in refused["message"]
