@@ -178,9 +178,8 @@ def test_page_shows_missing_and_failed_cells(tmp_path):
 
 def test_a_script_that_is_not_the_pages_own_does_not_run(browser, run, tmp_path):
     path = write_page([run], tmp_path / "report.html")
-    page.write_text(
-        page.read_text(encoding="utf-8").replace("</main>", "<script>document.title = 'run'</script></main>")
-    )
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("</main>", "<script>document.title = 'run'</script></main>"), encoding="utf-8")
     browser.get(path.as_uri())
     assert browser.execute_script("return document.body.dataset.ready") == "yes" and browser.title != "run"
     (refused,) = errors(browser)
