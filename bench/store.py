@@ -99,7 +99,7 @@ def read_json(path: Path):
         found = json.loads(text)
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file; is this the folder of a run?") from error
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # no text, no JSON, or brackets without end
         raise InputError(f"{path}: not readable as JSON: {error}") from error
     if not isinstance(found, dict):
         raise InputError(f"{path}: expected a JSON object, got {_short(found)}")

@@ -178,12 +178,6 @@ def test_page_shows_missing_and_failed_cells(tmp_path):
     assert "nothing is ranked" in text  # the only seeds left are 1 for random, 0 for sim
 
 
-def test_names_are_escaped(tmp_path):
-    out = write_run(tmp_path / "run", strategies=("</script><b>x",), n_seeds=1)
-    text = write_page([out], tmp_path / "report.html").read_text(encoding="utf-8")
-    assert "</script><b>x" not in text and "&lt;/script&gt;&lt;b&gt;x" in text
-
-
 @pytest.mark.parametrize("width", [400, 1400])
 def test_sentence_slider_and_dots_say_what_the_tables_say(browser, tmp_path, width):
     from selenium.webdriver.common.by import By
@@ -297,3 +291,13 @@ def test_coverage_folds_when_all_is_done(tmp_path):
         text = write_page([out], tmp_path / f"{name}.html").read_text(encoding="utf-8")
         assert ("<details open><summary>Some cells are not done" in text) == opened
         assert ("<details><summary>All cells are done" in text) != opened
+
+
+def test_a_script_that_is_not_the_pages_own_does_not_run(browser, run, tmp_path):
+    path = write_page([run], tmp_path / "report.html")
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("</main>", "<script>document.title = 'run'</script></main>"), encoding="utf-8")
+    browser.get(path.as_uri())
+    assert browser.execute_script("return document.body.dataset.ready") == "yes" and browser.title != "run"
+    (refused,) = errors(browser)
+    assert "Content Security Policy" in refused["message"]

@@ -12,9 +12,9 @@ from pathlib import Path
 from bench import registry, report, store
 from bench.commands import experiment, progress, subset
 from bench.experiment import bundle
-from bench.experiment.grid import MOST_CELLS, Grid
+from bench.experiment.grid import Grid
 from bench.experiment.problem import Setup
-from bench.experiment.settings import Settings
+from bench.experiment.settings import MOST_CELLS, Settings
 from bench.experiment.workers import local, ray, torchrun
 from bench.types import InputError
 
@@ -63,7 +63,8 @@ def add_settings(parser) -> None:
 def settings_of(args) -> Settings:
     """The settings that the options of `add_settings` give."""
     given = {f.name: getattr(args, f.name) for f in dataclasses.fields(Settings) if f.metadata}
-    return Settings(**given, cfg_options=parse_options(args.cfg_options))
+    reuse = not getattr(args, "repeat", 0)  # or a repeated run would be read from the first one's fits
+    return Settings(**given, cfg_options=parse_options(args.cfg_options), reuse=reuse)
 
 
 def run(*, report: bool = True, jobs: int = 1, **options) -> Path:

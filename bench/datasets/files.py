@@ -24,7 +24,14 @@ def read_list(path: Path) -> tuple[str, ...]:
         raise InputError(
             f"{path}: expected image names, each once; got {len(names)}, {len(set(names))} of them different"
         )
+    if strange := [name for name in names if not is_plain(name)]:
+        raise InputError(f"{path}: {strange[0]!r} leads elsewhere; an image's name must be a plain file name")
     return tuple(sorted(names))
+
+
+def is_plain(name: str) -> bool:
+    """Whether a name is that of a file or folder alone, and does not lead to a place elsewhere."""
+    return name != ".." and Path(name).name == name
 
 
 def read_text(path: Path) -> str:
@@ -121,7 +128,7 @@ def below(folder: Path, *parts: str) -> Path:
     Raises InputError where a part is more than the name of a file or folder: an image's name may come from anywhere,
     and must not lead to a place outside ``folder``.
     """
-    if any(part == ".." or Path(part).name != part for part in parts):
+    if not all(map(is_plain, parts)):
         raise InputError(f"{'/'.join(parts)!r}: would be written elsewhere; an image's name must be a plain file name")
     path = folder.joinpath(*parts)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ from PIL import Image
 
 from bench import store
 from bench.datasets import Dataset
-from bench.datasets.files import below, file_size, read_png, read_rgb, write_lines
+from bench.datasets.files import below, file_size, is_plain, read_png, read_rgb, write_lines
 from bench.foundation.pseudo import KINDS, PseudoLabels
 from bench.types import InputError
 
@@ -61,8 +61,14 @@ class Bundled(Dataset):
 
     def __init__(self, folder: Path):
         told = store.read_json(folder / "data.json")
-        self.folder, self.classes, self.background = folder, tuple(told["classes"]), told["background"]
-        self.palette, self._names = np.array(told["palette"], np.uint8), tuple(told["names"])
+        try:
+            self.folder, self.classes, self.background = folder, tuple(told["classes"]), told["background"]
+            self.palette, self._names = np.array(told["palette"], np.uint8), tuple(told["names"])
+            plain = all(map(is_plain, self._names))
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise InputError(f"{folder}/data.json: not what a run keeps of its data: {error!r}") from error
+        if not plain:
+            raise InputError(f"{folder}/data.json: an image's name must be a plain file name; some lead elsewhere")
 
     def names(self, split: str) -> tuple[str, ...]:
         return self._names if split == "train" else ()

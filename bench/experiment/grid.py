@@ -16,11 +16,11 @@ from bench.experiment.fits import fit
 from bench.experiment.journal import read_rounds
 from bench.experiment.problem import Setup, evaluate
 from bench.experiment.round0 import folder_of, load_round0
+from bench.experiment.settings import MOST_CELLS
 from bench.experiment.workers import Worker
 from bench.types import InputError
 
 ATTEMPTS = 3  # how often the workers are opened when processes of them die
-MOST_CELLS = 100_000  # more are a slip of the keyboard
 COLLECT_SHARE = 0.05  # of a run's time that goes into rounds.csv of the whole folder, which is written anew each time
 Submit = Callable[..., Future]  # (task, *arguments) -> the future of task(worker, *arguments)
 

@@ -4,9 +4,7 @@ A round leaves its files in three steps, and a stopped cell goes on after the la
 (``queries.csv``, ``refined.csv``, ``detection.csv``, and last a row of ``timings.csv``), the model
 (``model-<round>.pth``), the measures (``classes.csv``, ``images.npz``, and last a row of ``rounds.csv``). Lengths and
 checksums of what is written are taken down in ``sums.json`` after each step: `check` names a file that was damaged.
-
-A row becomes text once, but its file is written whole each round, so that no reader sees half of one: of 100 rounds of
-1,000 questions, all writing takes 1.2 s of one core.
+A row becomes text once, but its file is written whole each round, so that no reader sees half of one.
 """
 
 from collections.abc import Callable, Container, Iterator
@@ -190,8 +188,7 @@ class Journal:
             self.detected = self._rows("detection.csv", n_answered)
         if (self.folder / IMAGES).exists():  # likewise
             kept = images.read(self.folder / IMAGES)
-            last = n_rounds - 1
-            self.images = Images(kept.data.until(last), kept.model and kept.model.until(last))
+            self.images = Images(kept.data.until(n_rounds - 1), kept.model and kept.model.until(n_rounds - 1))
 
     def _rows(self, name: str, last: int) -> list[dict]:
         frame = runfiles.read(self.folder / name)
@@ -230,13 +227,15 @@ def _is_newer(path: Path, n_rounds: int) -> bool:
 
 def sums_of(folder: Path) -> dict[str, list]:
     """The checksums of all files of a cell that is done, or of a run, for its spec.json."""
-    found = [name for name in (*runfiles.FILES, IMAGES, store.SUMS) if (folder / name).exists()]
-    return {name: store.checksum((folder / name).read_bytes()) for name in found}
+    paths = [folder / name for name in (*runfiles.FILES, IMAGES, store.SUMS) if (folder / name).exists()]
+    return {path.name: store.checksum(path.read_bytes()) for path in paths}
 
 
 def check_all(folder: Path, spec: dict) -> None:
     """Raise InputError, which names the file, where one of a folder is not as its spec.json says (`sums_of`)."""
     for name, checksum in spec.get("files", {}).items():
+        if Path(name).name != name:
+            raise InputError(f"{folder}/spec.json: {name!r} is not the name of a file in that folder")
         again = "" if name == "rounds.csv" and "strategies" in spec else f"remove {folder} and "
         store.check(folder / name, checksum, f"{again}run the same command again")
 
@@ -249,8 +248,7 @@ def _with_round(kept: Images | None, quality: LabelQuality, model: np.ndarray | 
         kept = Images(Counts.empty(*data.shape[:2]), of_val)
     touched = np.arange(len(data)) if len(kept.data) == 0 else np.array(sorted(quality.touched), int)
     quality.touched.clear()
-    of_model = kept.model
-    if model is not None and of_model is not None:  # a cell has a model in all of its rounds or in none
+    if (of_model := kept.model) is not None and model is not None:  # in all rounds of a cell or in none
         of_model = of_model.after(np.arange(len(model)), model)
     return Images(kept.data.after(touched, data[touched]), of_model)
 
@@ -268,7 +266,10 @@ def read_rounds(paths: list[Path]) -> pd.DataFrame:
 
 def answer_of(row: dict) -> Answer:
     """The answer in a row of ``queries.csv``."""
-    return Answer(tuple(map(int, row["answer"].split())), tuple(row["actions"].split()))
+    labels = row["answer"].split()
+    if not all(label.isdecimal() and len(label) < 4 and int(label) <= VOID for label in labels):
+        raise InputError(f"question {row['number']}: the answer must be class ids, got {row['answer']!r}")
+    return Answer(tuple(map(int, labels)), tuple(row["actions"].split()))
 
 
 def _told(question: Question, answer: Answer) -> dict:

@@ -56,16 +56,16 @@ def load_round0(
             np.save(file, confusion)
         store.write_spec(spec_path, store.read_json(fit_path) | {"evaluate_s": watch.total_s})
         store.record(folder, {path.name: store.checksum(path.read_bytes()) for path in (confusion_path, spec_path)})
-    if not store.intact(table_path) or not set(needs) <= set(np.load(table_path).files):
+    if not store.intact(table_path) or not set(needs) <= set(np.load(table_path, allow_pickle=False).files):
         model = learner.load(model_path) if model is None else model
         table, seconds = acquire_table(problem, learner, model, problem.pseudo.labels, needs)
         with store.replacing(table_path) as path, open(path, "wb") as file:
             arrays: dict[str, Any] = {**table.columns, "_seconds": [seconds["predict_s"], seconds["acquire_s"]]}
             np.savez(file, **arrays)
         store.record(folder, {table_path.name: store.checksum(table_path.read_bytes())})
-    with np.load(table_path) as table:
+    with np.load(table_path, allow_pickle=False) as table:
         seconds = dict(zip(("predict_s", "acquire_s"), table["_seconds"].tolist(), strict=True))
         columns = {name: table[name] for name in table.files if name != "_seconds"}
     spec = store.read_json(spec_path)
     seconds |= {name: spec[name] for name in ("fit_s", "evaluate_s")}
-    return Round0(Candidates(columns), np.load(confusion_path), model_path, seconds)
+    return Round0(Candidates(columns), np.load(confusion_path, allow_pickle=False), model_path, seconds)

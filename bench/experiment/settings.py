@@ -7,7 +7,7 @@ import platformdirs
 
 from bench.types import InputError
 
-MOST_ROUNDS = 1_000_000  # more are a slip of the keyboard
+MOST_ROUNDS, MOST_CELLS = 1_000_000, 100_000  # more are a slip of the keyboard
 
 
 def option(default, text: str, **more):

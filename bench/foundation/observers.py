@@ -85,7 +85,7 @@ def _log_likelihood(k: np.ndarray, n: np.ndarray) -> np.ndarray:
 def _labels(path: Path) -> np.ndarray:
     try:
         labels = np.asarray(Image.open(path))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
         raise InputError(f"{path}: not a whole image: {error}") from error
     if labels.ndim != 2:
         raise InputError(f"{path}: expected one channel of class ids, got {labels.ndim} dimensions")

@@ -114,6 +114,8 @@ def _item(source: Source, step: Step, after: np.ndarray, thumbnails: Thumbnails)
     """A question with its pictures; ``after`` (H, W) uint8 is its image's label map after the answer."""
     row = step.row
     truth, image = source.dataset.truth("train", row["image"]), source.image(row["image"])
+    if not (0 <= row["row"] < truth.shape[0] and 0 <= row["column"] < truth.shape[1]):
+        raise InputError(f"question {row['number']}: pixel {row['row']}, {row['column']} is not in {row['image']!r}")
     view = _window(step.pixels, truth.shape)
     inside = np.zeros(truth.shape, bool)
     inside.ravel()[step.pixels] = True

@@ -53,17 +53,19 @@ def opened(path: Path) -> Path:
         return path
     try:
         with zipfile.ZipFile(path) as pack:
-            about = json.loads(pack.read("pack.json"))
-            known, names = about["files"], set(pack.namelist()) - {"pack.json"}
-            if about["format"] != FORMAT or names != set(known) or not all(map(_is_plain, names)):
-                raise InputError(f"{path}: not a pack of format {FORMAT}: its files are not those that pack.json names")
             if sum(info.file_size for info in pack.infolist()) > LIMIT_BYTES:
                 raise InputError(f"{path}: holds more than {LIMIT_BYTES / 1e9:.0f} GB; a pack of a run does not")
-            name = store.slug(str(about["name"]))
+            about = json.loads(pack.read("pack.json"))
+            known, names = about["files"], set(pack.namelist()) - {"pack.json"}
+            if about["format"] != FORMAT or names != set(known) or not all(map(_is_kept, names)):
+                raise InputError(f"{path}: not a pack of format {FORMAT}: its files are not those that pack.json names")
+            if set(PLACES) & json.loads(pack.read("spec.json")).keys():
+                raise InputError(f"{path}: its spec.json names folders of this machine, which a pack does not")
+            name = store.slug(str(about["name"])).lstrip(".") or "run"
             place = Path(default_cache()) / "packs" / store.file_digest(path)[:16] / name
             if not place.is_dir():
                 _extract(pack, known, path, place)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, zipfile.BadZipFile) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path}: not a pack of a run, as alc-bench pack writes them: {error}") from error
@@ -82,10 +84,12 @@ def _extract(pack: zipfile.ZipFile, known: dict[str, str], path: Path, place: Pa
     work.rename(place)
 
 
-def _is_plain(name: str) -> bool:
-    """Whether a name leads to a place below the folder that it is joined to."""
-    parts = PurePosixPath(name).parts
-    return bool(parts) and not name.startswith("/") and "\\" not in name and not {"..", "."} & set(parts)
+def _is_kept(name: str) -> bool:
+    """Whether a file is one that `write` packs, and leads to a place below the folder that its name is joined to."""
+    parts = name.split("/")
+    inner = PurePosixPath(*parts[1:] if parts[0].startswith("repeat") else parts)
+    plain = "\\" not in name and not {"..", ".", ""} & set(parts)
+    return plain and any(len(inner.parts) == len(Path(kept).parts) and inner.match(kept) for kept in KEPT)
 
 
 def _digest(content: bytes) -> str:

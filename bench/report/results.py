@@ -15,6 +15,7 @@ import pandas as pd
 
 from bench import costs, metrics, runfiles, store
 from bench.experiment import journal
+from bench.experiment.settings import MOST_CELLS
 from bench.store import FORMER, digest
 from bench.types import InputError
 
@@ -25,6 +26,7 @@ METRICS = {measure.of: measure.column for measure in metrics.MEASURES if measure
 TIMES = runfiles.names(runfiles.ROUNDS, "time")
 FOREIGN_VALUES = (*METRICS.values(), "data_miou_labelled")  # what others publish, at least one of them
 STDS = tuple(runfiles.Column(f"{column}_std", "share", "of a foreign mean", empty=True) for column in FOREIGN_VALUES)
+STATUSES = ("done", "running", "failed", "missing")
 PLAIN = dict(status="done", leaky=False, bound=False, protocol="", folder="", question="")
 BOUNDS = "clairvoyant"  # how the names of the suite's bounds begin
 FOREIGN_COLUMNS = ["dataset", "strategy", "round", "n_queries"]
@@ -124,6 +126,8 @@ def _read_cells(path: Path, table: pd.DataFrame, spec: dict) -> pd.DataFrame:
         if key in rows:
             raise InputError(f"{file.parent}: the same cell as {rows[key]['folder']}; remove one of the two")
         status = cell.get("status", "done")
+        if status not in STATUSES:
+            raise InputError(f"{file}: the status of a cell is one of {', '.join(STATUSES)}; got {status!r}")
         rows[key] = dict(
             status="running" if status == "done" and key not in there else status,
             leaky=bool(cell.get("leaky", False)),
@@ -137,6 +141,8 @@ def _read_cells(path: Path, table: pd.DataFrame, spec: dict) -> pd.DataFrame:
     cells = pd.DataFrame([dict(zip(CELL, key, strict=True), **row) for key, row in rows.items()])
     seeds = spec.get("seeds", [])  # once, the number of them
     seeds = range(seeds) if isinstance(seeds, int) else seeds
+    if len(spec.get("strategies", [])) * len(spec.get("oracles", [])) * len(seeds) > MOST_CELLS:
+        raise InputError(f"{path}/spec.json: asks for more than {MOST_CELLS:,} cells, which no run does")
     asked = dict(strategy=spec.get("strategies", []), oracle=spec.get("oracles", []), seed=seeds)
     axes = [sorted({*cells[name], *asked.get(name, ())}) for name in CELL]
     cells = pd.MultiIndex.from_product(axes, names=CELL).to_frame(index=False).merge(cells, how="left", on=CELL)
