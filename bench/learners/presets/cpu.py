@@ -1,8 +1,8 @@
 """For real images on a CPU: EfficientNet-Lite0 with ImageNet weights and an all-MLP head, on 160 × 160 pixels.
 
-Chosen by time to accuracy on Kvasir-SEG (``alc-bench time --fit``, results/README.md): the coarsest features count most,
-and AdamW learns in 150 iterations what SGD needs far more for. The head's weights begin large and are normalised, so
-that it takes a large rate; at 0.002 it learns next to nothing. The backbone keeps ImageNet's means and variances.
+Chosen by time to accuracy on Kvasir-SEG (``alc-bench time --fit``, results/README.md): the coarsest features count
+most, and AdamW learns in 150 iterations what SGD needs far more for. The head's weights begin large and are normalised,
+so that it takes a large rate; at 0.002 it learns next to nothing. The backbone keeps ImageNet's means and variances.
 """
 
 _base_ = "cpu-shapes.py"
