@@ -65,7 +65,7 @@ OF_CELL += ["spec.json", "images.npz", "sums.json"]
 
 
 def test_these_are_all_files_of_a_run(done):
-    assert sorted(p.name for p in done.iterdir() if p.is_file()) == sorted([".lock", *OF_RUN])
+    assert sorted(p.name for p in done.iterdir() if p.is_file()) == sorted([".lock", "commands.jsonl", *OF_RUN])
     assert sorted(p.name for p in (done / "cells/area__perfect__seed0").iterdir()) == sorted(OF_CELL)
 
 

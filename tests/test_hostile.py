@@ -191,9 +191,9 @@ def test_the_page_holds_names_only_as_text_and_allows_no_script_of_theirs(pictur
     edit(pictured / "spec.json", strategies=[evil], oracles=[evil], command=evil, **{evil: evil})
     text = write_page([pictured], tmp_path / "report.html").read_text(encoding="utf-8")
     scripts = re.findall(r"<script([^>]*)>(.*?)</script>", text, re.DOTALL)
-    assert [attributes for attributes, _ in scripts] == ["", ' type="application/json" id="data"', ""]
-    told = json.loads(scripts[1][1])
-    assert told["settings"][0]["key"][0] == evil and "<" not in scripts[1][1]
+    assert [attributes for attributes, _ in scripts] == [' type="application/json" id="data"', "", ""]
+    told = json.loads(scripts[0][1])
+    assert told["settings"][0]["key"][0] == evil and "<" not in scripts[0][1]
     shown = [item["image"] for cell in told["gallery"]["cells"] for items in cell["rounds"].values() for item in items]
     assert shown and all("<script>" in image for image in shown)
     markup = re.sub(r"<script[^>]*>.*?</script>|<style>.*?</style>", "", text, flags=re.DOTALL)

@@ -269,6 +269,7 @@ def test_command_prices_anew_and_names_bad_files(tmp_path, capsys):
     table.write_text("action,seconds\n" + "\n".join(f"{action},0.5" for action in seconds.ASSUMED))
     to = str(tmp_path / "to")
     args = parser.parse_args([str(out), "--cost", "seconds", "--seconds", str(table), "--out", to, "--no-html"])
+    args.command = "alc-bench report"
     assert command.main(args) == 0 and "curves: " in capsys.readouterr().out
     assert not (tmp_path / "to/report.html").exists()
     assert pd.read_csv(tmp_path / "to/summary.csv").cost.tolist() == ["seconds"] * 2

@@ -102,7 +102,7 @@ def test_the_page_has_a_curve_for_each(both, tmp_path):
     page.write(both, tables.summarise(both), path, prices.table(both.results, times), times)
     text = path.read_text(encoding="utf-8")
     assert text.count(f'"strategy":"{FRIEND}","kind":"published"') == len(ORACLES)
-    assert text.count('"strategy":"sim","kind":"ranked"') == len(ORACLES)
+    assert text.count('"strategy":"sim","kind":"ranked","color"') == len(ORACLES)
 
 
 def test_seconds_are_priced_anew_for_own_strategies_alone(both):

@@ -22,9 +22,9 @@ def test_values_that_cannot_be(given, said):
         Settings(**given)
 
 
-def test_every_field_but_two_is_an_option_with_a_text():
+def test_every_field_but_three_is_an_option_with_a_text():
     fields = {field.name: field.metadata for field in dataclasses.fields(Settings)}
-    assert {name for name, metadata in fields.items() if not metadata} == {"cfg_options", "cache"}
+    assert {name for name, metadata in fields.items() if not metadata} == {"cfg_options", "cache", "reuse"}
     assert all(metadata["help"] for metadata in fields.values() if metadata)
 
 

@@ -26,7 +26,7 @@ def gather(tables: Iterable[dict[str, np.ndarray]]) -> Candidates:
     for i, table in enumerate(tables):
         n = len(table["superpixel"])
         for name, values in ({"image": np.full(n, i, np.int32)} | table).items():
-            columns[name] = _appended(columns.get(name, values[:0]), n_rows, values)
+            columns[name] = _appended(columns.get(name, values[:0].copy()), n_rows, values)
         n_rows += n
     if not n_rows:
         raise InputError("the pool has no superpixel to ask about: every superpixel map is empty")

@@ -106,7 +106,7 @@ def _basis(verdicts: list[Verdict]) -> Claim:
     seeds = "one seed" if n == 1 else f"{n} seeds"
     what = "images" if n < statistics.MIN_SEEDS else f"{seeds} and images" if images else seeds
     text = f"tests over {what}, for normal errors: 5 % chance of any false difference"
-    text += " in this report" if verdicts[0].families > 1 else ""
+    text += " in the tables of this report" if verdicts[0].families > 1 else ""
     if n < statistics.MIN_SEEDS:
         return Claim("note", f"{text}; of {seeds} alone, other seeds are not tested")
     text += " (up to 9 % where strategies vary unequally)" if n < FEW_SEEDS else ""
