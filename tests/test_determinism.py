@@ -11,9 +11,9 @@ import pytest
 from problems import TIMINGS
 
 REPOSITORY = Path(__file__).parent.parent
-STRATEGIES = {"none": ("area", "random", "clairvoyant_gain")}
-MODELS = {"none": ["--model", "none"]}
-SIZES = {"none": "shapes[train=6,val=2,size=32]"}
+STRATEGIES = {"none": ("area", "random", "clairvoyant_gain"), "smoke": ("entropy", "random", "sim")}
+MODELS = {"none": ["--model", "none"], "smoke": ["--preset", "smoke"]}
+SIZES = {"none": "shapes[train=6,val=2,size=32]", "smoke": "shapes[train=4,val=2,size=32]"}
 
 
 def arguments(model: str, out: Path, strategies=None, jobs=1) -> list[str]:
