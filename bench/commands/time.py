@@ -6,6 +6,8 @@ a copy of the (C, H, W) probabilities into memory that is already there, and tor
 
 import ctypes
 import gc
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -57,10 +59,20 @@ def main(args) -> int:
     """Exit code 0, or 1 when an implementation disagrees with the reference."""
     if args.out and args.out.suffix != ".csv":
         raise InputError(f"--out must end in .csv, got {str(args.out)!r}")
-    if args.fit:
-        return time_fit.main(args)
-    if args.run:
-        return time_run.main(args)
+    code = 0
+    if args.fit or args.run:
+        rows, drawn = (time_fit if args.fit else time_run).measured(args)
+    else:
+        code, rows, drawn = measured(args)
+    if args.out:
+        store.write_csv(args.out, rows)
+        drawn(args.out.with_suffix(".png"))
+        Console().print(f"{args.out}\n{args.out.with_suffix('.png')}")
+    return code
+
+
+def measured(args) -> tuple[int, list[dict], Callable[[Path], None]]:
+    """Print the tables of the kernels. Returns the exit code, the rows, and what draws them."""
     sizes = [name.strip() for name in args.sizes.split(",")]
     if unknown := [name for name in sizes if name not in SIZES]:
         raise InputError(f"unknown size {unknown[0]!r}; there are: {', '.join(SIZES)}")
@@ -83,11 +95,8 @@ def main(args) -> int:
         f"scipy: timed on about {SAMPLE_PX} pixels, extrapolated. MiB: the most memory held during a call.",
         style="dim",
     )
-    if args.out:
-        store.write_csv(args.out, [{key: row[key] for key in COLUMNS} for row in rows])
-        draw(rows, args.out.with_suffix(".png"))
-        console.print(f"{args.out}\n{args.out.with_suffix('.png')}")
-    return int(any(row["median_ms"] is None for row in rows))
+    code = int(any(row["median_ms"] is None for row in rows))
+    return code, [{key: row[key] for key in COLUMNS} for row in rows], partial(draw, rows)
 
 
 def scene(n_classes: int, height: int, width: int) -> tuple[torch.Tensor, np.ndarray, np.ndarray]:

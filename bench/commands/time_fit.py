@@ -1,5 +1,7 @@
 """``alc-bench time --fit``: what presets learn from the truth and from pseudo labels, and for how many seconds."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -29,8 +31,8 @@ def add_arguments(parser) -> None:
     group.add_argument("--foundation", help="where the pseudo labels come from (shapes: simulated)")
 
 
-def main(args) -> int:
-    """Print the table; --out gets a row for each fit, and a figure of mIoU against seconds beside it."""
+def measured(args) -> tuple[pd.DataFrame, Callable[[Path], None]]:
+    """Print the table. Returns a row for each fit, and what draws mIoU against seconds."""
     if args.seeds < 1:
         raise InputError(f"--seeds must be 1 or more, got {args.seeds}")
     setups = [
@@ -46,11 +48,7 @@ def main(args) -> int:
         table = pd.DataFrame(list(window.rows(problems, args.seeds, bar.step)))
     found = window.summary(table)
     show(found, f"{args.dataset}: val mIoU of models, in %; seeds: {args.seeds}, device: {args.device}")
-    if args.out:
-        store.write_csv(args.out, table)
-        draw(found, args.out.with_suffix(".png"))
-        Console().print(f"{args.out}\n{args.out.with_suffix('.png')}")
-    return 0
+    return table, partial(draw, found)
 
 
 def _settings(args, preset: str, n_steps: int | None) -> Settings:

@@ -1,6 +1,8 @@
 """``alc-bench time --run RUN``: where the seconds of a whole run went, beside the least that the work amounts to."""
 
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -27,15 +29,11 @@ def add_arguments(parser) -> None:
     parser.add_argument("--run", type=Path, metavar="RUN", help="where the seconds of this run went instead")
 
 
-def main(args) -> int:
-    """Print the table; --out gets its rows, and a figure beside it."""
+def measured(args) -> tuple[list[dict], Callable[[Path], None]]:
+    """Print the table. Returns its rows, and what draws them."""
     rows = phases(args.run)
     show(rows, f"{args.run}: {rows[0]['n']} cells, seconds of all together")
-    if args.out:
-        store.write_csv(args.out, rows)
-        draw(rows, args.out.with_suffix(".png"))
-        Console().print(f"{args.out}\n{args.out.with_suffix('.png')}")
-    return 0
+    return rows, partial(draw, rows)
 
 
 def phases(run: Path) -> list[dict]:

@@ -1,5 +1,7 @@
 """What a reader asks first: at this budget, which strategies are best, and which of them can be told apart?"""
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 
@@ -12,17 +14,19 @@ MOST_NAMES = 6  # of a group in the sentence
 UNITS = {"queries": "questions", "clicks": "clicks", "bits": "bits", "seconds": "seconds"}
 
 
-def of_setting(study: Study, setting: tuple[str, str, str]) -> dict[str, dict[str, list[dict]]]:
+def of_setting(
+    study: Study, setting: tuple[str, str, str], costs: Iterable[str] = tuple(COSTS)
+) -> dict[str, dict[str, list[dict]]]:
     """metric -> cost -> the answers of a setting at each of `compare.N_BUDGETS` budgets: ``budget``, the ``sentence``
     and ``rows``, the highest mean first.
 
-    A reader may turn to any cost, so the level is shared among them too: what the sentences of a page say holds
-    together but for a chance of 5 %.
+    A reader may turn to any cost, so the level is shared among all of them, whichever ``costs`` are asked for: what
+    the sentences of a page say holds together but for a chance of 5 %.
     """
     found: dict[str, dict[str, list[dict]]] = {}
     for metric in METRICS:
         verdict = study.verdicts[setting][metric]
-        for cost in COSTS:
+        for cost in costs:
             of = Comparison(setting, verdict.of.results, metric, cost)
             if of.seeds and of.span[1] > of.span[0]:
                 found.setdefault(metric, {})[cost] = _answers(Verdict(of, verdict.families * len(COSTS)))
@@ -33,7 +37,7 @@ def table(study: Study) -> pd.DataFrame:
     """A row for each setting, metric, budget and strategy under the cost of ``study``, as `of_setting` has them."""
     rows = []
     for setting, _ in study.settings:
-        for metric, by_cost in of_setting(study, setting).items():
+        for metric, by_cost in of_setting(study, setting, [study.cost]).items():
             for answer in by_cost.get(study.cost, []):
                 keys = dict(zip(SETTING, setting, strict=True), metric=metric, cost=study.cost, budget=answer["budget"])
                 rows += [keys | row for row in answer["rows"]]

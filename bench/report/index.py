@@ -25,4 +25,4 @@ def write(results: Results, summary: pd.DataFrame, path: Path) -> None:
             rows.append([dict(text=str(run), link=link), *texts])
     headings = ["run", "setting", "cells done", "not told from the best (area, data mIoU)", "protocol"]
     own = (path.parent / "report.html").exists()
-    render(path, "index.html", own=own, runs=table(headings, rows, words=True))
+    render(path, "index.html", title="alc-bench: runs", own=own, runs=table(headings, rows, words=True))
