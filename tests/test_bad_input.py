@@ -89,7 +89,6 @@ WORDS = [
     ([*LABELS, "--foundation", "simulated[erode=x]"], "erode must be a finite number, got 'x'"),
     ([*LABELS, "--foundation", "simulated[jitter=nan]"], "jitter must be a finite number, got nan"),
     ([*LABELS, "--foundation", "weak[n=2.5]"], "n must be a whole number, got 2.5"),
-    ([*LABELS, "--strategy", "area", "--foundation", "weak[n=2]"], "trains a model"),
     ([*LABELS, "--foundation", "weak[n=0]"], "n and n_segments must be 1 or more"),
     ([*LABELS, "--foundation", "files"], "files[root=...]"),
     ([*LABELS, "--foundation", "files[root=/no/such]"], "expected a folder with mask_jpg and obj_jpg"),

@@ -1,0 +1,102 @@
+"""Frozen features: an image is seen once, files are whole or made again, a head learns shares of classes from them."""
+
+import io
+
+import numpy as np
+import pytest
+import torch
+
+from bench.experiment.problem import Setup
+from bench.experiment.settings import Settings
+from bench.learners.frozen import Features, shares, stacked
+from bench.learners.mmseg import Mmseg
+from bench.types import InputError
+
+IMAGE = torch.arange(24, dtype=torch.uint8).reshape(3, 2, 4)
+SMALL = {"max_iters": 4, "batch_size": 2, "input_size": (64, 64), "param_scheduler": []}
+
+
+def test_shares_of_classes_in_the_cells_of_a_grid():
+    labels = np.array([[0, 0, 1, 1], [0, 1, 1, 255], [2, 2, 255, 255]], np.uint8)
+    found = shares(labels, (2, 2), 3)  # rows 0 and 1 are one cell, row 2 another
+    assert found.tolist() == [[[0.75, 0], [0, 0]], [[0.25, 0.75], [0, 0]], [[0, 0], [1, 0]]]
+    assert np.allclose(shares(labels, (1, 1), 3).ravel(), np.array([3, 4, 2]) / 12)
+
+
+@pytest.mark.parametrize("damage", ["none", "flip", "cut", "empty", "remove"])
+def test_an_image_is_seen_once_and_a_damaged_file_is_made_again(tmp_path, damage):
+    seen = []
+
+    def see(images):
+        seen.append(images.shape)
+        return [images.float(), images[..., ::2].float() / 256]
+
+    key = Features.key(IMAGE)
+    made = Features(see, tmp_path).of(key, lambda: IMAGE)
+    (path,) = tmp_path.glob("*.npz")
+    whole = path.read_bytes()
+    at = whole.index(np.float16(9).tobytes())
+    changed = whole[:at] + b"\xff" + whole[at + 1 :]
+    if damage == "remove":
+        path.unlink()
+    else:
+        path.write_bytes({"none": whole, "flip": changed, "cut": whole[:-90], "empty": b""}[damage])
+    again = Features(see, tmp_path).of(key, lambda: IMAGE)
+    assert len(seen) == (1 if damage == "none" else 2) and path.read_bytes() == whole
+    for a, b in zip(made.maps, again.maps, strict=True):
+        assert a.dtype == np.float16 and np.array_equal(a, b)
+    assert [tuple(level.shape) for level in stacked([made, again], torch.device("cpu"))] == [(2, 3, 2, 4), (2, 3, 2, 2)]
+
+
+def test_a_key_belongs_to_pixels_and_shape():
+    assert len({Features.key(x) for x in (IMAGE, IMAGE + 1, IMAGE.reshape(3, 4, 2), IMAGE.flip(-1).contiguous())}) == 4
+
+
+@pytest.fixture(scope="module")
+def probe(tmp_path_factory):
+    return Mmseg("probe", "hand", 3, "cpu", SMALL, str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture(scope="module")
+def samples():
+    rng = np.random.default_rng(0)
+    return [(rng.integers(0, 256, (40, 50, 3), np.uint8), rng.integers(0, 3, (40, 50), np.uint8)) for _ in range(3)]
+
+
+def test_a_probe_predicts_what_backbone_and_head_give(probe, samples, tmp_path):
+    model = probe.fit(samples, 3, tmp_path)
+    image = samples[0][0]
+    (found,) = probe.predict(model, [image], features=True, passes=[(1.0, False)])
+    assert found.logits.shape == (3, 4, 4) and found.features.shape == (64, 4, 4)
+    torch.testing.assert_close(found.logits, found.passes[0], rtol=0.02, atol=0.02)  # kept in half precision
+
+
+def test_a_seed_decides_a_probe_and_a_file_holds_it_whole(probe, samples, tmp_path):
+    def logits(model):
+        return torch.stack([p.logits for p in probe.predict(model, [image for image, _ in samples])])
+
+    model, steps = probe.fit(samples, 3, tmp_path), []
+    again = probe.fit(samples, 3, tmp_path, None, steps.append)
+    assert steps == [1] * 4 and torch.equal(logits(model), logits(again))
+    assert not torch.equal(logits(model), logits(probe.fit(samples, 4, tmp_path)))
+    assert not torch.equal(logits(model), logits(probe.fit(samples, 3, tmp_path, start=model)))
+    file = io.BytesIO()
+    probe.save(model, file)
+    (tmp_path / "model.pth").write_bytes(file.getvalue())
+    assert torch.equal(logits(model), logits(probe.load(tmp_path / "model.pth")))
+    assert len(file.getvalue()) < 2**20 > probe.model_bytes()  # the backbone is in a package
+
+
+def test_a_frozen_backbone_needs_weights():
+    with pytest.raises(InputError, match="a frozen backbone needs weights"):
+        Mmseg("probe", "hand", 3, "cpu", {"pretrained": None})
+
+
+def test_weak_labels_are_the_same_whatever_the_run_trains(tmp_path):
+    def folder(foundation, **settings):
+        where = dict(dataset="shapes[train=4,val=2]", cache=str(tmp_path), foundation=foundation, device="cpu")
+        return Setup.of(Settings(**where, **settings)).pseudo_folder
+
+    weak = "weak[n=2]"
+    assert folder(weak, preset="smoke") == folder(weak, preset="cpu") == folder(weak, model="none")
+    assert folder(weak) != folder("weak[n=2,preset=smoke]")
