@@ -129,11 +129,12 @@ def write_board(folder: Path, to: Path | None = None, console: Console | None = 
     """
     found, to, console = board.read(folder), to or folder, console or Console()
     try:
-        board_page.write(found, to / "board.html")
+        sections = [board_page.section(result) for result in found.results]
+        board_page.write(found, sections, to / "board.html")
         picture = panels.board(found)
         if picture is not None:
             figures.save(picture, to, "board", ("png",))
-        board_page.write_markdown(found, to / "board.md", picture is not None)
+        board_page.write_markdown(found, sections, to / "board.md", picture is not None)
     except OSError as error:
         raise InputError(f"{to}: cannot write the board there: {error.strerror}") from error
     for sentence in (found.headline.replace("`", ""), *board_page.skipped(found), f"page: {to / 'board.html'}"):

@@ -16,6 +16,7 @@ function fill(select, options) {
 const result = () => data.results[get("result").value];
 const setting = () => result().settings[get("oracle").value];
 const steps = () => setting().answers[get("metric").value]?.[get("cost").value];
+const unpacked = (row) => Object.fromEntries(data.row.map((key, i) => [key, row[i]]));
 const curves = () => setting().curves[get("metric").value]?.[get("cost").value] ?? {};
 
 function narrow() {  // each menu offers only what exists under the ones before it
@@ -41,7 +42,7 @@ function answer() {
     return;
   }
   get("budget").max = found.length - 1;
-  const { budget, sentence, rows } = found[get("budget").value];
+  const { budget, sentence, rows: packed } = found[get("budget").value], rows = packed.map(unpacked);
   const amount = `${budget.toLocaleString("en", { maximumFractionDigits: 0 })} ${data.costs[get("cost").value]}`;
   get("amount").textContent = amount;
   get("budget").setAttribute("aria-valuetext", amount);

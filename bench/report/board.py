@@ -1,7 +1,8 @@
 """The committed results of a folder, all tested at one level together: what a board may say of them.
 
 A CSV file with the columns of rounds.csv is a *result*; ``X@NAME.csv`` joins ``X.csv``, whose protocol and seeds it
-shares. One that has only what `results.FOREIGN_COLUMNS` asks for is *published*: drawn dotted, never ranked.
+shares. One that has only what `results.FOREIGN_COLUMNS` asks for, or is called ``published-``, is *published*: drawn
+dotted, never ranked.
 ``X-reference.csv`` has the model mIoU of training on the truth. What else lies there is skipped, and named.
 """
 
@@ -9,7 +10,7 @@ import csv
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -74,8 +75,7 @@ class Board:
         for result, setting, _ in self.settings():
             verdict = result.study.verdicts[setting].get(metric)
             if setting[2] == oracle and verdict and is_tested(verdict.of):
-                name, parameters = registry.parse(setting[0])
-                old = found.get(name := str(parameters.get("name", name)))
+                old = found.get(name := short_name(setting[0]))
                 if old is None or _extent(verdict.of) > _extent(old[1].of):
                     found[name] = result, verdict
         return list(found.values())
@@ -117,6 +117,12 @@ def best(verdict: Verdict) -> list[str]:
     ranks = judge.ranking(verdict)
     means = verdict.of.areas.mean(axis=1)
     return sorted(ranks.index[ranks.rank_low.eq(1)], key=lambda name: (-means[name], name))
+
+
+def short_name(dataset: str) -> str:
+    """``shapes`` of ``shapes[train=40]``, ``camvid`` of ``folder[name=camvid]``."""
+    name, parameters = registry.parse(dataset)
+    return str(parameters.get("name", name))
 
 
 def perfect_first(oracle: str) -> tuple[bool, str]:
@@ -181,7 +187,7 @@ def _n_tests(board: Board) -> int:
 def _kind(path: Path) -> str:
     with path.open(newline="", encoding="utf-8", errors="replace") as file:
         columns = set(next(csv.reader(file), []))
-    if columns >= {column.name for column in runfiles.ROUNDS if column.since == 1}:
+    if columns >= {c.name for c in runfiles.ROUNDS if c.since == 1} and not path.name.startswith("published-"):
         return "result"
     if columns == set(runfiles.names(runfiles.REFERENCE)):
         return "reference"
@@ -208,6 +214,7 @@ def _read(paths: list[Path], published: list[Path]) -> Results:
     return Results(found.rounds, cells, found.specs)
 
 
+@cache
 def _declared(kind: str, name: str):
     """The plug-in, which says what a bare rounds.csv does not; None where it is not installed."""
     try:

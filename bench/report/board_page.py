@@ -25,21 +25,20 @@ NOTE = (
 )
 
 
-def write(board: Board, path: Path) -> None:
+def write(board: Board, sections: list[dict], path: Path) -> None:
     """The page: it opens from disk, asks the network for nothing and holds all that it shows."""
     text = json.dumps(rounded(chooser.data(board)), allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
     values = dict(headline=board.headline, note=NOTE, data=text, overview=overview(board), over=over_datasets(board))
-    values |= dict(sections=[_section(result) for result in board.results], files=files(board), skipped=skipped(board))
+    values |= dict(sections=sections, files=files(board), skipped=skipped(board))
     render(path, "board.html", scripts=[source("board.js")], title="alc-bench: the board", **values)
 
 
-def write_markdown(board: Board, path: Path, picture: bool) -> None:
+def write_markdown(board: Board, sections: list[dict], path: Path, picture: bool) -> None:
     """``picture``: whether there is a board.png beside it."""
     lines = ["# The board", "", board.headline, "", *(["![The board](board.png)", ""] if picture else []), NOTE, ""]
     for shown in (overview(board), *over_datasets(board)):
         lines += _markdown(shown, "##")
-    for result in board.results:
-        section = _section(result)
+    for section in sections:
         lines += [f"## {section['heading']}", ""]
         for part in section["settings"]:
             lines += _markdown(part["quality"], "###")
@@ -109,7 +108,8 @@ def over_datasets(board: Board) -> list[dict]:
     return shown
 
 
-def _section(result: Result) -> dict:
+def section(result: Result) -> dict:
+    """All tables of a result, for `write` and `write_markdown`."""
     summary = tables.summarise(result.study)
     settings = []
     for setting, block in result.settings:
@@ -117,7 +117,6 @@ def _section(result: Result) -> dict:
         verdicts = result.study.verdicts[setting]
         settings.append(
             dict(
-                title=_title(setting, block),
                 quality=_quality(result, setting, block, rows),
                 remarks=[*tables.remarks(verdicts, rows), *_targets(result, verdicts)],
                 against=_against(result, setting, block),
@@ -141,7 +140,7 @@ def _quality(result: Result, setting: Setting, block: Results, rows: pd.DataFram
                 shown = {name: f"{cost:,.0f}" if np.isfinite(cost) else "never" for name, cost in costs.items()}
                 columns.append((f"{metric}: questions to {share} %", shown))
     columns.append(("AUPRC", {name: percent(value) for name, value in found.items()}))
-    columns.append(("acquisition, s a round", {name: f"{value:.3g}" for name, value in seconds.items()}))
+    columns.append(("acquisition, s a round", {name: f"{value:.3f}" for name, value in seconds.items()}))
     for row, line in zip(body, lines, strict=True):
         name = line[0][0].removesuffix(" (bound)").removesuffix(" (published)")
         row += [dict(text=shown.get(name, "–")) for _, shown in columns]

@@ -2,13 +2,15 @@
 
 from bench import registry
 from bench.report import answer
-from bench.report.board import PERFECT, Board, Result, Setting, n_seeds
+from bench.report.board import PERFECT, Board, Result, Setting, n_seeds, short_name
 from bench.report.compare import Comparison
 from bench.report.figures import mean_curve
 from bench.report.page import NAMES
 from bench.report.results import METRICS, Results
 from bench.report.style import look, title
 
+ROW = ["strategy", "kind", "mean", "low", "high", "rank_low", "rank_high"]
+ROW += ["to", "difference", "difference_low", "difference_high", "p"]
 COSTS = ("queries", "seconds")  # that a budget may be in
 
 
@@ -17,7 +19,7 @@ def data(board: Board) -> dict:
     found = [_of_result(result) for result in board.results]
     across = sorted(board.across(PERFECT, "data"), key=lambda pair: -len(pair[1].of.ranked))
     first = board.results.index(across[0][0]) if across else 0
-    return dict(first=first, results=found, costs={cost: answer.UNITS[cost] for cost in COSTS}, metrics=NAMES)
+    return dict(row=ROW, first=first, results=found, costs={cost: answer.UNITS[cost] for cost in COSTS}, metrics=NAMES)
 
 
 def _of_result(result: Result) -> dict:
@@ -33,17 +35,31 @@ def _of_result(result: Result) -> dict:
                 oracle=setting[2],
                 notes=[_caption("datasets", setting[0]), _caption("oracles", setting[2])],
                 seeds=n_seeds(result.study.verdicts[setting]["data"]),
-                answers=answer.of_setting(result.study, setting, COSTS),
+                answers=_packed(answer.of_setting(result.study, setting, COSTS)),
                 curves=_curves(setting, block),
                 looks=looks,
             )
         )
-    whole = title((*result.settings[0][0][:2], ""), False)
+    dataset, foundation, _ = result.settings[0][0]
+    whole = title((short_name(dataset), foundation, ""), False)
     trained = any("model" in setting["curves"] for setting in settings)
     made = [f"{file}: {command or 'the command is not recorded'}" for file, command in result.files.items()]
     return dict(
         name=f"{whole} · {'with a model' if trained else 'labels only'} ({result.name})", made=made, settings=settings
     )
+
+
+def _packed(answers: dict[str, dict[str, list[dict]]]) -> dict:
+    """The answers with each row as a list, in the order of `ROW`: there are many."""
+
+    def pack(step: dict) -> dict:
+        return step | dict(rows=[[_short(row[name]) for name in ROW] for row in step["rows"]])
+
+    return {m: {cost: [pack(step) for step in steps] for cost, steps in of.items()} for m, of in answers.items()}
+
+
+def _short(value):
+    return round(value, 6) if isinstance(value, float) else value
 
 
 def _curves(setting: Setting, block: Results) -> dict[str, dict[str, dict[str, list]]]:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from bench.report import audit, judge
-from bench.report.board import PERFECT, Board, best
+from bench.report.board import PERFECT, Board, best, short_name
 from bench.report.compare import Comparison
 from bench.report.figures import (
     AXES,
@@ -26,7 +26,7 @@ from bench.report.figures import (
     settings_of,
 )
 from bench.report.results import COSTS, METRICS, TIMES, Results
-from bench.report.style import PALETTE, looks, title
+from bench.report.style import PALETTE, looks
 from bench.report.verdict import Study
 
 MOST_ROWS = 16  # strategies in the picture of a board
@@ -252,7 +252,7 @@ def board(found: Board) -> Figure | None:
         for rounds in of.foreign.values():
             axes.axvline(100 * (of.area_of(rounds) - of.areas.loc["random"].mean()), color="#767676", lw=0.8, ls=":")
         axes.axvline(0, color="#444444", lw=0.6)
-        axes.set_title(f"{title((of.setting[0], '', ''), False)}\n{len(of.seeds)} seeds", fontsize=7)
+        axes.set_title(f"{short_name(of.setting[0])}\n{len(of.seeds)} seeds", fontsize=7)
         axes.set_xlabel("points above random", labelpad=1.5)
         axes.set_yticks(range(len(order)), order)
         axes.tick_params(length=2, width=0.5, pad=1.5)
