@@ -26,7 +26,7 @@ function narrow() {  // each menu offers only what exists under the ones before 
 }
 
 function symbol([kind, color, form]) {
-  const found = make("span", kind === "bound" ? "┅" : kind === "published" ? "┈" : form, { className: "symbol" });
+  const found = make("span", { bound: "┅", published: "┈" }[kind] ?? form, { className: "symbol" });
   found.style.color = color;
   found.setAttribute("aria-hidden", "true");
   return found;
@@ -38,7 +38,8 @@ function answer() {
   const found = steps();
   get("slider").hidden = get("dots").hidden = get("evidence").hidden = !found;
   if (!found) {
-    get("choice").textContent = "The data does not say: no seed is done in every strategy.";
+    const others = Object.keys(setting().answers).length > 0;
+    get("choice").textContent = others ? "Nothing is tested by this metric: it is there to draw what papers report." : "The data does not say: no seed is done in every strategy.";
     return;
   }
   get("budget").max = found.length - 1;
@@ -129,6 +130,11 @@ function draw() {
     parts.push(line);
   }
   get("lines").replaceChildren(...parts);
+  get("legend").replaceChildren(...shown.map(([name]) => {
+    const item = make("li", ""), kind = setting().looks[name][0];
+    item.append(symbol(setting().looks[name]), kind === "ranked" ? name : `${name} (${kind})`);
+    return item;
+  }));
 }
 
 fill(get("result"), data.results.map((r, i) => [i, r.name]));

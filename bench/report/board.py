@@ -81,22 +81,19 @@ class Board:
         return list(found.values())
 
     @cached_property
-    def shared(self) -> dict[str, list[dict[str, Verdict]]]:
-        """annotator -> the verdicts of the datasets that were tested with it, by metric, where there are several."""
+    def shared(self) -> dict[tuple[str, str], list[Verdict]]:
+        """(annotator, metric) -> `across`, where several datasets have several strategies in common."""
         oracles = sorted({setting[2] for _, setting, _ in self.settings()}, key=perfect_first)
-        found: dict[str, list[dict[str, Verdict]]] = {}
-        for oracle in oracles:
-            for metric in METRICS:
-                across = [verdict for _, verdict in self.across(oracle, metric)]
-                if len(across) > 1 and len(set.intersection(*(set(v.of.ranked) for v in across))) > 1:
-                    found.setdefault(oracle, []).extend({metric: verdict} for verdict in across)
-        return found
+        found = {(oracle, m): [v for _, v in self.across(oracle, m)] for oracle in oracles for m in METRICS}
+        found = {key: across for key, across in found.items() if len(across) > 1}
+        return {key: a for key, a in found.items() if len(set.intersection(*(set(v.of.ranked) for v in a))) > 1}
 
     @cached_property
     def headline(self) -> str:
         """The answer in one sentence: which strategies are among the best by label quality where nobody errs, on how
         many of the datasets on which any two are told apart. Names stand between backticks."""
-        found = [verdict for _, verdict in self.across(PERFECT, "data") if verdict.pairs.better.any()]
+        across = [verdict for _, verdict in self.across(PERFECT, "data")]
+        found = [verdict for verdict in across if verdict.pairs.better.any()]
         common = set.intersection(*(set(verdict.of.ranked) for verdict in found)) if found else set()
         counts = {name: sum(name in best(verdict) for verdict in found) for name in common}
         if not any(counts.values()):
@@ -109,7 +106,8 @@ class Board:
         text += f" among the best by label quality on {on}"
         if "random" in counts and "random" not in names:
             text += f", `random` on {counts['random'] or 'none'}"
-        return f"{text}."
+        rest = len(across) - len(found)
+        return f"{text}; {rest} more {'does' if rest == 1 else 'do'} not say." if rest else f"{text}."
 
 
 def best(verdict: Verdict) -> list[str]:
@@ -180,13 +178,12 @@ def _n_tests(board: Board) -> int:
     """Of label quality, model quality and detection in each setting, and over the datasets."""
     tested = [of for result in board.results for of in result.study.tested if is_tested(of)]
     detected = [setting for result, setting, _ in board.settings() if len(result.detected(setting))]
-    over = {(oracle, metric) for oracle, rows in board.shared.items() for row in rows for metric in row}
-    return len(tested) + len(detected) + len(over)
+    return len(tested) + len(detected) + len(board.shared)
 
 
 def _kind(path: Path) -> str:
     with path.open(newline="", encoding="utf-8", errors="replace") as file:
-        columns = set(next(csv.reader(file), []))
+        columns = set(next(csv.reader([file.readline().replace("\0", "")]), []))
     if columns >= {c.name for c in runfiles.ROUNDS if c.since == 1} and not path.name.startswith("published-"):
         return "result"
     if columns == set(runfiles.names(runfiles.REFERENCE)):

@@ -8,7 +8,18 @@ import numpy as np
 import pandas as pd
 
 from bench.report import answer, chooser, detection, judge, tables
-from bench.report.board import ENOUGH_SEEDS, PERFECT, Board, Result, Setting, best, n_seeds, of_seeds, perfect_first
+from bench.report.board import (
+    ENOUGH_SEEDS,
+    PERFECT,
+    Board,
+    Result,
+    Setting,
+    best,
+    n_seeds,
+    of_seeds,
+    perfect_first,
+    short_name,
+)
 from bench.report.page import NAMES, interval, render, rounded, source, table
 from bench.report.results import METRICS, SETTING, Results
 from bench.report.statistics import Pairs
@@ -77,34 +88,25 @@ def overview(board: Board) -> dict:
 
 
 def over_datasets(board: Board) -> list[dict]:
-    """Mean ranks and areas over the datasets, a table for each annotator."""
+    """Mean ranks and areas over the datasets, a table for each annotator and metric."""
     shown = []
-    for oracle, verdicts in board.shared.items():
-        found = judge.aggregate(verdicts)
+    for (oracle, metric), across in board.shared.items():
+        found = judge.aggregate({metric: verdict} for verdict in across)
         rows = [
             [
                 dict(text=row.strategy, bold=row.rank_low == 1),
-                NAMES[row.metric],
                 f"{row.mean_rank:.1f} ({row.mean_rank_low:.1f} to {row.mean_rank_high:.1f})",
                 tables.rank(row.rank_low, row.rank_high),
                 percent(row.area),
                 percent(row.behind),
                 interval(row.behind_low, row.behind_high),
             ]
-            for row in found.sort_values(["metric", "area"], ascending=[True, False]).itertuples()
+            for row in found.sort_values(["area", "strategy"], ascending=[False, True]).itertuples()
         ]
-        headings = [
-            "strategy",
-            "metric",
-            "mean rank (95 %)",
-            "rank by mean area",
-            "mean area",
-            "behind",
-            "95 % interval",
-        ]
-        least = min(len(verdict.of.seeds) for row in verdicts for verdict in row.values())
-        caption = f"Over {found.n_settings.max()} datasets, annotator {oracle}, {of_seeds(least)} or more"
-        shown.append(table(headings, rows, caption))
+        headings = ["strategy", "mean rank (95 %)", "rank by mean area", "mean area", "behind", "95 % interval"]
+        datasets = ", ".join(short_name(verdict.of.setting[0]) for verdict in across)
+        least = of_seeds(min(len(verdict.of.seeds) for verdict in across))
+        shown.append(table(headings, rows, f"{NAMES[metric]} over {datasets}, annotator {oracle}: {least} or more"))
     return shown
 
 

@@ -6,7 +6,7 @@ from bench.report.board import PERFECT, Board, Result, Setting, n_seeds, short_n
 from bench.report.compare import Comparison
 from bench.report.figures import mean_curve
 from bench.report.page import NAMES
-from bench.report.results import METRICS, Results
+from bench.report.results import Results
 from bench.report.style import look, title
 
 ROW = ["strategy", "kind", "mean", "low", "high", "rank_low", "rank_high"]
@@ -36,13 +36,13 @@ def _of_result(result: Result) -> dict:
                 notes=[_caption("datasets", setting[0]), _caption("oracles", setting[2])],
                 seeds=n_seeds(result.study.verdicts[setting]["data"]),
                 answers=_packed(answer.of_setting(result.study, setting, COSTS)),
-                curves=_curves(setting, block),
+                curves=_curves([of.metric for of in result.study.comparisons[setting]], setting, block),
                 looks=looks,
             )
         )
     dataset, foundation, _ = result.settings[0][0]
     whole = title((short_name(dataset), foundation, ""), False)
-    trained = any("model" in setting["curves"] for setting in settings)
+    trained = any(of.metric == "model" and of.curves for row in result.study.comparisons.values() for of in row)
     made = [f"{file}: {command or 'the command is not recorded'}" for file, command in result.files.items()]
     return dict(
         name=f"{whole} · {'with a model' if trained else 'labels only'} ({result.name})", made=made, settings=settings
@@ -62,10 +62,10 @@ def _short(value):
     return round(value, 6) if isinstance(value, float) else value
 
 
-def _curves(setting: Setting, block: Results) -> dict[str, dict[str, dict[str, list]]]:
+def _curves(metrics: list[str], setting: Setting, block: Results) -> dict[str, dict[str, dict[str, list]]]:
     """metric -> cost -> strategy -> (costs, values) of its mean curve; published ones too."""
     found: dict[str, dict[str, dict[str, list]]] = {}
-    for metric in METRICS:
+    for metric in metrics:
         for cost in COSTS:
             of = Comparison(setting, block, metric, cost)
             common = {name: [by[seed] for seed in of.seeds if seed in by] for name, by in of.curves.items()}

@@ -225,8 +225,8 @@ def robustness(study: Study) -> Figure | None:
 @rc_context(RC)
 def board(found: Board) -> Figure | None:
     """What each strategy's area of data mIoU is above random's, with its simultaneous interval, a panel for each
-    dataset that is tested without errors; filled: among the best. Bounds are dashed, published areas dotted. None where
-    none is tested beside random."""
+    dataset that is tested without errors; filled: among the best. Bounds are dashed. None where none is tested beside
+    random."""
     across = [verdict for _, verdict in found.across(PERFECT, "data") if "random" in verdict.of.ranked]
     if not across:
         return None
@@ -235,7 +235,7 @@ def board(found: Board) -> Figure | None:
     ranked = [lead[names] for lead, names in zip(leads, asked, strict=True)]
     order = pd.concat(ranked, axis=1).mean(axis=1).drop("random").sort_values(kind="stable").index[-MOST_ROWS:]
     place, style = {name: i for i, name in enumerate(order)}, looks(order)
-    figure = new_figure(0.75 + 0.16 * len(order), max(1.4 + 1.35 * len(across), WIDTH_IN))
+    figure = new_figure(max(0.75 + 0.16 * len(order), 1.6), max(1.4 + 1.35 * len(across), WIDTH_IN))
     for axes, verdict, lead in zip(np.ravel(figure.subplots(1, len(across), sharey=True)), across, leads, strict=True):
         of, pairs = verdict.of, verdict.pairs
         random, firsts = of.ranked.index("random"), best(verdict)
@@ -249,8 +249,6 @@ def board(found: Board) -> Figure | None:
         for name in of.bounds:
             if name in lead and lead[name] > 0:
                 axes.axvline(100 * lead[name], color="#767676", lw=0.8, linestyle=DASHED)
-        for rounds in of.foreign.values():
-            axes.axvline(100 * (of.area_of(rounds) - of.areas.loc["random"].mean()), color="#767676", lw=0.8, ls=":")
         axes.axvline(0, color="#444444", lw=0.6)
         axes.set_title(f"{short_name(of.setting[0])}\n{len(of.seeds)} seeds", fontsize=7)
         axes.set_xlabel("points above random", labelpad=1.5)
