@@ -252,6 +252,16 @@ def test_someone_elses_file_joins_by_its_name(alc, tmp_path):
     assert len(done.err.strip().splitlines()) == 1
 
 
+def test_names_that_are_no_specs_and_markup_do_no_harm(alc, browser, tmp_path):
+    folder = folder_of(
+        tmp_path, a=dict(n_seeds=5, dataset="my <b>data</b> [1", strategies=("random", "<script>alert(1)"))
+    )
+    assert alc("board", folder).code == 0
+    browser.get((folder / "board.html").as_uri())
+    assert browser.execute_script("return document.body.dataset.ready") == "yes" and errors(browser) == []
+    assert browser.execute_script("return document.querySelectorAll('b').length") == 0
+
+
 def test_a_folder_without_results_is_refused_in_one_line(alc, tmp_path):
     done = alc("board", tmp_path)
     assert done.code == 2 and "expected CSV files with the columns of rounds.csv" in done.err

@@ -119,8 +119,9 @@ def best(verdict: Verdict) -> list[str]:
 
 def short_name(dataset: str) -> str:
     """``shapes`` of ``shapes[train=40]``, ``camvid`` of ``folder[name=camvid]``."""
-    name, parameters = registry.parse(dataset)
-    return str(parameters.get("name", name))
+    name, _, parameters = dataset.partition("[")
+    given = re.search(r"(?:^|,)name=([^],]+)", parameters)
+    return given[1] if given else name
 
 
 def perfect_first(oracle: str) -> tuple[bool, str]:

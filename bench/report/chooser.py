@@ -79,4 +79,4 @@ def _curves(metrics: list[str], setting: Setting, block: Results) -> dict[str, d
 
 def _caption(kind: str, spec: str) -> str:
     captions = {entry["name"]: entry["caption"] for entry in registry.describe(kind)}
-    return f"{spec}: {captions.get(registry.parse(spec)[0], 'not installed here')}"
+    return f"{spec}: {captions.get(spec.partition('[')[0], 'not installed here')}"
