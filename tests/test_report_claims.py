@@ -100,7 +100,7 @@ def false_claims(study: Study, truth: dict[str, float]) -> list[str]:
                     *((row.a, row.b) if row.difference > 0 else (row.b, row.a))
                 ):
                     found.append(f"p or penalty: {row.a} - {row.b}")
-    for row in judge.aggregate(study.verdicts.values()).itertuples():
+    for row in judge.aggregate(study).itertuples():
         if is_outside(row.strategy, row.rank_low, row.rank_high):
             found.append(f"rank over all settings: {row.strategy}")
     found += [f"changed: {name}" for name in judge.robustness(study).query("changed").strategy]

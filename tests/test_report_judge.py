@@ -218,7 +218,7 @@ def test_cost_to_reach_the_reference_is_censored(tmp_path):
 def test_aggregate_is_over_strategies_ranked_everywhere(tmp_path):
     a = write_run(tmp_path / "a", n_seeds=5)
     b = write_run(tmp_path / "b", n_seeds=5, strategies=("random", "sim"), dataset="kvasir", model=False)
-    table = judge.aggregate(Study(results.read([a, b])).verdicts.values()).set_index(["metric", "strategy"])
+    table = judge.aggregate(Study(results.read([a, b]))).set_index(["metric", "strategy"])
     assert table.index.tolist() == [("data", "random"), ("data", "sim")]
     assert (table.n_settings == 2).all() and (table.n_runs == 10).all() and table.rank_low.tolist() == [2, 1]
     found = [Verdict(c, 3) for c in (compare([a]), compare([b]))]

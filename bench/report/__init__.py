@@ -148,7 +148,7 @@ def _tables(study: Study) -> dict[str, pd.DataFrame]:
         "coverage": tables.coverage(study.results),
         "pairs": tables.pairs(study),
         "detection": detection.summarise(study.results),
-        "aggregate": judge.aggregate(study.verdicts.values()),
+        "aggregate": judge.aggregate(study),
         "robustness": judge.robustness(study),
     }
 

@@ -91,7 +91,7 @@ def over_datasets(board: Board) -> list[dict]:
     """Mean ranks and areas over the datasets, a table for each annotator and metric."""
     shown = []
     for (oracle, metric), across in board.shared.items():
-        found = judge.aggregate({metric: verdict} for verdict in across)
+        found = judge.over({metric: verdict} for verdict in across)
         rows = [
             [
                 dict(text=row.strategy, bold=row.rank_low == 1),

@@ -144,7 +144,12 @@ def reach(verdict: Verdict, reference: float) -> pd.DataFrame:
     return table
 
 
-def aggregate(verdicts: Iterable[dict[str, Verdict]]) -> pd.DataFrame:
+def aggregate(study: Study) -> pd.DataFrame:
+    """`over` all settings of a study."""
+    return over(study.verdicts.values())
+
+
+def over(verdicts: Iterable[dict[str, Verdict]]) -> pd.DataFrame:
     """Over the settings of ``verdicts`` (each by metric), for the strategies that are ranked in each: the mean
     ``area``, its difference ``behind`` the best of them with its simultaneous interval, the ranks that the test leaves,
     and ``mean_rank`` among them, with the mean of the lowest and of the highest ranks that the settings' own tests
