@@ -14,12 +14,13 @@ from runs import write_run
 
 from bench import report, runfiles
 from bench.commands import parser
-from bench.report import board, board_page, chooser
+from bench.report import answer, board, board_page, chooser
 from bench.report.results import COSTS
 from bench.report.verdict import Verdict
 
 REPOSITORY = Path(__file__).parent.parent
 RESULTS = REPOSITORY / "results"
+SHAPES = ("shapes", "simulated", "perfect")  # the setting of a synthetic run
 SMALLEST = RESULTS / "shapes-labels.csv"
 
 
@@ -30,6 +31,11 @@ def made(alc, tmp_path_factory) -> Path:
     done = alc("board", RESULTS, "--out", to)
     assert done.code == 0, done.err
     return to
+
+
+@pytest.fixture(scope="module")
+def committed() -> board.Board:
+    return board.read(RESULTS)
 
 
 def folder_of(tmp_path, **files) -> Path:
@@ -132,9 +138,8 @@ def _reach(cell: pd.DataFrame, target: float) -> float:
     return float(x[0] if i == 0 else np.interp(target, y[i - 1 : i + 1], x[i - 1 : i + 1]))
 
 
-def test_every_result_has_the_command_that_made_it(made):
-    found = board.read(RESULTS)
-    files = {name: command for result in found.results for name, command in result.files.items()}
+def test_every_result_has_the_command_that_made_it(made, committed):
+    files = {name: command for result in committed.results for name, command in result.files.items()}
     text = (made / "board.md").read_text()
     for name, command in files.items():
         program, *words = shlex.split(command, comments=True)
@@ -144,9 +149,9 @@ def test_every_result_has_the_command_that_made_it(made):
         assert f"| {name} | {command} |" in text
 
 
-def test_the_smallest_result_is_made_again_to_the_byte(alc, tmp_path, monkeypatch):
-    command = board.read(RESULTS).results
-    (words,) = (shlex.split(result.files[SMALLEST.name]) for result in command if SMALLEST.name in result.files)
+def test_the_smallest_result_is_made_again_to_the_byte(alc, committed, tmp_path, monkeypatch):
+    (files,) = (result.files for result in committed.results if SMALLEST.name in result.files)
+    words = shlex.split(files[SMALLEST.name])
     monkeypatch.chdir(REPOSITORY)
     assert words[0] == "alc-bench" and alc(*words[1:], "--out", tmp_path / "run", report_too=False).code == 0
     assert _without_seconds(tmp_path / "run" / "rounds.csv") == _without_seconds(SMALLEST)
@@ -185,6 +190,16 @@ def test_tables_share_one_level_and_are_the_suites_own_test(tmp_path):
     assert row[1] == f"{100 * alone.difference:.2f}"
     low, high = map(float, row[2].split(" to "))
     assert low < 100 * alone.low and high > 100 * alone.high  # more is tested, so each claim is harder
+
+
+def test_a_row_of_the_chooser_has_its_difference_to_one_above_it(tmp_path):
+    (result,) = board.read(folder_of(tmp_path, a=dict(n_seeds=5))).results
+    rows = answer.of_setting(result.study, SHAPES, ["queries"])["data"]["queries"][-1]["rows"]
+    sim, *_, random = sorted(rows, key=lambda row: -row["mean"])
+    assert (sim["strategy"], sim["to"], sim["difference"]) == ("sim", "sim", 0)
+    assert (random["strategy"], random["to"]) == ("random", "sim") and random["p"] < 0.05
+    assert random["difference"] == pytest.approx(random["mean"] - sim["mean"])
+    assert random["difference_low"] < random["difference"] < random["difference_high"] < 0
 
 
 def test_few_seeds_are_said_and_nothing_is_claimed_of_them(tmp_path):
@@ -237,9 +252,6 @@ def test_what_is_a_result_is_told_by_its_columns(alc, tmp_path):
     assert shown["looks"]["theirs"][0] == "published" and "theirs" in shown["curves"]["data"]["queries"]
 
 
-SHAPES = ("shapes", "simulated", "perfect")
-
-
 def test_someone_elses_file_joins_by_its_name(alc, tmp_path):
     folder = folder_of(tmp_path, a=dict(n_seeds=5), theirs=dict(n_seeds=5, strategies=("new_one",)))
     (folder / "theirs.csv").rename(folder / "a@ann.csv")
@@ -268,7 +280,7 @@ def test_a_folder_without_results_is_refused_in_one_line(alc, tmp_path):
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(400, "dark"), (1400, "light")])
-def test_the_page_opens_from_disk_and_chooses(browser, made, width, scheme):
+def test_the_page_opens_from_disk_and_chooses(browser, made, committed, width, scheme):
     page = made / "board.html"
     assert page.stat().st_size < 5e6
     text = page.read_text(encoding="utf-8")
@@ -280,7 +292,7 @@ def test_the_page_opens_from_disk_and_chooses(browser, made, width, scheme):
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", scheme)
     browser.get(page.as_uri())
     assert browser.execute_script("return document.body.dataset.ready") == "yes"
-    for result in board.read(RESULTS).results:
+    for result in committed.results:
         for place, (setting, _) in enumerate(result.settings):
             _check_choice(browser, result, place, setting, budget=6)
             assert browser.execute_script("return document.documentElement.scrollWidth") <= width
