@@ -4,6 +4,7 @@ import csv
 import re
 import shlex
 import shutil
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -70,54 +71,98 @@ def test_board_md_is_what_the_command_makes_of_the_committed_results(made):
     assert (RESULTS / "board.png").is_file() and (made / "board.png").is_file()
 
 
-def test_numbers_stand_in_the_committed_files(made):
-    """Areas, last values, AUPRC, seconds and numbers of seeds, made of the CSV files by pandas alone."""
-    n_checked = 0
-    for section, caption, table in read_tables((made / "board.md").read_text()):
-        if "data mIoU area" not in table:
-            continue
-        rounds = pd.concat([pd.read_csv(RESULTS / name) for name in section.split(", ")])
-        setting, _, seeds = caption.rpartition(": ")
+class Plain:
+    """A setting of committed files, by pandas alone."""
+
+    def __init__(self, section: str, setting: str):
+        names = section.split(", ")
+        rounds = pd.concat([pd.read_csv(RESULTS / name) for name in names])
         parts = rounds[["dataset", "foundation", "oracle"]].drop_duplicates()
-        names = [" · ".join(re.sub(r"[^\[=,]*/(?=[^/])", "", part) for part in row) for row in parts.to_numpy()]
-        key = parts.iloc[names.index(setting.removesuffix(" (leaky)"))]
-        rounds = rounds[rounds[list(key.index)].eq(key).all(axis=1)]
-        own = rounds[~rounds.strategy.str.startswith("clairvoyant")]
-        common = own.groupby("strategy").seed.unique()
-        common = set.intersection(*map(set, common))
-        assert seeds.split()[0] == str(len(common)) and ("fewer than 5" in seeds) == (len(common) < 5)
-        curves = {key: cell.sort_values("round") for key, cell in rounds.groupby(["strategy", "seed"])}
-        of_own = [cell for (name, seed), cell in curves.items() if name in set(own.strategy) and seed in common]
-        low, high = max(c.n_queries.iloc[0] for c in of_own), min(c.n_queries.iloc[-1] for c in of_own)
-        data_ends = {
-            name: np.mean(
-                [_area_and_end(curves[name, s], "data_miou", low, high)[1] for s in common if (name, s) in curves]
-            )
-            for name in rounds.strategy.unique()
-        }
-        shown = table.set_index("strategy")
-        for name, cells in rounds.groupby("strategy"):
-            row = shown.loc[name if name in set(own.strategy) else f"{name} (bound)"]
-            of_name = [curves[name, seed] for seed in common if (name, seed) in curves]
-            for metric in ("data", "model"):
-                if f"{metric} mIoU area" not in row or cells[f"{metric}_miou"].isna().all():
-                    continue
-                areas, ends = zip(*(_area_and_end(c, f"{metric}_miou", low, high) for c in of_name), strict=True)
-                assert _number(row[f"{metric} mIoU area"]) == pytest.approx(100 * np.mean(areas), abs=0.00501)
+        titles = [" · ".join(re.sub(r"[^\[=,]*/(?=[^/])", "", part) for part in row) for row in parts.to_numpy()]
+        key = parts.iloc[titles.index(setting.removesuffix(" (leaky)"))]
+        self.rounds = rounds[rounds[list(key.index)].eq(key).all(axis=1)]
+        bounds = self.rounds.strategy.str.startswith("clairvoyant")
+        self.ranked = set(self.rounds.strategy[~bounds])
+        self.seeds = set.intersection(*map(set, self.rounds[~bounds].groupby("strategy").seed.unique()))
+        cells = self.rounds[self.rounds.seed.isin(self.seeds)].groupby(["strategy", "seed"])
+        self.curves = {key: cell.sort_values("round") for key, cell in cells}
+        own = [cell.n_queries for (name, _), cell in self.curves.items() if name in self.ranked]
+        self.span = max(x.iloc[0] for x in own), min(x.iloc[-1] for x in own)
+        reference = RESULTS / f"{names[0].removesuffix('.csv')}-reference.csv"
+        self.reference = pd.read_csv(reference).model_miou.mean() if reference.is_file() else None
+
+    def area(self, name: str, metric: str = "data") -> float:
+        return self._means(metric)[name][0]
+
+    def end(self, name: str, metric: str = "data") -> float:
+        return self._means(metric)[name][1]
+
+    @cache  # noqa: B019
+    def _means(self, metric: str) -> dict[str, tuple[float, float]]:
+        """strategy -> the means over the seeds of area and last value."""
+        found: dict[str, list] = {}
+        for (name, _), cell in self.curves.items():
+            found.setdefault(name, []).append(_area_and_end(cell, f"{metric}_miou", *self.span))
+        return {name: tuple(np.mean(rows, axis=0)) for name, rows in found.items()}
+
+    def auprc(self, name: str) -> float:
+        cells = self.rounds[self.rounds.strategy.eq(name)]
+        return cells.groupby("seed").auprc.mean().mean() if "auprc" in cells else np.nan
+
+    def cost_to(self, name: str, share: float, metric: str) -> str:
+        best = max(end for _, end in self._means(metric).values())
+        target = share * (best if metric == "data" or self.reference is None else self.reference)
+        cells = [cell for (strategy, _), cell in self.curves.items() if strategy == name]
+        cost = np.median([_reach(cell, f"{metric}_miou", target) for cell in cells])
+        return "never" if np.isinf(cost) else f"{cost:,.0f}"
+
+
+def test_numbers_stand_in_the_committed_files(made):
+    """Areas, last values, costs, AUPRC, seconds, differences and numbers of seeds."""
+    n_checked = 0
+
+    def check(text: str, value: float, unit: float = 0.01):
+        nonlocal n_checked
+        n_checked += 1
+        assert text == "–" if np.isnan(value) else abs(_number(text) - value) <= 0.501 * unit
+
+    for section, caption, table in read_tables((made / "board.md").read_text()):
+        against = caption.startswith("Against random: ")
+        setting, _, seeds = caption.removeprefix("Against random: ").rpartition(": ")
+        if not (RESULTS / section.partition(", ")[0]).is_file():
+            continue  # a table over several results
+        if caption.startswith("Area of data mIoU by annotator: "):
+            place = setting.partition(": ")[2]
+            for oracle in table.columns[1:]:
+                plain = Plain(section, f"{place} · {oracle}")
+                for name, text in table.set_index("strategy")[oracle].items():
+                    if text != "–":
+                        check(text.partition(" ")[0], 100 * plain.area(name))
+            continue
+        plain, shown = Plain(section, setting), table.set_index("strategy")
+        assert seeds.split()[0] == str(len(plain.seeds)) and ("fewer than 5" in seeds) == (len(plain.seeds) < 5)
+        metrics = [m for m in ("data", "model") if plain.rounds[f"{m}_miou"].notna().any()]
+        for name in plain.rounds.strategy.unique():
+            row = shown.loc[name if name in plain.ranked else f"{name} (bound)"] if not against else None
+            if against and name in shown.index:
+                for metric in metrics:
+                    less = shown.loc[name].get(f"{metric} mIoU, area less random's", "–")
+                    if less != "–":
+                        check(less, 100 * (plain.area(name, metric) - plain.area("random", metric)))
+            if row is None:
+                continue
+            for metric in metrics:
+                check(row[f"{metric} mIoU area"], 100 * plain.area(name, metric))
                 end = next(c for c in row.index if re.match(f"{metric} mIoU (last round|end)", c))
-                assert _number(row[end]) == pytest.approx(100 * np.mean(ends), abs=0.00501)
-                n_checked += 2
-            auprc = cells.groupby("seed").auprc.mean().mean() if "auprc" in cells else np.nan
-            assert row.AUPRC == "–" if np.isnan(auprc) else abs(_number(row.AUPRC) - 100 * auprc) <= 0.00501
-            seconds = cells.acquire_s[cells["round"] > 0].mean()
-            assert _number(row["acquisition, s a round"]) == pytest.approx(seconds, abs=0.000501)
-            n_checked += 2
-            if name in set(own.strategy):
-                reached = np.median([_reach(c, 0.9 * max(data_ends.values())) for c in of_name])
-                text = row["data: questions to 90 %"]
-                assert text == ("never" if np.isinf(reached) else f"{reached:,.0f}")
-                n_checked += 1
-    assert n_checked > 100
+                check(row[end], 100 * plain.end(name, metric))
+                for share in (90, 95):
+                    if name in plain.ranked:
+                        text = row[f"{metric}: questions to {share} %"]
+                        assert text == plain.cost_to(name, share / 100, metric)
+            check(row.AUPRC, 100 * plain.auprc(name))
+            own = plain.rounds[plain.rounds.strategy.eq(name) & plain.rounds["round"].gt(0)]
+            check(row["acquisition, s a round"], own.acquire_s.mean(), 0.001)
+    assert n_checked > 300
 
 
 def _number(text: str) -> float:
@@ -130,11 +175,11 @@ def _area_and_end(cell: pd.DataFrame, column: str, low: float, high: float) -> t
     return float(np.trapezoid(heights, at) / (high - low)), float(heights[-1])
 
 
-def _reach(cell: pd.DataFrame, target: float) -> float:
-    if cell.data_miou.max() < target:
+def _reach(cell: pd.DataFrame, column: str, target: float) -> float:
+    x, y = cell.n_queries.to_numpy(), cell[column].to_numpy()
+    if y.max() < target:
         return np.inf
-    i = int(np.argmax(cell.data_miou.to_numpy() >= target))
-    x, y = cell.n_queries.to_numpy(), cell.data_miou.to_numpy()
+    i = int(np.argmax(y >= target))
     return float(x[0] if i == 0 else np.interp(target, y[i - 1 : i + 1], x[i - 1 : i + 1]))
 
 
