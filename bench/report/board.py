@@ -8,7 +8,7 @@ dotted, never ranked.
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -141,6 +141,13 @@ def of_seeds(n: int) -> str:
     """``10 seeds``; where they are few, it says so."""
     text = "1 seed" if n == 1 else f"{n} seeds"
     return text if n >= ENOUGH_SEEDS else f"{text}, fewer than {ENOUGH_SEEDS}"
+
+
+def least_seeds(verdicts: Iterable[Verdict]) -> str:
+    """Of a table over several settings: ``5 seeds``, or ``5 seeds or more``."""
+    found = {len(verdict.of.seeds) for verdict in verdicts}
+    few = f", in some fewer than {ENOUGH_SEEDS}" if min(found) < ENOUGH_SEEDS else ""
+    return of_seeds(min(found)) if len(found) == 1 else f"{min(found)} seeds or more{few}"
 
 
 def _extent(of: Comparison) -> tuple[int, int]:

@@ -9,14 +9,13 @@ import pandas as pd
 
 from bench.report import answer, chooser, detection, judge, tables
 from bench.report.board import (
-    ENOUGH_SEEDS,
     PERFECT,
     Board,
     Result,
     Setting,
     best,
+    least_seeds,
     n_seeds,
-    of_seeds,
     perfect_first,
     short_name,
 )
@@ -105,8 +104,9 @@ def over_datasets(board: Board) -> list[dict]:
         ]
         headings = ["strategy", "mean rank (95 %)", "rank by mean area", "mean area", "behind", "95 % interval"]
         datasets = ", ".join(short_name(verdict.of.setting[0]) for verdict in across)
-        least = of_seeds(min(len(verdict.of.seeds) for verdict in across))
-        shown.append(table(headings, rows, f"{NAMES[metric]} over {datasets}, annotator {oracle}: {least} or more"))
+        shown.append(
+            table(headings, rows, f"{NAMES[metric]} over {datasets}, annotator {oracle}: {least_seeds(across)}")
+        )
     return shown
 
 
@@ -212,9 +212,9 @@ def _robustness(result: Result) -> Iterator[dict]:
                 text += f" ({100 * change:+.2f})" if oracle != PERFECT and np.isfinite(change) else ""
                 line.append(dict(text=text, bold=name in firsts[oracle]))
             rows.append(line)
-        least = min(len(verdict.of.seeds) for verdict in verdicts.values())
-        caption = f"Area of data mIoU by annotator: {title((*key, ''), False)}: {of_seeds(least)}"
-        yield table(["strategy", *oracles], rows, caption + " or more" * (least >= ENOUGH_SEEDS))
+        seeds = least_seeds(verdicts.values())
+        caption = f"Area of data mIoU by annotator: {title((*key, ''), False)}: {seeds}"
+        yield table(["strategy", *oracles], rows, caption)
 
 
 def files(board: Board) -> dict:
