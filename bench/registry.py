@@ -31,7 +31,7 @@ KINDS = {  # of plug-ins: the folder that holds the suite's own, and the verb th
 # What a parameter that is annotated with one of these takes; the others check what they get themselves.
 VALUES = {int: "a whole number", float: "a finite number", bool: "true or false", str: "text"}
 # Parameters that a run gives, and nobody writes in brackets.
-GIVEN = {"datasets": ("root",), "learners": ("dataset", "n_classes", "device", "options")}
+GIVEN = {"datasets": ("root",), "learners": ("dataset", "n_classes", "device", "options", "cache")}
 # What every plug-in of a kind takes in its brackets besides its own parameters, and the values that it may have. It is
 # set as an attribute of the plug-in; the class attribute of that name is the default.
 COMMON = {"strategies": {"question": QUESTIONS}}

@@ -8,7 +8,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from bench import metrics, registry
+from bench import metrics
 from bench.commands import progress, run, subset
 from bench.datasets import Dataset
 from bench.experiment.problem import Setup
@@ -108,9 +108,7 @@ def add_arguments(parser) -> None:
 
 
 def main(args) -> int:
-    settings = run.settings_of(args)
-    if settings.foundation is None or not registry.load("foundations", settings.foundation).trains:
-        settings = replace(settings, model="none")  # nothing is trained: images need not be there
+    settings = replace(run.settings_of(args), model="none")
     with progress.bar() as bar:
         setup = Setup.of(settings)
         subset.tell(setup.dataset, args.strict)

@@ -67,13 +67,10 @@ class Setup:
         settings = replace(settings, foundation=source)
         budget = costs.budget(settings.budget) if settings.budget is not None else None
         seconds = dict(read_seconds(settings.seconds).mean)
-        trained, learner = settings.model != "none", None
+        trained = settings.model != "none"
         splits = ("train", "val") if trained else ("train",)
         pixels = {split: dataset.check(split, images=trained) for split in splits if check}
-        if trained:
-            known = dict(dataset=name, n_classes=len(dataset.classes), device=settings.device)
-            known |= dict(preset=settings.preset, options=settings.cfg_options)
-            learner = registry.load("learners", settings.learner, **known)
+        learner = _learner(settings, dataset) if trained else None
         foundation = registry.load("foundations", source)
         return cls(settings, dataset, foundation, learner, budget, seconds, pixels)
 
@@ -94,6 +91,8 @@ class Setup:
             "files": self._files,
             "format": runfiles.FORMAT,
         }
+        if self.foundation.trains:
+            kept["taught"] = self._taught
         if (n := n_processes()) > 1:
             kept["processes"] = n
         return kept
@@ -109,10 +108,20 @@ class Setup:
         """A digest of the learner's recipe; empty without a model."""
         return store.digest(self.learner.recipe()) if self.learner else ""
 
+    @cached_property
+    def teacher(self) -> Learner:
+        """What labels the pool for a foundation that trains: the same in every run, whatever that trains."""
+        taught = replace(self.settings, learner="mmseg", preset=self.foundation.preset, cfg_options={})
+        return _learner(taught, self.dataset)
+
+    @cached_property
+    def _taught(self) -> str:
+        return store.digest(self.teacher.recipe()) if self.foundation.trains else ""
+
     @property
     def pseudo_folder(self) -> Path:
         """Where the pseudo labels lie, or will lie once they are made."""
-        where = self.foundation, self.dataset, Path(self.settings.cache), self.recipe
+        where = self.foundation, self.dataset, Path(self.settings.cache), self._taught
         return self.foundation.folder or cache_folder(*where)
 
     @cached_property
@@ -128,19 +137,16 @@ class Setup:
         """The foundation's maps, from the cache where they are there. Reports ("label", 1) for each image."""
 
         def train_and_predict(images, truths, dataset) -> Iterator[np.ndarray]:
-            if self.learner is None:
-                spec = self.settings.foundation
-                raise InputError(f"the foundation {spec!r} trains a model; it does not go with --model none")
-            logs = Path(self.settings.cache) / "logs"
+            teacher, logs = self.teacher, Path(self.settings.cache) / "logs"
             pairs, seed = list(zip(images, truths, strict=True)), seeds.integer(0, "weak")
-            model = self.learner.fit(pairs, seed, logs, None, lambda n: on_step("fit", n))
+            model = teacher.fit(pairs, seed, logs, None, lambda n: on_step("fit", n))
             names = dataset.names("train")
-            predictions = self.learner.predict(model, (dataset.image("train", name) for name in names))
+            predictions = teacher.predict(model, (dataset.image("train", name) for name in names))
             for name, prediction in zip(names, predictions, strict=True):
-                yield self.learner.label_map(prediction, dataset.size("train", name))
+                yield teacher.label_map(prediction, dataset.size("train", name))
 
         cache, step = Path(self.settings.cache), lambda: on_step("label", 1)
-        return pseudo_labels(self.foundation, self.dataset, cache, train_and_predict, self.recipe, MEMORY_BYTES, step)
+        return pseudo_labels(self.foundation, self.dataset, cache, train_and_predict, self._taught, MEMORY_BYTES, step)
 
     def read(self, on_step: Step = lambda what, n: None, measured: Measured | None = None) -> "Problem":
         """Make the pseudo labels where they are not there, and measure them, unless they were ``measured`` already.
@@ -166,6 +172,12 @@ class Setup:
         if self.settings.scores:
             return candidates.from_scores(Path(self.settings.scores), pseudo.names, *maps)
         return candidates.gather(candidates.geometry(pseudo.labels(i), pseudo.regions(i)) for i in range(len(pseudo)))
+
+
+def _learner(settings: Settings, dataset: Dataset) -> Learner:
+    known = dict(dataset=registry.parse(settings.dataset)[0], n_classes=len(dataset.classes), device=settings.device)
+    known |= dict(preset=settings.preset, options=settings.cfg_options, cache=settings.cache)
+    return registry.load("learners", settings.learner, **known)
 
 
 def _measure(setup: Setup, pseudo: PseudoLabels, on_step: Step) -> Measured:

@@ -21,14 +21,16 @@ class Foundation(ABC):
     """Base of a foundation. A subclass writes ``generate`` and keeps its parameters as attributes.
 
     ``leaky``: true when the labels or superpixels are made from more truth than a user of the method would have;
-    ``trains``: true when ``generate`` calls ``train_and_predict``; ``resumes``: true when ``generate`` also takes
-    ``done`` (names that need no maps any more) and ``on_failure`` (called with a name and an error instead of raising
-    it); ``folder``: where the results lie already, in the layout of `bench.foundation.pseudo.PseudoLabels`, or None:
-    then they are written to the cache. Attributes that begin with an underscore are no parameters.
+    ``trains``: true when ``generate`` calls ``train_and_predict``, and ``preset`` says how that model is trained;
+    ``resumes``: true when ``generate`` also takes ``done`` (names that need no maps any more) and ``on_failure``
+    (called with a name and an error instead of raising it); ``folder``: where the results lie already, in the layout of
+    `bench.foundation.pseudo.PseudoLabels`, or None: then they are written to the cache. Attributes that begin with an
+    underscore are no parameters.
     """
 
     leaky = False
     trains = False
+    preset = "probe"
     resumes = False
     folder: Path | None = None
 

@@ -29,7 +29,8 @@ class Recut(Foundation):
             raise InputError(f"recut: cut must be labels or none, got {cut!r}")
         self.of, self.superpixels = registry.load("foundations", of), registry.load("superpixels", superpixels)
         self.where, self.cut = where, cut
-        self.leaky, self.trains = self.of.leaky or self.superpixels.leaky, self.of.trains
+        self.leaky = self.of.leaky or self.superpixels.leaky
+        self.trains, self.preset = self.of.trains, self.of.preset
 
     def generate(
         self,

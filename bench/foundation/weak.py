@@ -12,7 +12,9 @@ from bench.types import InputError
 
 
 class Weak(Foundation):
-    """For images without a foundation model: the run's own, trained on ``n`` labelled train images, labels the others.
+    """For images without a foundation model: a small one, trained on ``n`` labelled train images, labels the others.
+
+    It is trained as ``preset`` says, whatever model the run trains, so that presets and learners meet the same labels.
 
     The n images keep their true masks as labels and have no superpixel: nobody is asked about them again. In the others
     superpixels cover the image: those of a maker, by default ``felzenszwalb`` (at least half of 1/``n_segments`` of the
@@ -25,11 +27,19 @@ class Weak(Foundation):
     trains = True
     resumes = True
 
-    def __init__(self, n: int = 40, superpixels: str = "felzenszwalb", n_segments: int = 100, seed: int = 0):
+    def __init__(
+        self,
+        n: int = 40,
+        superpixels: str = "felzenszwalb",
+        n_segments: int = 100,
+        seed: int = 0,
+        preset: str = "probe",
+    ):
         if n < 1 or n_segments < 1:
             raise InputError(f"weak: n and n_segments must be 1 or more, got {n} and {n_segments}")
         self.superpixels = registry.load("superpixels", superpixels, n=n_segments)
         self.n, self.n_segments, self.seed, self.leaky = n, n_segments, seed, self.superpixels.leaky
+        self.preset = preset
 
     def generate(
         self,

@@ -39,7 +39,8 @@ class Learner(ABC):
     """Base of a learner. A subclass writes ``fit``, ``predict``, ``save``, ``load`` and ``recipe``.
 
     Its constructor may take, by these names, what a run knows: ``dataset`` (the dataset's name), ``n_classes``,
-    ``device`` (auto, cpu, cuda, cuda:1), ``preset`` and ``options`` (the values of --preset and --cfg-options).
+    ``device`` (auto, cpu, cuda, cuda:1), ``preset`` and ``options`` (the values of --preset and --cfg-options), and
+    ``cache``, the folder of what can be computed again.
 
     ``device``: where logits come to lie. ``n_steps``: how often a fit calls ``on_step(1)``. ``align_corners``: how
     logits are meant to be upsampled (`torch.nn.functional.interpolate`). ``threads``: how many threads torch may use,

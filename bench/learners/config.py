@@ -2,7 +2,8 @@
 
 A preset holds ``model``, ``optim_wrapper``, ``param_scheduler``, ``max_iters``, ``train_pipeline``, ``batch_size``,
 ``threads`` (on the CPU, because sums depend on their number) and ``input_size``, the (height, width) that the network
-sees, or None for the image's own. ``pretrained`` names weights that come with a package.
+sees, or None for the image's own. ``pretrained`` names weights that come with a package; ``frozen``: the backbone keeps
+them, and the head alone is trained, on features that are computed once (`bench.learners.frozen`).
 """
 
 from __future__ import annotations
@@ -92,6 +93,13 @@ def content(config: Config) -> dict:
     return found
 
 
+def backbone_digest(config: Config) -> str:
+    """32 hexadecimal digits of all that decides what a frozen backbone makes of an image of the network's size."""
+    found = content(config)
+    seen = found["model"]["backbone"], found["model"]["data_preprocessor"], found.get("pretrained"), torch.__version__
+    return store.digest(seen)
+
+
 def _complete(config: Config, n_classes: int) -> None:
     """Give the heads their classes, and build everything once: better now than after hours."""
     from mmcv.transforms import Compose
@@ -110,6 +118,8 @@ def _complete(config: Config, n_classes: int) -> None:
     size = config.get("input_size")
     if size is not None and not (len(size) == 2 and all(isinstance(n, int) and n > 0 for n in size)):
         raise ValueError(f"input_size must be None or height and width in pixels, got {size!r}")
+    if config.get("frozen") and not (config.get("pretrained") or weights(config)):
+        raise ValueError("a frozen backbone needs weights: pretrained, or model.backbone.init_cfg.checkpoint")
     model = build(config)
     if (file := weights(config)) is not None:
         config.model.backbone.init_cfg.checkpoint = str(file)

@@ -13,7 +13,7 @@ import torch
 import torch.distributed as dist
 
 from bench import compat, seeds
-from bench.learners import Learner, Prediction, Samples, batches, n_processes
+from bench.learners import Learner, Prediction, Samples, batches, frozen, n_processes
 from bench.learners import config as presets
 from bench.types import InputError
 
@@ -25,13 +25,22 @@ class Mmseg(Learner):
     InputError for an unknown preset, key or device, and for a config that cannot be built.
     """
 
-    def __init__(self, preset: str, dataset: str, n_classes: int, device: str = "auto", options: dict | None = None):
+    def __init__(
+        self,
+        preset: str,
+        dataset: str,
+        n_classes: int,
+        device: str = "auto",
+        options: dict | None = None,
+        cache: str | None = None,
+    ):
         compat.install()
         self.device = _device(device)
         self.config = presets.read(preset, dataset, n_classes, options or {})
         self.n_steps, self.threads = self.config.max_iters, self.config.get("threads")
         self.align_corners = bool(self.config.model.decode_head.get("align_corners", False))
         self._known = preset, dataset, n_classes, device, options or {}
+        self._cache, self._features = cache, None
 
     def fit(
         self,
@@ -49,6 +58,13 @@ class Mmseg(Learner):
         if start is not None:
             model.load_state_dict(start.state_dict())
             model._is_init = True  # the runner initialises what is not
+        if self.config.get("frozen"):
+            if start is None:
+                model.decode_head.init_weights()
+            drawn, seen = seeds.integer(seed, "head"), self._seen_by(model)
+            part = model.decode_head, seen, samples, self._resized, self.config, drawn, self.device
+            frozen.fit_head(*part, on_step)
+            return model.eval()
         runner = Runner(
             model=_shared(model, self.device),
             launcher="pytorch" if dist.is_initialized() else "none",
@@ -87,10 +103,14 @@ class Mmseg(Learner):
         hook = model.decode_head.conv_seg.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
         try:
             for batch in batches((self._resized(image) for image in images), self.config.batch_size):
-                x = model.data_preprocessor(dict(inputs=batch), training=False)["inputs"].to(self.device)
-                logits = _logits(model, x)
+                if self.config.get("frozen"):
+                    known = self._seen_by(model)
+                    levels = [known.of(known.key(image), lambda image=image: image) for image in batch]
+                    logits = model.decode_head.forward(frozen.stacked(levels, self.device)).float()
+                else:
+                    logits = _logits(model, self._input(model, batch))
                 last = seen[-1].float()
-                views = [_view(model, x, *view) for view in passes]
+                views = [_view(model, self._input(model, batch), *view) for view in passes]
                 seen.clear()
                 for i in range(len(batch)):
                     yield Prediction(
@@ -107,11 +127,11 @@ class Mmseg(Learner):
         return model
 
     def save(self, model: torch.nn.Module, file: BinaryIO) -> None:
-        torch.save(model.state_dict(), file)
+        torch.save(self._trained(model).state_dict(), file)
 
     def load(self, path: Path) -> torch.nn.Module:
         model = self.build()
-        model.load_state_dict(torch.load(path, map_location=self.device, weights_only=True))
+        self._trained(model).load_state_dict(torch.load(path, map_location=self.device, weights_only=True))
         return model.eval()
 
     def recipe(self) -> dict:
@@ -123,7 +143,22 @@ class Mmseg(Learner):
         return Mmseg(*known, options | {"max_iters": n, "param_scheduler": []})
 
     def model_bytes(self) -> int:
-        return sum(tensor.nbytes for tensor in self.build().state_dict().values())
+        return sum(tensor.nbytes for tensor in self._trained(self.build()).state_dict().values())
+
+    def _trained(self, model: torch.nn.Module) -> torch.nn.Module:
+        """What a fit changes."""
+        return model.decode_head if self.config.get("frozen") else model
+
+    def _input(self, model: torch.nn.Module, images: list[torch.Tensor]) -> torch.Tensor:
+        return model.data_preprocessor(dict(inputs=images), training=False)["inputs"].to(self.device)
+
+    def _seen_by(self, model: torch.nn.Module) -> frozen.Features:
+        """What the frozen backbone, the same in all models, makes of images; kept in the run's cache."""
+        if self._features is None:
+            model.backbone.eval()  # the first model's: it stays as its weights came
+            folder = Path(self._cache) / f"features-{presets.backbone_digest(self.config)}" if self._cache else None
+            self._features = frozen.Features(lambda x: model.extract_feat(self._input(model, list(x))), folder)
+        return self._features
 
     def _resized(self, image: np.ndarray) -> torch.Tensor:
         size = self.config.get("input_size")

@@ -1,0 +1,139 @@
+"""A backbone that stays as it is sees each image once: what it saw is kept, and a fit trains the head alone."""
+
+import hashlib
+import io
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from bench import seeds, store
+from bench.cache import Cache
+from bench.learners import Samples
+from bench.types import VOID
+
+MEMORY_BYTES = 2**29
+Image = Callable[[], torch.Tensor]  # gives an image as the backbone takes it: (3, H, W) uint8
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Features of one image, each (D, h, w) float16."""
+
+    maps: tuple[np.ndarray, ...]
+
+    @property
+    def nbytes(self) -> int:
+        return sum(level.nbytes for level in self.maps)
+
+
+class Features:
+    """What a frozen backbone makes of images, by their content: in bounded memory and, if one is given, in ``folder``.
+
+    ``see`` maps images (1, 3, H, W) uint8 to levels (1, D, h, w); it sees one at a time, because sums depend on a
+    batch's size. A file is whole or absent; a damaged one, which its checksums tell, is made again.
+    """
+
+    def __init__(self, see: Callable[[torch.Tensor], Sequence[torch.Tensor]], folder: Path | None):
+        self.see, self.folder, self._held = see, folder, Cache(MEMORY_BYTES)
+
+    @staticmethod
+    def key(image: torch.Tensor) -> str:
+        """Of an image (3, H, W) uint8: 32 hexadecimal digits that change with its pixels."""
+        content = hashlib.blake2b(repr(tuple(image.shape)).encode(), digest_size=16)
+        content.update(image.numpy().data)
+        return content.hexdigest()
+
+    def of(self, key: str, image: Image) -> Levels:
+        """The levels of the image with this key; it is asked for only where they are not there yet."""
+        return self._held.get(key, lambda: self._read(key) or self._make(key, image()))
+
+    def _read(self, key: str) -> Levels | None:
+        if self.folder is None:
+            return None
+        try:
+            with np.load(self.folder / f"{key}.npz", allow_pickle=False) as file:
+                return Levels(tuple(file.values()))
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+            return None
+
+    @torch.no_grad()
+    def _make(self, key: str, image: torch.Tensor) -> Levels:
+        made = Levels(tuple(level[0].half().cpu().numpy() for level in self.see(image[None])))
+        if self.folder is not None:
+            buffer = io.BytesIO()
+            np.savez(buffer, *made.maps)
+            store.write_bytes(self.folder / f"{key}.npz", buffer.getvalue())
+        return made
+
+
+def stacked(levels: Sequence[Levels], device: torch.device) -> list[torch.Tensor]:
+    """Levels (B, D, h, w) float32 of B images of one size."""
+    by_level = zip(*(image.maps for image in levels), strict=True)
+    return [torch.from_numpy(np.stack(maps)).to(device).float() for maps in by_level]
+
+
+def fit_head(
+    head: Any,
+    features: Features,
+    samples: Samples,
+    resized: Callable[[np.ndarray], torch.Tensor],
+    config,
+    seed: int,
+    device: torch.device,
+    on_step: Callable[[int], object],
+) -> None:
+    """Train a decode head of mmsegmentation on features and soft targets, image after image in an order drawn anew.
+
+    The target of a place of the head's map is the share of its pixels that each class has in the labels; void pixels
+    carry no loss. ``resized``: an image as the backbone takes it.
+    """
+    from mmengine.optim import build_optim_wrapper
+    from mmengine.registry import PARAM_SCHEDULERS
+
+    n, size, n_classes = config.max_iters, config.batch_size, head.num_classes
+    optimizer = build_optim_wrapper(head, config.optim_wrapper)
+    schedulers = [PARAM_SCHEDULERS.build({"end": n, **s, "optimizer": optimizer}) for s in config.param_scheduler]
+    keys: dict[int, str] = {}
+    targets: dict[int, np.ndarray] = {}
+
+    def levels(i: int) -> Levels:
+        def image() -> torch.Tensor:
+            return resized(samples[i][0])
+
+        if i not in keys:
+            keys[i] = features.key(image())
+        return features.of(keys[i], image)
+
+    def target(i: int, shape: tuple[int, int]) -> np.ndarray:
+        if i not in targets:
+            targets[i] = shares(samples[i][1], shape, n_classes).astype(np.float32)
+        return targets[i]
+
+    draws = seeds.generator(seed, "order")
+    order = np.concatenate([draws.permutation(len(samples)) for _ in range(-(-n * size // len(samples)))])
+    head.train()
+    for batch in order[: n * size].reshape(n, size):
+        logits = head.forward(stacked([levels(i) for i in batch], device)).float()
+        wanted = torch.from_numpy(np.stack([target(i, tuple(logits.shape[2:])) for i in batch])).to(device)
+        optimizer.update_params(-(wanted * F.log_softmax(logits, 1)).sum() / wanted.sum().clamp(min=1))
+        for scheduler in schedulers:
+            scheduler.step()
+        on_step(1)
+
+
+def shares(labels: np.ndarray, shape: tuple[int, int], n_classes: int) -> np.ndarray:
+    """(C, h, w) float64: the share of each class among the pixels of each cell of a grid of ``shape`` over ``labels``
+    (H, W) uint8; void pixels count as pixels, and belong to no class."""
+    rows, columns = (np.arange(n) * cells // n for n, cells in zip(labels.shape, shape, strict=True))
+    cells = rows[:, None] * shape[1] + columns
+    known = labels != VOID
+    n_cells = shape[0] * shape[1]
+    counts = np.bincount(labels[known].astype(np.int64) * n_cells + cells[known], minlength=n_classes * n_cells)
+    pixels = np.bincount(cells.ravel(), minlength=n_cells)
+    return (counts.reshape(n_classes, n_cells) / np.maximum(pixels, 1)).reshape(n_classes, *shape)
