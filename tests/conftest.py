@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from chromium import started
 from hypothesis import settings
 from trees import save, scene
 
@@ -18,6 +19,7 @@ REPOSITORY = Path(__file__).parent.parent
 SLOW = (  # they train, start processes, drive a browser or draw many pages: `pytest --fast` leaves them out
     "bad_input",
     "baselines_lcm",
+    "board",
     "boxes",
     "bundle",
     "cell",
@@ -76,6 +78,13 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data: {folder} is not a folder; set ALC_BENCH_DATA")
     return folder
+
+
+@pytest.fixture
+def browser(tmp_path):
+    driver = started(tmp_path / "profile")
+    yield driver
+    driver.quit()
 
 
 class Done(NamedTuple):

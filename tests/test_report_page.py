@@ -2,19 +2,15 @@
 
 import json
 import re
-import shutil
 
 import numpy as np
 import pytest
+from chromium import errors
 from runs import write_run
 
 from bench.costs import seconds
 from bench.report import answer, page, prices, results, style, tables
 from bench.report.verdict import Study
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = ["headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking"]
-FLAGS += ["disable-component-update", "disable-sync", "disable-dev-shm-usage"]
 
 
 def write_page(outs, path):
@@ -22,23 +18,6 @@ def write_page(outs, path):
     times = seconds.read("measured")
     page.write(Study(found), tables.summarise(Study(found)), path, prices.table(found, times), times)
     return path
-
-
-@pytest.fixture
-def browser(tmp_path):
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    driver = shutil.which("chromedriver")
-    if not CHROMIUM or not driver:
-        pytest.skip("chromium or chromedriver is not installed")
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in [*FLAGS, f"user-data-dir={tmp_path / 'profile'}"]:
-        options.add_argument(f"--{flag}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    started = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    started.set_network_conditions(offline=True, latency=0, throughput=0)
-    yield started
-    started.quit()
 
 
 @pytest.fixture
@@ -81,10 +60,6 @@ def with_pictures(out, tmp_path):
         asked["round"] = 1 + i // 40
         asked.to_csv(file, index=False)
     return out
-
-
-def errors(driver):
-    return [entry for entry in driver.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
 
 
 def n_traces(driver):

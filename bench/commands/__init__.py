@@ -20,6 +20,7 @@ COMMANDS = {  # the modules of this package, in the order of --help
     "prepare": "pseudo labels and superpixels of foundation models in files; a fit of simulated",
     "quality": "what labels and superpixels are worth against the truth, and their ceiling",
     "report": "tables, curves and a page from the folders of runs",
+    "board": "one page and one table over all results of a folder, and a chooser",
     "export": "the corrected dataset, in its own layout",
     "pack": "one zip of a run to share, without images; report reads it as it is",
     "merge": "runs of one protocol, from several machines, as one",

@@ -9,7 +9,21 @@ from rich.progress import Progress
 
 from bench.costs import seconds
 from bench.costs.seconds import Times
-from bench.report import answer, audit, detection, figures, index, judge, packed, page, panels, prices, tables
+from bench.report import (
+    answer,
+    audit,
+    board,
+    board_page,
+    detection,
+    figures,
+    index,
+    judge,
+    packed,
+    page,
+    panels,
+    prices,
+    tables,
+)
 from bench.report.results import COSTS, read
 from bench.report.verdict import Study
 from bench.types import InputError
@@ -106,6 +120,25 @@ def write(
     for what, name in (("curves", "curves.png"), ("page", "report.html")):
         if (to / name).exists():
             console.print(f"{what}: {to / name}", soft_wrap=True, markup=False, highlight=False)
+    return to
+
+
+def write_board(folder: Path, to: Path | None = None, console: Console | None = None) -> Path:
+    """The board of all results of ``folder`` (`bench.report.board`): board.html, board.md, and board.png where anything
+    is tested, in ``to``, by default the folder itself; returned. Raises InputError as `bench.report.board.read` does.
+    """
+    found, to, console = board.read(folder), to or folder, console or Console()
+    try:
+        sections = [board_page.section(result) for result in found.results]
+        board_page.write(found, sections, to / "board.html")
+        picture = panels.board(found)
+        if picture is not None:
+            figures.save(picture, to, "board", ("png",))
+        board_page.write_markdown(found, sections, to / "board.md", picture is not None)
+    except OSError as error:
+        raise InputError(f"{to}: cannot write the board there: {error.strerror}") from error
+    for sentence in (found.headline.replace("`", ""), *board_page.skipped(found), f"page: {to / 'board.html'}"):
+        console.print(sentence, soft_wrap=True, markup=False, highlight=False)
     return to
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from bench.report.compare import Comparison
 from bench.report.results import COSTS, METRICS, SETTING
-from bench.report.statistics import MIN_SEEDS, mean_interval
+from bench.report.statistics import MIN_SEEDS, Pairs, mean_interval
 from bench.report.verdict import Study, Verdict
 
 MOST_NAMES = 6  # of a group in the sentence
@@ -42,6 +42,7 @@ def table(study: Study) -> pd.DataFrame:
                 keys = dict(zip(SETTING, setting, strict=True), metric=metric, cost=study.cost, budget=answer["budget"])
                 rows += [keys | row for row in answer["rows"]]
     names = ["strategy", "kind", "mean", "low", "high", "rank_low", "rank_high"]
+    names += ["to", "difference", "difference_low", "difference_high", "p"]
     return pd.DataFrame(rows, columns=[*SETTING, "metric", "cost", "budget", *names])
 
 
@@ -66,8 +67,26 @@ def _answers(verdict: Verdict) -> list[dict]:
             numbers = dict(mean=values.mean(), low=low, high=high, rank_low=ranks[0], rank_high=ranks[1])
             rows.append(dict(strategy=name, kind=kind) | {key: float(value) for key, value in numbers.items()})
         rows.sort(key=lambda row: (-row["mean"], row["strategy"]))
+        _compare(of, tests, b, rows)
         found.append(dict(budget=float(budget), rows=rows, sentence=_sentence(verdict, b, float(budget), rows)))
     return found
+
+
+def _compare(of: Comparison, tests: Pairs, b: int, rows: list[dict]) -> None:
+    """To each row its ``difference`` to another strategy, ``to``, with the simultaneous interval and ``p``: to the
+    highest mean of those that are told apart above it, or to the highest of its kind of question. NaN for bounds, and
+    where nothing is tested."""
+    kind_of = {name: kind for kind, names in of.kinds.items() for name in names}
+    ranked = [row["strategy"] for row in rows if row["strategy"] in kind_of]
+    tables = dict(difference=tests.difference, difference_low=tests.low, difference_high=tests.high, p=tests.p)
+    for row in rows:
+        rivals = [name for name in ranked if kind_of[name] == kind_of.get(row["strategy"])]
+        row.update(dict.fromkeys(tables, np.nan), to="")
+        if rivals:
+            i = of.ranked.index(row["strategy"])
+            above = [name for name in rivals if tests.better[b, of.ranked.index(name), i]]
+            row["to"] = (above or rivals)[0]
+            row.update({key: float(table[b, i, of.ranked.index(row["to"])]) for key, table in tables.items()})
 
 
 def _sentence(verdict: Verdict, b: int, budget: float, rows: list[dict]) -> str:
@@ -89,7 +108,7 @@ def _sentence(verdict: Verdict, b: int, budget: float, rows: list[dict]) -> str:
         elif len(group) == 1:
             text = f"`{best}` is above all others{among}"
         else:
-            text = f"{_listed(group)} cannot be told apart{among}"
+            text = f"{listed(group)} cannot be told apart{among}"
         if "random" in names and better[place[best], place["random"]]:
             text += f"; `random` is {100 * (means[best] - means['random']):.1f} points below `{best}`"
         said.append(text)
@@ -98,8 +117,9 @@ def _sentence(verdict: Verdict, b: int, budget: float, rows: list[dict]) -> str:
     return f"{at} {'; '.join(said)}."
 
 
-def _listed(names: list[str]) -> str:
+def listed(names: list[str]) -> str:
+    """Names between backticks, at most `MOST_NAMES` of them."""
     shown = [f"`{name}`" for name in names[:MOST_NAMES]]
     if len(names) > MOST_NAMES:
         return f"{', '.join(shown)} and {len(names) - MOST_NAMES} more"
-    return f"{', '.join(shown[:-1])} and {shown[-1]}"
+    return " and ".join(filter(None, (", ".join(shown[:-1]), shown[-1])))

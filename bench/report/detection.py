@@ -29,6 +29,12 @@ def summarise(results: Results) -> pd.DataFrame:
     )
 
 
+def by_seed(results: Results, column: str) -> pd.DataFrame:
+    """strategy × seed: the mean over the rounds of a ``column`` of `bench.runfiles.DETECTION`, of one setting."""
+    own = results.rounds[~results.rounds.foreign]
+    return own.groupby(["strategy", "seed"])[column].mean().unstack("seed")
+
+
 def layout(rows: pd.DataFrame) -> tuple[list[str], list[list[tuple[str, bool]]]]:
     """A setting's rows as text: headings, and rows of (text, False), for nothing is bold where nothing is tested."""
     columns = {c.name: c.title for c in runfiles.DETECTION}

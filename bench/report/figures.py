@@ -1,6 +1,7 @@
 """Figures of a report, for print: PNG, PDF and SVG, drawn without a display."""
 
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -170,14 +171,14 @@ def new_figure(height_in: float, width_in: float = WIDTH_IN) -> Figure:
 
 
 @rc_context(RC)
-def save(figure: Figure, folder: Path, name: str) -> None:
+def save(figure: Figure, folder: Path, name: str, suffixes: Sequence[str] = ("png", "pdf", "svg")) -> None:
     """``name``.png, .pdf and .svg in ``folder``; without dates, so that the same figure gives the same bytes."""
     dates = {"png": {}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}
     figure.draw_without_rendering()
     figure.set_layout_engine("none")  # once is enough: all three files share the layout
-    for suffix, metadata in dates.items():
+    for suffix in suffixes:
         with replacing(folder / f"{name}.{suffix}") as path:
-            figure.savefig(path, dpi=300, metadata=metadata)
+            figure.savefig(path, dpi=300, metadata=dates[suffix])
 
 
 def _short(value: float, _position=None) -> str:

@@ -4,10 +4,12 @@ All of it is read off the one test of all pairs (`Verdict.pairs`).
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.stats import rankdata
 
 from bench.report import statistics
 from bench.report.compare import METRICS
@@ -143,27 +145,43 @@ def reach(verdict: Verdict, reference: float) -> pd.DataFrame:
 
 
 def aggregate(study: Study) -> pd.DataFrame:
-    """Over all settings, for the strategies that are ranked in each: the mean ``area``, its difference ``behind`` the
-    best of them with its simultaneous interval, and the ranks that the test leaves. Empty with one setting.
+    """`over` all settings of a study."""
+    return over(study.verdicts.values())
+
+
+def over(verdicts: Iterable[dict[str, Verdict]]) -> pd.DataFrame:
+    """Over the settings of ``verdicts`` (each by metric), for the strategies that are ranked in each: the mean
+    ``area``, its difference ``behind`` the best of them with its simultaneous interval, the ranks that the test leaves,
+    and ``mean_rank`` among them, with the mean of the lowest and of the highest ranks that the settings' own tests
+    leave. Empty with one setting.
 
     Settings of one dataset share their images and seeds: their errors are added as if they went together, which is the
     most that they can; those of different datasets are independent.
     """
-    rows = []
+    rows, verdicts = [], list(verdicts)
     for metric in METRICS:
-        found = [row[metric] for row in study.verdicts.values() if metric in row]
+        found = [row[metric] for row in verdicts if metric in row]
         found = [v for v in found if v.of.ranked and v.of.seeds]
         names = sorted(set.intersection(*(set(v.of.ranked) for v in found))) if len(found) > 1 else []
         if not names:
             continue
         test = _over_settings(found, names)
-        areas = np.mean([v.of.areas.loc[names].mean(axis=1) for v in found], axis=0)
-        best, (low, high) = int(np.argmax(areas)), test.ranks
-        columns = (areas, test.difference[:, best], test.low[:, best], test.high[:, best], low, high)
+        means = np.array([v.of.areas.loc[names].mean(axis=1) for v in found])
+        areas, best, (low, high) = means.mean(axis=0), int(np.argmax(means.mean(axis=0))), test.ranks
+        columns = [areas, test.difference[:, best], test.low[:, best], test.high[:, best], low, high]
+        columns += [np.mean(ranks, axis=0) for ranks in (rankdata(-means, axis=1), *_ranks(found, names))]
         for i, name in enumerate(names):
             rows.append((metric, name, len(found), sum(len(v.of.seeds) for v in found), *(c[i] for c in columns)))
     numbers = ["area", "behind", "behind_low", "behind_high", "rank_low", "rank_high"]
+    numbers += ["mean_rank", "mean_rank_low", "mean_rank_high"]
     return pd.DataFrame(rows, columns=["metric", "strategy", "n_settings", "n_runs", *numbers])
+
+
+def _ranks(found: list[Verdict], names: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """The lowest and the highest ranks among ``names`` in each setting, (settings, names) each."""
+    blocks = [np.ix_(*[[verdict.of.ranked.index(name) for name in names]] * 2) for verdict in found]
+    better = np.array([verdict.pairs.better[block] for verdict, block in zip(found, blocks, strict=True)])
+    return 1 + better.sum(axis=1), len(names) - better.sum(axis=2)
 
 
 def _over_settings(found: list[Verdict], names: list[str]) -> statistics.Pairs:

@@ -48,7 +48,7 @@ def write(study: Study, summary: pd.DataFrame, path: Path, priced: pd.DataFrame,
     most = max(N_POINTS // max(len(results.cells), 1), MIN_POINTS)
     settings = [
         _setting(setting, block, study.verdicts[setting]["data"], style, most)
-        | dict(answers=_rounded(answer.of_setting(study, setting)))
+        | dict(answers=rounded(answer.of_setting(study, setting)))
         for setting, block in study.settings
     ]
     pictures = _gallery(results)
@@ -103,12 +103,12 @@ def table(headings: Sequence[str], rows: list, caption: str = "", words: bool = 
     return dict(headings=headings, rows=rows, caption=caption, words=words)
 
 
-def _rounded(answers):
+def rounded(answers):
     """``answers`` for JSON: numbers to nine digits, None where there is no number."""
     if isinstance(answers, dict):
-        return {key: _rounded(value) for key, value in answers.items()}
-    if isinstance(answers, list):
-        return [_rounded(value) for value in answers]
+        return {key: rounded(value) for key, value in answers.items()}
+    if isinstance(answers, (list, tuple)):
+        return [rounded(value) for value in answers]
     if isinstance(answers, float):
         return round(answers, 9) if np.isfinite(answers) else None
     return answers
@@ -206,7 +206,7 @@ def _pairs(verdicts: dict[str, Verdict]) -> list[dict]:
         pairs = pairs[pairs.difference.gt(0) | (pairs.difference.eq(0) & pairs.a.lt(pairs.b))]
         body = []
         for row in pairs.sort_values("difference", ascending=False).itertuples():
-            texts = [row.a, row.b, percent(row.difference, row.std), _interval(row.low, row.high)]
+            texts = [row.a, row.b, percent(row.difference, row.std), interval(row.low, row.high)]
             texts += [tables.p_value(row.p), percent(row.margin), _plain(row.wins)]
             body.append([dict(text=text, bold=row.low > 0) for text in texts])
         if body:
@@ -222,7 +222,7 @@ def _aggregate(found: pd.DataFrame) -> list[dict]:
             NAMES[row.metric],
             percent(row.area),
             percent(row.behind),
-            _interval(row.behind_low, row.behind_high),
+            interval(row.behind_low, row.behind_high),
         ]
         for row in found.sort_values(["metric", "area"], ascending=[True, False]).itertuples()
     ]
@@ -252,7 +252,7 @@ def _noise(found: pd.DataFrame) -> list[dict]:
     return [table(headings, body, "Data mIoU against the oracle's noise")] if body else []
 
 
-def _interval(low: float, high: float) -> str:
+def interval(low: float, high: float) -> str:
     return f"{100 * low:.2f} to {100 * high:.2f}" if np.isfinite(low) else "–"
 
 

@@ -7,7 +7,7 @@ oracle means that it is drawn in every setting of its dataset; an empty seed mea
 ``data_miou_std`` and ``model_miou_std`` beside it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,14 +51,14 @@ class Results:
             yield setting, Results(_within(self.rounds, setting), _within(self.cells, setting), self.specs)
 
 
-def read(paths: list[Path], mixed: bool = False) -> Results:
+def read(paths: list[Path], mixed: bool = False, published: Collection[Path] = ()) -> Results:
     """The results of these run folders and foreign CSV files.
 
     Raises InputError for a missing or broken file, for the same round twice in one file, and, unless ``mixed``, where
     cells of one setting were made under different protocols. With ``mixed``, or of one file alone, foreign rows that
     have a seed count as cells like any other. A name stands for one strategy of one source: a foreign strategy that is
     called like another one, and with ``mixed`` those that several protocols share, are told apart by the name of their
-    file or run, ``area @ friend``.
+    file or run, ``area @ friend``. ``published``: those of the paths whose rows are foreign in any case.
     """
     if not paths:
         raise InputError("nothing to report: name at least one run folder or rounds.csv file")
@@ -78,7 +78,7 @@ def read(paths: list[Path], mixed: bool = False) -> Results:
             cells.append(_read_cells(path, table, specs[path]))
         else:
             keys = table[CELL].drop_duplicates()
-            foreign = keys.seed.eq(-1) | (not mixed and len(paths) > 1)
+            foreign = keys.seed.eq(-1) | (not mixed and len(paths) > 1) | (path in published)
             bound = keys.strategy.str.startswith(BOUNDS)  # a file does not say what reads the truth
             cells.append(keys.assign(**PLAIN | dict(bound=bound), run=str(path), foreign=foreign))
     cells = pd.concat(cells, ignore_index=True).sort_values([*CELL, "run"], ignore_index=True)

@@ -176,11 +176,11 @@ def write_summary(study: Study, summary: pd.DataFrame, folder: Path) -> None:
             continue
         headings, lines = layout(rows)
         name, said = title(setting, block.cells.leaky.any()), remarks(study.verdicts[setting], rows)
-        markdown += [f"## {name}", "", _markdown(headings, lines), "", *(f"- {sentence}" for sentence in said), ""]
+        markdown += [f"## {name}", "", as_markdown(headings, lines), "", *(f"- {sentence}" for sentence in said), ""]
         latex += [f"% {name}", *(f"% {sentence}" for sentence in said), _latex(headings, lines), ""]
         if not (found := detection.summarise(block)).empty:
             headings, lines = detection.layout(found)
-            markdown += ["Wrong labels found:", "", _markdown(headings, lines), "", f"- {detection.NOTE}", ""]
+            markdown += ["Wrong labels found:", "", as_markdown(headings, lines), "", f"- {detection.NOTE}", ""]
             latex += [f"% wrong labels found: {detection.NOTE}", _latex(headings, lines), ""]
     for suffix, text in (("md", markdown), ("tex", latex)):
         with replacing(folder / f"summary.{suffix}") as path:
@@ -204,7 +204,7 @@ def rank(low: float, high: float) -> str:
     return f"{low:.0f}" + (f"–{high:.0f}" if high != low else "")
 
 
-def _markdown(headings: list[str], lines: list[list[tuple[str, bool]]]) -> str:
+def as_markdown(headings: list[str], lines: list[list[tuple[str, bool]]]) -> str:
     rows = [[f"**{text}**" if best else text.replace("|", r"\|") for text, best in line] for line in lines]
     rule = ["---"] + ["---:"] * (len(headings) - 1)
     return "\n".join(f"| {' | '.join(row)} |" for row in [headings, rule, *rows])

@@ -96,27 +96,41 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Study:
-    """All that a report compares under one ``cost``: a verdict for each setting and metric, at one level together."""
+    """All that a report compares under one ``cost``: a verdict for each setting and metric, at one level together.
+
+    ``families``: among how many tests the level is shared; by default those of this study.
+    """
 
     results: Results
     cost: str = "queries"
+    families: int | None = None
 
     @cached_property
     def settings(self) -> list[tuple[tuple[str, str, str], Results]]:
         return list(self.results.settings())
 
     @cached_property
-    def verdicts(self) -> dict[tuple[str, str, str], dict[str, Verdict]]:
-        """setting -> metric -> the verdict. Labelled pixels only where others published that alone."""
+    def comparisons(self) -> dict[tuple[str, str, str], list[Comparison]]:
+        """setting -> one for each metric. Labelled pixels only where others published that alone."""
         found = {}
         for setting, block in self.settings:
             all_of = [Comparison(setting, block, metric, self.cost) for metric in METRICS]
             found[setting] = [c for c in all_of if c.metric in OWN_METRICS or _alone(c, all_of[0])]
-        tested = [c for row in found.values() for c in row if len(c.ranked) > 1 and c.seeds]
-        metrics = [c.metric for c in tested]
+        return found
+
+    @cached_property
+    def tested(self) -> list[Comparison]:
+        """The comparisons that have something to test."""
+        return [c for row in self.comparisons.values() for c in row if len(c.ranked) > 1 and c.seeds]
+
+    @cached_property
+    def verdicts(self) -> dict[tuple[str, str, str], dict[str, Verdict]]:
+        """setting -> metric -> the verdict."""
+        metrics = [c.metric for c in self.tested]
         # `judge.aggregate` tests once a metric that several settings share
-        families = max(len(tested) + sum(metrics.count(metric) > 1 for metric in set(metrics)), 1)
-        return {setting: {c.metric: Verdict(c, families) for c in row} for setting, row in found.items()}
+        own = max(len(metrics) + sum(metrics.count(metric) > 1 for metric in set(metrics)), 1)
+        families = own if self.families is None else self.families
+        return {setting: {c.metric: Verdict(c, families) for c in row} for setting, row in self.comparisons.items()}
 
 
 def _alone(labelled: Comparison, data: Comparison) -> bool:

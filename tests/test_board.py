@@ -1,0 +1,369 @@
+"""The board of the committed results: what it says is what their files say, and what anyone can make again."""
+
+import csv
+import re
+import shlex
+import shutil
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from chromium import errors
+from runs import write_run
+
+from bench import report, runfiles
+from bench.commands import parser
+from bench.report import answer, board, board_page, chooser
+from bench.report.results import COSTS
+from bench.report.verdict import Verdict
+
+REPOSITORY = Path(__file__).parent.parent
+RESULTS = REPOSITORY / "results"
+SHAPES = ("shapes", "simulated", "perfect")  # the setting of a synthetic run
+SMALLEST = RESULTS / "shapes-labels.csv"
+
+
+@pytest.fixture(scope="module")
+def made(alc, tmp_path_factory) -> Path:
+    """What ``alc-bench board results/`` writes."""
+    to = tmp_path_factory.mktemp("board")
+    done = alc("board", RESULTS, "--out", to)
+    assert done.code == 0, done.err
+    return to
+
+
+@pytest.fixture(scope="module")
+def committed() -> board.Board:
+    return board.read(RESULTS)
+
+
+def folder_of(tmp_path, **files) -> Path:
+    """A folder of results, each the rounds.csv of a synthetic run with these settings."""
+    folder = tmp_path / "results"
+    folder.mkdir()
+    for name, settings in files.items():
+        shutil.copy(write_run(tmp_path / f"run-{name}", **settings) / "rounds.csv", folder / f"{name}.csv")
+    return folder
+
+
+def read_tables(markdown: str) -> list[tuple[str, str, pd.DataFrame]]:
+    """(section, caption, rows as text) of each table of a board.md."""
+    found, section = [], ""
+    for block in re.split(r"^(?=#{2,4} )", markdown, flags=re.MULTILINE)[1:]:
+        caption = block.splitlines()[0]
+        section = caption[3:] if caption.startswith("## ") else section
+        lines = [line for line in block.splitlines() if line.startswith("|")]
+        if lines:
+            rows = [[cell.strip().strip("*") for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
+            table = pd.DataFrame(rows[2:], columns=_unique(rows[0])).replace(r"\\\|", "|", regex=True)
+            found.append((section, caption.lstrip("# "), table))
+    return found
+
+
+def _unique(names: list[str]) -> list[str]:
+    return [name if names.index(name) == i else f"{name} {i}" for i, name in enumerate(names)]
+
+
+def test_board_md_is_what_the_command_makes_of_the_committed_results(made):
+    assert (made / "board.md").read_text() == (RESULTS / "board.md").read_text(), "run alc-bench board results"
+    assert (RESULTS / "board.png").is_file() and (made / "board.png").is_file()
+
+
+class Plain:
+    """A setting of committed files, by pandas alone."""
+
+    def __init__(self, section: str, setting: str):
+        names = section.split(", ")
+        rounds = pd.concat([pd.read_csv(RESULTS / name) for name in names])
+        parts = rounds[["dataset", "foundation", "oracle"]].drop_duplicates()
+        titles = [" · ".join(re.sub(r"[^\[=,]*/(?=[^/])", "", part) for part in row) for row in parts.to_numpy()]
+        key = parts.iloc[titles.index(setting.removesuffix(" (leaky)"))]
+        self.rounds = rounds[rounds[list(key.index)].eq(key).all(axis=1)]
+        bounds = self.rounds.strategy.str.startswith("clairvoyant")
+        self.ranked = set(self.rounds.strategy[~bounds])
+        self.seeds = set.intersection(*map(set, self.rounds[~bounds].groupby("strategy").seed.unique()))
+        cells = self.rounds[self.rounds.seed.isin(self.seeds)].groupby(["strategy", "seed"])
+        self.curves = {key: cell.sort_values("round") for key, cell in cells}
+        own = [cell.n_queries for (name, _), cell in self.curves.items() if name in self.ranked]
+        self.span = max(x.iloc[0] for x in own), min(x.iloc[-1] for x in own)
+        reference = RESULTS / f"{names[0].removesuffix('.csv')}-reference.csv"
+        self.reference = pd.read_csv(reference).model_miou.mean() if reference.is_file() else None
+
+    def area(self, name: str, metric: str = "data") -> float:
+        return self._means(metric)[name][0]
+
+    def end(self, name: str, metric: str = "data") -> float:
+        return self._means(metric)[name][1]
+
+    @cache  # noqa: B019
+    def _means(self, metric: str) -> dict[str, tuple[float, float]]:
+        """strategy -> the means over the seeds of area and last value."""
+        found: dict[str, list] = {}
+        for (name, _), cell in self.curves.items():
+            found.setdefault(name, []).append(_area_and_end(cell, f"{metric}_miou", *self.span))
+        return {name: tuple(np.mean(rows, axis=0)) for name, rows in found.items()}
+
+    def auprc(self, name: str) -> float:
+        cells = self.rounds[self.rounds.strategy.eq(name)]
+        return cells.groupby("seed").auprc.mean().mean() if "auprc" in cells else np.nan
+
+    def cost_to(self, name: str, share: float, metric: str) -> str:
+        best = max(end for _, end in self._means(metric).values())
+        target = share * (best if metric == "data" or self.reference is None else self.reference)
+        cells = [cell for (strategy, _), cell in self.curves.items() if strategy == name]
+        cost = np.median([_reach(cell, f"{metric}_miou", target) for cell in cells])
+        return "never" if np.isinf(cost) else f"{cost:,.0f}"
+
+
+def test_numbers_stand_in_the_committed_files(made):
+    """Areas, last values, costs, AUPRC, seconds, differences and numbers of seeds."""
+    n_checked = 0
+
+    def check(text: str, value: float, unit: float = 0.01):
+        nonlocal n_checked
+        n_checked += 1
+        assert text == "–" if np.isnan(value) else abs(_number(text) - value) <= 0.501 * unit
+
+    for section, caption, table in read_tables((made / "board.md").read_text()):
+        against = caption.startswith("Against random: ")
+        setting, _, seeds = caption.removeprefix("Against random: ").rpartition(": ")
+        if not (RESULTS / section.partition(", ")[0]).is_file():
+            continue  # a table over several results
+        if caption.startswith("Area of data mIoU by annotator: "):
+            place = setting.partition(": ")[2]
+            for oracle in table.columns[1:]:
+                plain = Plain(section, f"{place} · {oracle}")
+                for name, text in table.set_index("strategy")[oracle].items():
+                    if text != "–":
+                        check(text.partition(" ")[0], 100 * plain.area(name))
+            continue
+        plain, shown = Plain(section, setting), table.set_index("strategy")
+        assert seeds.split()[0] == str(len(plain.seeds)) and ("fewer than 5" in seeds) == (len(plain.seeds) < 5)
+        metrics = [m for m in ("data", "model") if plain.rounds[f"{m}_miou"].notna().any()]
+        for name in plain.rounds.strategy.unique():
+            row = shown.loc[name if name in plain.ranked else f"{name} (bound)"] if not against else None
+            if against and name in shown.index:
+                for metric in metrics:
+                    less = shown.loc[name].get(f"{metric} mIoU, area less random's", "–")
+                    if less != "–":
+                        check(less, 100 * (plain.area(name, metric) - plain.area("random", metric)))
+            if row is None:
+                continue
+            for metric in metrics:
+                check(row[f"{metric} mIoU area"], 100 * plain.area(name, metric))
+                end = next(c for c in row.index if re.match(f"{metric} mIoU (last round|end)", c))
+                check(row[end], 100 * plain.end(name, metric))
+                for share in (90, 95):
+                    if name in plain.ranked:
+                        text = row[f"{metric}: questions to {share} %"]
+                        assert text == plain.cost_to(name, share / 100, metric)
+            check(row.AUPRC, 100 * plain.auprc(name))
+            own = plain.rounds[plain.rounds.strategy.eq(name) & plain.rounds["round"].gt(0)]
+            check(row["acquisition, s a round"], own.acquire_s.mean(), 0.001)
+    assert n_checked > 300
+
+
+def _number(text: str) -> float:
+    return float(text.partition("±")[0].replace(",", ""))
+
+
+def _area_and_end(cell: pd.DataFrame, column: str, low: float, high: float) -> tuple[float, float]:
+    at = np.unique([low, *cell.n_queries[cell.n_queries.between(low, high)], high])
+    heights = np.interp(at, cell.n_queries, cell[column])
+    return float(np.trapezoid(heights, at) / (high - low)), float(heights[-1])
+
+
+def _reach(cell: pd.DataFrame, column: str, target: float) -> float:
+    x, y = cell.n_queries.to_numpy(), cell[column].to_numpy()
+    if y.max() < target:
+        return np.inf
+    i = int(np.argmax(y >= target))
+    return float(x[0] if i == 0 else np.interp(target, y[i - 1 : i + 1], x[i - 1 : i + 1]))
+
+
+def test_every_result_has_the_command_that_made_it(made, committed):
+    files = {name: command for result in committed.results for name, command in result.files.items()}
+    text = (made / "board.md").read_text()
+    for name, command in files.items():
+        program, *words = shlex.split(command, comments=True)
+        assert program in ("alc-bench", "tox"), f"{name}: results/README.md names no command that made it"
+        if program == "alc-bench":
+            assert parser(words).parse_args(words).main
+        assert f"| {name} | {command} |" in text
+
+
+def test_the_smallest_result_is_made_again_to_the_byte(alc, committed, tmp_path, monkeypatch):
+    (files,) = (result.files for result in committed.results if SMALLEST.name in result.files)
+    words = shlex.split(files[SMALLEST.name])
+    monkeypatch.chdir(REPOSITORY)
+    assert words[0] == "alc-bench" and alc(*words[1:], "--out", tmp_path / "run", report_too=False).code == 0
+    assert _without_seconds(tmp_path / "run" / "rounds.csv") == _without_seconds(SMALLEST)
+
+
+def _without_seconds(path: Path) -> list[list[str]]:
+    """The cells of a rounds.csv as they are written, but for measured seconds."""
+    with path.open(newline="") as file:
+        head, *rows = csv.reader(file)
+    seconds = {head.index(name) for name in runfiles.names(runfiles.ROUNDS, "time")}
+    return [head, *([cell for i, cell in enumerate(row) if i not in seconds] for row in rows)]
+
+
+def test_the_readme_says_and_shows_what_the_board_does(made):
+    lines = (REPOSITORY / "README.md").read_text()
+    sentence = (made / "board.md").read_text().splitlines()[2]
+    first_screen = " ".join(lines[: lines.index("## Two commands")].split())
+    assert sentence in first_screen and "(results/board.png)" in first_screen
+
+
+def test_tables_share_one_level_and_are_the_suites_own_test(tmp_path):
+    folder = folder_of(tmp_path, a=dict(n_seeds=5), b=dict(n_seeds=5, dataset="kvasir"), few=dict(n_seeds=2))
+    found = board.read(folder)
+    # data and model in two files, and once more over both datasets; two seeds are not tested
+    assert {result.study.families for result in found.results} == {2 * 2 + 2}
+    data, model = board_page.over_datasets(found)
+    assert data["caption"] == "data mIoU over shapes, kvasir, annotator perfect: 5 seeds"
+    assert model["caption"].startswith("model mIoU") and len(model["rows"]) == 4
+    ranks = {row[0]["text"]: row[1]["text"] for row in data["rows"]}
+    assert ranks["sim"] == "1.0 (1.0 to 1.0)" and ranks["random"] == "4.0 (4.0 to 4.0)"
+    assert found.headline.startswith("With an annotator who does not err, `sim` is among the best by label quality")
+    assert found.headline.endswith(" on 2 of 2 datasets, `random` on none.")
+    alone = report.compare([tmp_path / "run-a"])["pairs"].set_index(["metric", "a", "b"]).loc[("data", "sim", "random")]
+    (against,) = (s["against"] for s in board_page.section(found.results[0])["settings"])
+    row = next([cell["text"] for cell in row] for row in against["rows"] if row[0]["text"] == "sim")
+    assert row[1] == f"{100 * alone.difference:.2f}"
+    low, high = map(float, row[2].split(" to "))
+    assert low < 100 * alone.low and high > 100 * alone.high  # more is tested, so each claim is harder
+
+
+def test_a_row_of_the_chooser_has_its_difference_to_one_above_it(tmp_path):
+    (result,) = board.read(folder_of(tmp_path, a=dict(n_seeds=5))).results
+    rows = answer.of_setting(result.study, SHAPES, ["queries"])["data"]["queries"][-1]["rows"]
+    sim, *_, random = sorted(rows, key=lambda row: -row["mean"])
+    assert (sim["strategy"], sim["to"], sim["difference"]) == ("sim", "sim", 0)
+    assert (random["strategy"], random["to"]) == ("random", "sim") and random["p"] < 0.05
+    assert random["difference"] == pytest.approx(random["mean"] - sim["mean"])
+    assert random["difference_low"] < random["difference"] < random["difference_high"] < 0
+
+
+def test_few_seeds_are_said_and_nothing_is_claimed_of_them(tmp_path):
+    folder = folder_of(tmp_path, few=dict(n_seeds=2))
+    found = board.read(folder)
+    assert found.headline == "Which labels should a person check first? The data does not say."
+    (row,) = board_page.overview(found)["rows"]
+    assert [cell["text"] for cell in row][1:5] == [
+        "4 strategies, 2 seeds, fewer than 5",
+        "not tested",
+        "–",
+        "not tested",
+    ]
+    (part,) = board_page.section(found.results[0])["settings"]
+    assert "fewer than 5" in part["quality"]["caption"] and part["against"] is None
+
+
+def test_annotators_stand_side_by_side(tmp_path):
+    folder = folder_of(tmp_path, a=dict(n_seeds=5, oracles=("noisy[rate=0.3]", "perfect")))
+    (table,) = board_page.section(board.read(folder).results[0])["robustness"]
+    assert table["headings"] == ["strategy", "perfect", "noisy[rate=0.3]"]
+    rounds = pd.read_csv(folder / "a.csv").query("strategy == 'sim'")
+    areas = {
+        oracle: np.mean([_area_and_end(cell, "data_miou", 0, 200)[0] for _, cell in of.groupby("seed")])
+        for oracle, of in rounds.groupby("oracle")
+    }
+    (row,) = (row for row in table["rows"] if row[0]["text"] == "sim")
+    change = areas["noisy[rate=0.3]"] - areas["perfect"]
+    assert row[2]["text"] == f"{100 * areas['noisy[rate=0.3]']:.2f} ({100 * change:+.2f})" and row[1]["bold"]
+
+
+def test_what_is_a_result_is_told_by_its_columns(alc, tmp_path):
+    folder = folder_of(tmp_path, a=dict(n_seeds=5), **{"published-b": dict(n_seeds=5, strategies=("random", "sim"))})
+    common = dict(dataset="shapes", strategy="theirs", n_queries=[0, 200], data_miou=[0.3, 0.9], seed=[0, 0])
+    pd.DataFrame(common | {"round": [0, 1]}).to_csv(folder / "a-paper.csv", index=False)
+    pd.DataFrame(dict(size=[1], median_ms=[2.0])).to_csv(folder / "time.csv", index=False)
+    pd.DataFrame(dict(seed=[0, 1], model_miou=[0.6, 0.7])).to_csv(folder / "a-reference.csv", index=False)
+    done = alc("board", folder)
+    assert done.code == 0 and "No results, as they lack columns of rounds.csv: time.csv." in done.out
+    assert "drawn dotted and never ranked: a-paper.csv, published-b.csv." in done.out
+    found = board.read(folder)
+    assert [result.name for result in found.results] == ["a"] and found.published == ("a-paper.csv", "published-b.csv")
+    assert found.results[0].reference == pytest.approx({"shapes": 0.65})
+    (part,) = board_page.section(found.results[0])["settings"]
+    theirs = next(row for row in part["quality"]["rows"] if row[0]["text"] == "theirs (published)")
+    assert theirs[1]["text"] == "–"
+    assert "65.00 (model), training on the truth" in " ".join(part["remarks"])
+    assert all("theirs" not in verdict.of.ranked for verdict in found.results[0].study.verdicts[SHAPES].values())
+    (shown,) = chooser.data(found)["results"][0]["settings"]
+    assert shown["looks"]["theirs"][0] == "published" and "theirs" in shown["curves"]["data"]["queries"]
+
+
+def test_someone_elses_file_joins_by_its_name(alc, tmp_path):
+    folder = folder_of(tmp_path, a=dict(n_seeds=5), theirs=dict(n_seeds=5, strategies=("new_one",)))
+    (folder / "theirs.csv").rename(folder / "a@ann.csv")
+    (result,) = board.read(folder).results
+    assert list(result.files) == ["a.csv", "a@ann.csv"]
+    assert "new_one" in result.study.verdicts[SHAPES]["data"].of.ranked
+    shutil.copy(folder / "a.csv", folder / "a@bob.csv")
+    done = alc("board", folder)
+    assert done.code == 2 and "is in a.csv already; call the strategy otherwise" in done.err
+    assert len(done.err.strip().splitlines()) == 1
+
+
+def test_names_that_are_no_specs_and_markup_do_no_harm(alc, browser, tmp_path):
+    folder = folder_of(
+        tmp_path, a=dict(n_seeds=5, dataset="my <b>data</b> [1", strategies=("random", "<script>alert(1)"))
+    )
+    assert alc("board", folder).code == 0
+    browser.get((folder / "board.html").as_uri())
+    assert browser.execute_script("return document.body.dataset.ready") == "yes" and errors(browser) == []
+    assert browser.execute_script("return document.querySelectorAll('b').length") == 0
+
+
+def test_a_folder_without_results_is_refused_in_one_line(alc, tmp_path):
+    done = alc("board", tmp_path)
+    assert done.code == 2 and "expected CSV files with the columns of rounds.csv" in done.err
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(400, "dark"), (1400, "light")])
+def test_the_page_opens_from_disk_and_chooses(browser, made, committed, width, scheme):
+    page = made / "board.html"
+    assert page.stat().st_size < 5e6
+    text = page.read_text(encoding="utf-8")
+    assert not re.findall(r"(?:src|href)=[\"']?(?:https?:)?//", text)
+    assert "default-src 'none'" in text and "'unsafe-inline'; script-src 'sha256-" in text
+    size = dict(width=width, height=900, deviceScaleFactor=1, mobile=width < 500)
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    scheme = dict(features=[dict(name="prefers-color-scheme", value=scheme)])
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", scheme)
+    browser.get(page.as_uri())
+    assert browser.execute_script("return document.body.dataset.ready") == "yes"
+    for result in committed.results:
+        for place, (setting, _) in enumerate(result.settings):
+            _check_choice(browser, result, place, setting, budget=6)
+            assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    assert errors(browser) == []
+
+
+def _check_choice(browser, result, place, setting, budget):
+    """The page's answer for a setting, data mIoU and questions, is what the test at that budget leaves."""
+    choose = """
+    const [name, ...chosen] = arguments, at = (id) => document.getElementById(id);
+    const set = (id, value) => { at(id).value = value; at(id).dispatchEvent(new Event('input', {bubbles: true})); };
+    set('result', [...at('result').options].findIndex((option) => option.text.endsWith(`(${name})`)));
+    ['oracle', 'metric', 'cost', 'budget'].forEach((id, i) => set(id, chosen[i]));
+    return ['choice', 'evidence', 'made'].map((id) => at(id).textContent);
+    """
+    chosen = (result.name, place, "data", "queries", budget)
+    choice, evidence, command = browser.execute_script(choose, *chosen)
+    verdict = result.study.verdicts[setting]["data"]
+    tests = Verdict(verdict.of, verdict.families * len(COSTS)).budgets
+    low = tests.ranks[0][budget]
+    group = [name for name, rank in zip(verdict.of.ranked, low, strict=True) if rank == 1]
+    if 0 < len(group) < np.isfinite(low).sum():
+        shown = choice.replace(" and ", ", ").split(", ")
+        assert set(shown[:6]) <= set(group) and len(shown[:6]) == min(len(group), 6)
+        assert "is below" in evidence and " p " in evidence
+    else:
+        assert choice == "The data does not say."
+    assert evidence.endswith(f"Evidence: {board.n_seeds(verdict)}.")
+    assert all(f"{name}: {made_by}" in command for name, made_by in result.files.items())
