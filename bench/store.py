@@ -69,6 +69,12 @@ def replacing(path: Path) -> Iterator[Path]:
             partial.unlink(missing_ok=True)
 
 
+def sweep(folder: Path) -> None:
+    """Remove what killed writers left in a folder; its owner alone may do that, or a file that is written vanishes."""
+    for leftover in folder.rglob(f"{PARTIAL}*"):
+        leftover.unlink(missing_ok=True)
+
+
 def write_json(path: Path, value) -> None:
     with replacing(path) as temporary:
         temporary.write_text(_json(value))
@@ -256,8 +262,7 @@ def claimed(out: Path, protocol: dict, record: dict) -> Iterator[None]:
                     f"{k}: {_short(found.get(k))} there, {_short(protocol.get(k))} now" for k in differing
                 )
                 raise InputError(f"{out} is a run of another protocol ({changes}); choose another --out")
-        for leftover in out.rglob(f"{PARTIAL}*"):  # of a run that was killed
-            leftover.unlink(missing_ok=True)
+        sweep(out)
         write_spec(spec, {"protocol": protocol, "protocol_hash": digest(protocol), **record})
         try:
             yield

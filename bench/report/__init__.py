@@ -7,6 +7,7 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import Progress
 
+from bench import store
 from bench.costs import seconds
 from bench.costs.seconds import Times
 from bench.report import answer, audit, detection, figures, index, judge, packed, page, panels, prices, tables
@@ -87,6 +88,8 @@ def write(
     prices.show(priced, times, console)
     try:
         to.mkdir(parents=True, exist_ok=True)
+        if not (to / "spec.json").exists():  # a run's own folder belongs to a run that may be at work
+            store.sweep(to)
         tables.write_summary(study, summary, to)
         tables.write_csv(to / "prices.csv", priced)
         tables.write_csv(to / "budgets.csv", answer.table(study))

@@ -175,9 +175,18 @@ def save(figure: Figure, folder: Path, name: str) -> None:
     dates = {"png": {}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}
     figure.draw_without_rendering()
     figure.set_layout_engine("none")  # once is enough: all three files share the layout
+    _round_places(figure)
     for suffix, metadata in dates.items():
         with replacing(folder / f"{name}.{suffix}") as path:
             figure.savefig(path, dpi=300, metadata=metadata)
+
+
+def _round_places(figure: Figure) -> None:
+    """The layout's solver leaves the last digits of a place to chance, and SVG names its clip paths by all of them."""
+    for part in figure.subfigs:
+        part.bbox_relative.set_points(part.bbox_relative.get_points().round(6))
+    for axes in figure.axes:
+        axes.set_position(np.round(axes.get_position(original=True).bounds, 6))
 
 
 def _short(value: float, _position=None) -> str:
