@@ -32,8 +32,9 @@ COMMANDS = "commands.jsonl"  # of a folder: those that wrote there
 FORMER = ("rounds",)  # settings that earlier versions counted as a part of the protocol
 SUMS = "sums.json"  # in a folder: the lengths and checksums of its files
 PARTIAL = ".partial-"  # how the names of files begin that are being written
-# What a disk says that will not take a file, as against a mistake of ours.
+# What a system says that will not take a file, as against a mistake of ours.
 REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.EIO)
+REFUSALS += (errno.EMFILE, errno.ENFILE, errno.ENOTDIR, errno.ENOENT)
 PACKAGES = ("alc-bench", "torch", "mmsegmentation", "mmengine", "mmcv-lite", "numpy")
 
 
@@ -267,8 +268,8 @@ def claimed(out: Path, protocol: dict, record: dict) -> Iterator[None]:
         try:
             yield
         except InputError:
-            if not begun and {p.name for p in out.iterdir()} <= {".lock", spec.name}:
-                spec.unlink()  # nothing came of it
+            if not begun and out.is_dir() and {p.name for p in out.iterdir()} <= {".lock", spec.name}:
+                spec.unlink(missing_ok=True)  # nothing came of it
             raise
 
 

@@ -30,6 +30,7 @@ SLOW = (  # they train, start processes, drive a browser or draw many pages: `py
     "experiment",
     "every_strategy",
     "export",
+    "faults",
     "foundation",
     "hostile",
     "install",
@@ -76,6 +77,13 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data: {folder} is not a folder; set ALC_BENCH_DATA")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_cache_of_the_user(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ALC_BENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 class Done(NamedTuple):

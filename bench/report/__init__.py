@@ -84,8 +84,6 @@ def write(
     summary = found["summary"]
     drawn = {} if summary.empty else _figures(study)
     console = console or Console()
-    tables.show(study, summary, console)
-    prices.show(priced, times, console)
     try:
         to.mkdir(parents=True, exist_ok=True)
         if not (to / "spec.json").exists():  # a run's own folder belongs to a run that may be at work
@@ -106,6 +104,8 @@ def write(
             index.write(results, summary, to / "index.html")
     except OSError as error:
         raise InputError(f"{to}: cannot write the report there: {error.strerror}") from error
+    tables.show(study, summary, console)  # last: whoever reads may stop reading
+    prices.show(priced, times, console)
     for what, name in (("curves", "curves.png"), ("page", "report.html")):
         if (to / name).exists():
             console.print(f"{what}: {to / name}", soft_wrap=True, markup=False, highlight=False)
