@@ -1,6 +1,6 @@
 """The test of a comparison, and all comparisons of a report, which share one level: 5 % for any false claim."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 
@@ -96,10 +96,14 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Study:
-    """All that a report compares under one ``cost``: a verdict for each setting and metric, at one level together."""
+    """All that a report compares under one ``cost``: a verdict for each setting and metric, at one level together.
+
+    ``answers``: what `bench.report.answer` has found already.
+    """
 
     results: Results
     cost: str = "queries"
+    answers: dict = field(default_factory=dict, repr=False)
 
     @cached_property
     def settings(self) -> list[tuple[tuple[str, str, str], Results]]:
