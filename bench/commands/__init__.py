@@ -38,7 +38,7 @@ def main(argv: list[str] | None = None) -> int:
         args = parser(argv).parse_args(argv)
         args.command, args.argv = shlex.join(["alc-bench", *argv]), argv[1:]
         code = args.main(args)
-        sys.stdout.flush()
+        print(end="", flush=True)  # what a pipe refuses is known only now
         return code
     except InputError as error:
         print("alc-bench:", " ".join(str(error).splitlines()), file=sys.stderr)

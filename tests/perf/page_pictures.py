@@ -41,6 +41,6 @@ if __name__ == "__main__":
                 time.sleep(1)  # the curves are drawn
                 path = RESULTS / f"page-{width}-{scheme}.png"
                 browser.save_screenshot(str(path))
-                Image.open(path).convert("RGB").quantize(128).save(path, optimize=True)
+                Image.open(path).convert("RGB").save(path, optimize=True)
                 print(path, path.stat().st_size)
         browser.quit()
