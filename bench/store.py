@@ -33,8 +33,10 @@ FORMER = ("rounds",)  # settings that earlier versions counted as a part of the 
 SUMS = "sums.json"  # in a folder: the lengths and checksums of its files
 PARTIAL = ".partial-"  # how the names of files begin that are being written
 # What a system says that will not take a file, as against a mistake of ours.
-REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.EIO)
-REFUSALS += (errno.EMFILE, errno.ENFILE, errno.ENOTDIR, errno.ENOENT)
+REFUSALS = (
+    *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.EIO),
+    *(errno.EMFILE, errno.ENFILE, errno.ENOTDIR, errno.ENOENT),
+)
 PACKAGES = ("alc-bench", "torch", "mmsegmentation", "mmengine", "mmcv-lite", "numpy")
 
 
