@@ -32,8 +32,11 @@ COMMANDS = "commands.jsonl"  # of a folder: those that wrote there
 FORMER = ("rounds",)  # settings that earlier versions counted as a part of the protocol
 SUMS = "sums.json"  # in a folder: the lengths and checksums of its files
 PARTIAL = ".partial-"  # how the names of files begin that are being written
-# What a disk says that will not take a file, as against a mistake of ours.
-REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.EIO)
+# What a system says that will not take a file, as against a mistake of ours.
+REFUSALS = (
+    *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.EIO),
+    *(errno.EMFILE, errno.ENFILE, errno.ENOTDIR, errno.ENOENT),
+)
 PACKAGES = ("alc-bench", "torch", "mmsegmentation", "mmengine", "mmcv-lite", "numpy")
 
 
@@ -67,6 +70,12 @@ def replacing(path: Path) -> Iterator[Path]:
             os.replace(partial, path)
         finally:
             partial.unlink(missing_ok=True)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed writers left in a folder; its owner alone may do that, or a file that is written vanishes."""
+    for leftover in folder.rglob(f"{PARTIAL}*"):
+        leftover.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value) -> None:
@@ -256,14 +265,13 @@ def claimed(out: Path, protocol: dict, record: dict) -> Iterator[None]:
                     f"{k}: {_short(found.get(k))} there, {_short(protocol.get(k))} now" for k in differing
                 )
                 raise InputError(f"{out} is a run of another protocol ({changes}); choose another --out")
-        for leftover in out.rglob(f"{PARTIAL}*"):  # of a run that was killed
-            leftover.unlink(missing_ok=True)
+        sweep(out)
         write_spec(spec, {"protocol": protocol, "protocol_hash": digest(protocol), **record})
         try:
             yield
         except InputError:
-            if not begun and {p.name for p in out.iterdir()} <= {".lock", spec.name}:
-                spec.unlink()  # nothing came of it
+            if not begun and out.is_dir() and {p.name for p in out.iterdir()} <= {".lock", spec.name}:
+                spec.unlink(missing_ok=True)  # nothing came of it
             raise
 
 

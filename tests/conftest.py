@@ -32,6 +32,7 @@ SLOW = (  # they train, start processes, drive a browser or draw many pages: `py
     "experiment",
     "every_strategy",
     "export",
+    "faults",
     "foundation",
     "hostile",
     "install",
@@ -85,6 +86,13 @@ def browser(tmp_path):
     driver = started(tmp_path / "profile")
     yield driver
     driver.quit()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_cache_of_the_user(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ALC_BENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 class Done(NamedTuple):

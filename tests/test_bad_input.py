@@ -53,6 +53,7 @@ WORDS = [
     ([*LABELS, "--rounds", "-1"], "--rounds must be 0 or more, got -1"),
     ([*LABELS, "--rounds", "1.5"], "invalid int value: '1.5'"),
     ([*LABELS, "--budget=-5"], "the budget must be 0 or more"),
+    ([*LABELS, "--budget", "1e300"], "the budget must be at most 1,000,000,000,000, got '1e300'"),
     ([*LABELS, "--budget", "abc"], "cannot read the budget 'abc'"),
     ([*LABELS, "--budget", "1.5"], "whole in questions"),
     ([*LABELS, "--budget", "5 apples"], "unknown unit 'apples'"),

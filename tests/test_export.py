@@ -13,6 +13,7 @@ from bench import correction, registry
 from bench.commands.export import add_arguments, export, main
 from bench.datasets import Dataset
 from bench.datasets.files import read_png
+from bench.report import source
 from bench.types import Answer, InputError
 
 QUARTERS = np.kron([[1, 2], [3, 4]], np.ones((24, 24), int)).astype(np.uint8)
@@ -30,6 +31,7 @@ def make_run(tmp_path, dataset, root, names, asked, n_classes):
     spec = json.loads((out / "spec.json").read_text())
     spec |= dict(protocol=dict(dataset=dataset), data_root=root and str(root), pseudo_labels=str(pseudo))
     (out / "spec.json").write_text(json.dumps(spec))
+    source.trust(spec)
     rows = [
         dict(round=1, number=i, image=image, superpixel=superpixel, row=0, column=0, size=576, kind="correction")
         | dict(label_before=0, answer=answer, actions="correct" if answer else "confirm")

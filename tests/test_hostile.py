@@ -132,6 +132,20 @@ def test_a_spec_that_names_other_folders_reads_nothing_and_writes_nothing_there(
         journal.check_all(cell, {"files": {"/etc/passwd": store.checksum(b"")}})
 
 
+def test_folders_that_a_strangers_spec_names_are_read_only_when_the_user_says_so(alc, pictured, tmp_path):
+    moved = (tmp_path / "data").rename(tmp_path / "mine")
+    edit(pictured / "spec.json", data_root=str(moved))
+    export = ("export", pictured, "--strategy", "random", "--seed", 0, "--to", tmp_path / "to")
+    refused = alc(*export)
+    assert (
+        refused.code == 2 and f"names {tmp_path / 'pseudo'} and {moved}: look at them, and add --follow" in refused.err
+    )
+    found = gallery.build(results.read([pictured]))
+    assert found["cells"] == [] and "--follow" in found["notes"][0]
+    assert alc(*export, "--follow").code == 0 and (tmp_path / "to" / "images" / "train").is_dir()
+    assert gallery.build(results.read([pictured]))["cells"]
+
+
 def test_a_status_is_one_of_those_that_there_are(pictured):
     edit(next(pictured.glob("cells/*/spec.json")), status='"><script>')
     with pytest.raises(InputError, match="the status of a cell is one of"):

@@ -11,7 +11,7 @@ from rich.console import Console
 from runs import write_run
 
 from bench import report
-from bench.report import figures, tables
+from bench.report import figures, style, tables
 from bench.report import results as read
 from bench.report.compare import Comparison
 from bench.report.statistics import area_weights
@@ -182,3 +182,16 @@ def test_no_torch_is_imported():
 
 def test_a_column_without_a_cost_span_has_no_area():
     assert np.isnan(area_weights(np.array([3.0, 3.0]), (3, 3))).all()
+
+
+def test_lines_are_named_at_their_ends_in_their_order_and_without_overlap():
+    axes = figures.new_figure(2).subplots()
+    axes.set_ylim(0, 1)
+    ends = {"a": 0.5, "b": 0.9, "c": 0.501, "d": 0.499}
+    figures.name_ends(axes, ends, style.looks(ends))
+    found = sorted((text.get_position()[1], text.get_text()) for text in axes.texts)
+    assert [name for _, name in found] == ["d", "a", "c", "b"]
+    assert np.diff([place for place, _ in found]).min() >= figures.NAME_HEIGHT - 1e-9
+    many = dict.fromkeys("abcdefghi", 0.5)
+    figures.name_ends(axes, many, style.looks(many))
+    assert len(axes.texts) == 4  # the legend alone names nine

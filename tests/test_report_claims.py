@@ -13,7 +13,7 @@ from rich.console import Console
 from scipy import stats
 
 from bench import runfiles, seeds
-from bench.report import figures, judge, tables
+from bench.report import answer, figures, judge, tables
 from bench.report import statistics as s
 from bench.report.results import CELL, PLAIN, Results
 from bench.report.verdict import Study
@@ -53,16 +53,18 @@ def ranks_of(text: str) -> tuple[int, int]:
     return int(low), int(high or low)
 
 
+def is_outside(truth: dict[str, float], name: str, low: float, high: float) -> bool:
+    """Whether ranks leave out a true one of a strategy."""
+    above = sum(value > truth[name] for value in truth.values())
+    below = sum(value < truth[name] for value in truth.values())
+    return not low <= 1 + above <= len(truth) - below <= high
+
+
 def false_claims(study: Study, truth: dict[str, float]) -> list[str]:
     """Everything on the page of ``study`` that does not hold for the true areas of its strategies."""
 
     def is_false(better: str, worse: str) -> bool:
         return not truth[better] > truth[worse]
-
-    def is_outside(name: str, low: float, high: float) -> bool:
-        above = sum(value > truth[name] for value in truth.values())
-        below = sum(value < truth[name] for value in truth.values())
-        return not low <= 1 + above <= len(truth) - below <= high
 
     found = []
     summary = tables.summarise(study)
@@ -78,7 +80,7 @@ def false_claims(study: Study, truth: dict[str, float]) -> list[str]:
                 found.append(f"bold: {heading}")
             if heading == "rank":
                 for name, text in zip(table[0], table[column], strict=True):
-                    if text != "–" and is_outside(name, *ranks_of(text)):
+                    if text != "–" and is_outside(truth, name, *ranks_of(text)):
                         found.append(f"rank {text} of {name}")
             elif column and not heading.endswith(("area", "last round")):
                 raise AssertionError(f"no test knows what the column {heading!r} claims")
@@ -101,9 +103,27 @@ def false_claims(study: Study, truth: dict[str, float]) -> list[str]:
                 ):
                     found.append(f"p or penalty: {row.a} - {row.b}")
     for row in judge.aggregate(study).itertuples():
-        if is_outside(row.strategy, row.rank_low, row.rank_high):
+        if is_outside(truth, row.strategy, row.rank_low, row.rank_high):
             found.append(f"rank over all settings: {row.strategy}")
     found += [f"changed: {name}" for name in judge.robustness(study).query("changed").strategy]
+    return found
+
+
+def false_openings(study: Study, truth: dict[str, float]) -> list[str]:
+    """The sentences and ranks at a budget, with which the page opens, that do not hold for the true values."""
+    best = {name for name, value in truth.items() if value == max(truth.values())}
+    found = []
+    for setting, _ in study.settings:
+        for by_cost in answer.of_setting(study, setting).values():
+            for at in (at for answers in by_cost.values() for at in answers):
+                ranks = {row["strategy"]: (row["rank_low"], row["rank_high"]) for row in at["rows"]}
+                first, named = {name for name, (low, _) in ranks.items() if low == 1}, at["sentence"].split("`")[1::2]
+                if "no two of the" in at["sentence"]:
+                    assert not named and set(ranks.values()) == {(1, len(truth))}
+                else:
+                    assert set(named) <= first and len(named) == min(len(first), answer.MOST_NAMES), at["sentence"]
+                if not best <= first or any(is_outside(truth, name, *both) for name, both in ranks.items()):
+                    found.append(at["sentence"])
     return found
 
 
@@ -140,6 +160,23 @@ def test_pages_of_strategies_that_differ_claim_only_what_is_so():
         n_found += sum(len(claim.better) for claim in judge.claims(list(verdicts.values())))
     assert len(wrong) <= allowed(0.05, n_pages), wrong
     assert n_found > 0.95 * n_pages * 2 * 36
+
+
+def test_pages_open_with_no_sentence_that_does_not_hold():
+    """At most 5 % of the pages say anything false at any budget, under any cost; what is far better is found."""
+    rng, wrong, n_pages, n_found = seeds.generator(0, "openings"), [], 6, 0
+    for n_strategies, n_seeds in ((4, 3), (4, 10), (12, 5)):
+        for gain in (0, 0.1):
+            truth = {f"s{i:02d}": gain * (i < n_strategies // 2) for i in range(n_strategies)}
+            for _ in range(n_pages):
+                means = np.array(list(truth.values()))
+                study = Study(simulate(rng, means, n_seeds, ORACLES[:1], metrics=("data_miou",)))
+                wrong += [claims] if (claims := false_openings(study, truth)) else []
+                (setting,) = study.verdicts
+                last = answer.of_setting(study, setting)["data"]["queries"][-1]["sentence"]
+                n_found += gain > 0 and n_seeds > 3 and "no two" not in last
+    assert len(wrong) <= allowed(0.05, 6 * n_pages), wrong
+    assert n_found > 0.95 * 2 * n_pages
 
 
 @pytest.mark.parametrize("n_strategies, n_seeds", SIZES)

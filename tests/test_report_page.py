@@ -9,7 +9,7 @@ from chromium import errors
 from runs import write_run
 
 from bench.costs import seconds
-from bench.report import answer, page, prices, results, style, tables
+from bench.report import answer, page, prices, results, source, style, tables
 from bench.report.verdict import Study
 
 
@@ -50,6 +50,7 @@ def with_pictures(out, tmp_path):
     spec = json.loads((out / "spec.json").read_text())
     spec |= dict(data_root=str(data), pseudo_labels=str(pseudo), protocol=dict(dataset="folder"))
     (out / "spec.json").write_text(json.dumps(spec))
+    source.trust(spec)
     for file in out.glob("cells/*/queries.csv"):
         asked = pd.read_csv(file, dtype=str, keep_default_na=False).head(80).copy()
         i = np.arange(len(asked))

@@ -5,7 +5,9 @@ Exit code 0: everything asked for was done; 1: a cell failed, the others are don
 """
 
 import argparse
+import errno
 import importlib
+import os
 import shlex
 import signal
 import sys
@@ -36,13 +38,32 @@ def main(argv: list[str] | None = None) -> int:
     try:
         args = parser(argv).parse_args(argv)
         args.command, args.argv = shlex.join(["alc-bench", *argv]), argv[1:]
-        return args.main(args)
+        code = args.main(args)
+        print(end="", flush=True)  # what a pipe refuses is known only now
+        return code
     except InputError as error:
         print("alc-bench:", " ".join(str(error).splitlines()), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("alc-bench: stopped; the same command goes on from here", file=sys.stderr)
         return 130
+    except OSError as error:
+        if error.errno == errno.EMFILE:
+            print("alc-bench: Too many open files: raise the limit (ulimit -n) and run it again", file=sys.stderr)
+            return 2
+        if not isinstance(error, BrokenPipeError):
+            raise
+        return _unread()
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # so rich turns it
+            return _unread()
+        raise
+
+
+def _unread() -> int:
+    """The exit code that a shell gives to whoever writes on when nobody reads, as before ``| head``."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains as it ends
+    return 128 + signal.SIGPIPE
 
 
 def _listen_to_signals() -> None:

@@ -13,9 +13,11 @@ import numpy as np
 import pandas as pd
 
 from bench import runfiles, store
+from bench.commands.report import FOLLOW
 from bench.datasets import Dataset
 from bench.datasets.files import below
 from bench.experiment.journal import Journal, Step
+from bench.report import source
 from bench.report.results import CELL, read
 from bench.report.source import Source
 from bench.types import InputError
@@ -35,9 +37,12 @@ def add_arguments(parser) -> None:
         "--to", type=Path, required=True, metavar="DIR", help="a folder that does not exist yet, or is empty"
     )
     parser.add_argument("--copy", action="store_true", help="copy images and the val split instead of linking to them")
+    parser.add_argument("--follow", action="store_true", help=FOLLOW)
 
 
 def main(args) -> int:
+    if args.follow:
+        source.trust(store.read_json(args.run / "spec.json"))
     n_images, n_changes = export(args.run, args.strategy, args.seed, args.to, args.oracle, args.copy)
     print(f"{args.to}: {n_images} label maps, {n_changes} changes in changes.csv; what they are is in README.md")
     return 0
@@ -57,19 +62,19 @@ def export(
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise InputError(f"{to} holds something already; name a folder that does not exist yet")
     spec = store.read_json(run / "spec.json")
-    source = Source.of(run, spec)
+    began = Source.of(run, spec)
     work = to.with_name(f".{to.name}-unfinished")
     try:
         shutil.rmtree(work, ignore_errors=True)
-        labels = source.label_maps()
-        steps = Journal(Path(cell.folder)).play_back(source.pseudo, labels)
+        labels = began.label_maps()
+        steps = Journal(Path(cell.folder)).play_back(began.pseudo, labels)
         changes = [_change(step) for step in steps if step.answer.labels]
         n_changed_px = n_px = 0
-        for i, name in enumerate(source.pseudo.names):
-            source.dataset.write_labels(work, name, labels(i))
-            n_changed_px, n_px = n_changed_px + int((labels(i) != source.pseudo.labels(i)).sum()), n_px + labels(i).size
-        source.dataset.write_rest(work)
-        n_kept = _keep(source.dataset, work, copy)
+        for i, name in enumerate(began.pseudo.names):
+            began.dataset.write_labels(work, name, labels(i))
+            n_changed_px, n_px = n_changed_px + int((labels(i) != began.pseudo.labels(i)).sum()), n_px + labels(i).size
+        began.dataset.write_rest(work)
+        n_kept = _keep(began.dataset, work, copy)
         (work / "README.md").write_text(_card(cell, spec, n_changed_px / n_px, len(changes), n_kept), encoding="utf-8")
         columns = ["number", "round", "image", "superpixel", "kind", "label_before", "answer", "actions"]
         store.write_csv(work / "changes.csv", pd.DataFrame(changes, columns=columns))
@@ -81,7 +86,7 @@ def export(
         raise InputError(f"{to}: cannot write the dataset there: {error.strerror}") from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    return len(source.pseudo.names), len(changes)
+    return len(began.pseudo.names), len(changes)
 
 
 def _keep(dataset: Dataset, to: Path, copy: bool) -> int:

@@ -4,8 +4,10 @@ from pathlib import Path
 
 from bench import report, store
 from bench.costs import seconds
+from bench.report import source
 from bench.report.results import COSTS
 
+FOLLOW = "read images and labels in the folders that the run's spec.json names, though it was not made here"
 EXAMPLES = (
     "alc-bench report results/runs/demo",
     "alc-bench report RUN OTHER_RUN published.csv --out DIR --cost seconds",
@@ -29,6 +31,7 @@ def add_arguments(parser) -> None:
     )
     parser.add_argument("--mixed", action="store_true", help="compare runs of different protocols")
     parser.add_argument("--no-html", dest="html", action="store_false", help="no page, only tables and figures")
+    parser.add_argument("--follow", action="store_true", help=FOLLOW)
     parser.epilog = (
         "A RUN may be a CSV file: rounds of a method run elsewhere, with the columns dataset, strategy, round, "
         "n_queries and data_miou or model_miou (shares in [0, 1]); see results/README.md."
@@ -36,6 +39,8 @@ def add_arguments(parser) -> None:
 
 
 def main(args) -> int:
+    for run in filter(Path.is_dir, args.runs if args.follow else ()):
+        source.trust(store.read_json(run / "spec.json"))
     times = seconds.read(args.seconds) if args.seconds else None
     to = report.write(args.runs, to=args.out, cost=args.cost, times=times, mixed=args.mixed, html=args.html)
     store.remember(to, args.command)

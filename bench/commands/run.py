@@ -7,6 +7,7 @@ import re
 import shlex
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from bench import registry, report, store
@@ -16,6 +17,7 @@ from bench.experiment.grid import Grid
 from bench.experiment.problem import Setup
 from bench.experiment.settings import MOST_CELLS, Settings
 from bench.experiment.workers import local, ray, torchrun
+from bench.report import source
 from bench.types import InputError
 
 STRATEGIES, ORACLES = ["random", "entropy", "cil_pixel", "sim"], ["perfect"]
@@ -123,6 +125,8 @@ def _run(args, grid: Grid, bar: progress.Bar) -> list[Path]:
         bar.begin("making and reading labels", 2 * n_images)
         problem = setup.read(bar.step)
         store.add_to_spec(out, pseudo_labels=str(problem.pseudo.folder.resolve()))
+        with suppress(store.Unwritable):  # then report and export ask for --follow
+            source.trust(store.read_json(out / "spec.json"))
         store.remember(out, args.command)
         keep = bundle.size(problem.pseudo) < bundle.LIMIT_BYTES if args.bundle is None else args.bundle
         if keep and torchrun.is_first():

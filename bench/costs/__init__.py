@@ -63,6 +63,9 @@ UNITS = {
 }
 
 
+MOST = 1e12  # of a budget, in any unit: more is a slip of the keyboard
+
+
 def price(
     kinds: Sequence[str], actions: Sequence[str], n_classes: int, unit: str, seconds: Mapping[str, float] = ASSUMED
 ) -> np.ndarray:
@@ -101,7 +104,9 @@ def budget(text: str) -> Budget:
     except ValueError:
         raise InputError(f"cannot read the budget {text!r}; expected 1000, 600s, 500clicks or 2000bits") from None
     unit = unit_of(unit.lower())
-    if not 0 <= amount < math.inf or (unit == "questions" and amount != int(amount)):
+    if amount > MOST:
+        raise InputError(f"the budget must be at most {MOST:,.0f}, got {text!r}")
+    if not amount >= 0 or (unit == "questions" and amount != int(amount)):
         raise InputError(f"the budget must be 0 or more, and whole in questions; got {text!r}")
     return Budget(amount, unit)
 

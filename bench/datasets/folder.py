@@ -35,7 +35,7 @@ class Folder(Tree):
             raise InputError(f"{path}: expected 2 to {VOID} classes, each once; got {len(rows)} lines")
         self.classes = tuple(name for name, _ in rows)
         # Colours that are not given are spread over the hues by the golden ratio, so that neighbours differ.
-        self.palette = np.array([colour or _hue(i * 0.618) for i, (_, colour) in enumerate(rows)], np.uint8)
+        self.palette = np.array([colour or _colour(i) for i, (_, colour) in enumerate(rows)], np.uint8)
         self.background = self.classes.index("background") if "background" in self.classes else VOID
         self._colours = np.array([*(colour for _, colour in rows), void], np.uint8) if all(c for _, c in rows) else None
         self._listed: dict[tuple[str, str], dict[str, Path]] = {}
@@ -90,5 +90,7 @@ def _class(line: str, number: int, path: Path) -> tuple[str, tuple[int, ...] | N
     return " ".join(words[:-3]), colour
 
 
-def _hue(turn: float) -> tuple[int, ...]:
-    return tuple(int(128 + 110 * np.cos(2 * np.pi * (turn - third / 3))) for third in range(3))
+def _colour(i: int) -> tuple[int, ...]:
+    """Of the i-th class: neighbours differ in hue, and in lightness, which is what remains in grey."""
+    light = (0.4, 1.0, 0.7)[i % 3]
+    return tuple(int(light * (128 + 110 * np.cos(2 * np.pi * (i * 0.618 - third / 3)))) for third in range(3))

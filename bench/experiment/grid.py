@@ -60,7 +60,10 @@ class Grid:
 
     def n_steps(self) -> int:
         """Steps of training (without a model: rounds) that are left to do."""
-        return self.fits_left() * (self.setup.learner.n_steps if self.setup.learner else 1)
+        if self.setup.learner:
+            return self.fits_left() * self.setup.learner.n_steps
+        new = [cell for cell in self.left() if not (cell.folder(self.out) / "rounds.csv").exists()]
+        return len(new) + sum(self.left().values())  # round 0 is one, too
 
     def run(self, workers: Callable[[], AbstractContextManager[Submit]]) -> list[Cell]:
         """Run what is not done yet; returns the cells that failed: each leaves its traceback in its spec.json.
@@ -76,7 +79,9 @@ class Grid:
         raise InputError(f"a worker process died {ATTEMPTS} times (out of memory?); what is done stays: try --jobs 1")
 
     def run_on(self, submit: Submit) -> list[Cell]:
-        """`run`, on workers that are open: a seed's cells wait for its round 0 and for nothing else."""
+        """`run`, on workers that are open: a seed's cells wait for its round 0 and for nothing else. Raises Unwritable
+        where somebody removes the run's folder meanwhile."""
+        claimed = (self.out / "spec.json").exists()
         took_s, collected_at = self._timed_collect()  # a run may have been stopped between its last cell and this
         left = list(self.left())
         failed: set[Cell] = set()
@@ -90,6 +95,8 @@ class Grid:
                     running[submit(task, self.out, seed_or_cell, self.needs)] = seed_or_cell
                 for future in wait(running, timeout=0 if tasks else None, return_when=FIRST_COMPLETED).done:
                     seed_or_cell, error = running.pop(future), _error(future)
+                    if claimed and not (self.out / "spec.json").exists():
+                        raise store.Unwritable(f"{self.out} was removed while the run wrote there; remove what is left")
                     if isinstance(seed_or_cell, Cell):
                         failed |= {seed_or_cell} if error else set()
                     else:

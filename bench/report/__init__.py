@@ -7,6 +7,7 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import Progress
 
+from bench import store
 from bench.costs import seconds
 from bench.costs.seconds import Times
 from bench.report import (
@@ -97,10 +98,10 @@ def write(
     summary = found["summary"]
     drawn = {} if summary.empty else _figures(study)
     console = console or Console()
-    tables.show(study, summary, console)
-    prices.show(priced, times, console)
     try:
         to.mkdir(parents=True, exist_ok=True)
+        if not (to / "spec.json").exists():  # a run's own folder belongs to a run that may be at work
+            store.sweep(to)
         tables.write_summary(study, summary, to)
         tables.write_csv(to / "prices.csv", priced)
         tables.write_csv(to / "budgets.csv", answer.table(study))
@@ -117,6 +118,8 @@ def write(
             index.write(results, summary, to / "index.html")
     except OSError as error:
         raise InputError(f"{to}: cannot write the report there: {error.strerror}") from error
+    tables.show(study, summary, console)  # last: whoever reads may stop reading
+    prices.show(priced, times, console)
     for what, name in (("curves", "curves.png"), ("page", "report.html")):
         if (to / name).exists():
             console.print(f"{what}: {to / name}", soft_wrap=True, markup=False, highlight=False)

@@ -27,9 +27,13 @@ def of_setting(
     for metric in METRICS:
         verdict = study.verdicts[setting][metric]
         for cost in costs:
-            of = Comparison(setting, verdict.of.results, metric, cost)
-            if of.seeds and of.span[1] > of.span[0]:
-                found.setdefault(metric, {})[cost] = _answers(Verdict(of, verdict.families * len(COSTS)))
+            key = (setting, metric, cost)
+            if key not in study.answers:  # the table and the page both ask
+                of = Comparison(setting, verdict.of.results, metric, cost)
+                told = of.seeds and of.span[1] > of.span[0]
+                study.answers[key] = _answers(Verdict(of, verdict.families * len(COSTS))) if told else []
+            if study.answers[key]:
+                found.setdefault(metric, {})[cost] = study.answers[key]
     return found
 
 

@@ -35,6 +35,7 @@ RC = {
 WIDTH_IN = 3.5
 STEPS = (1, 2, 2.5, 5, 10)
 DASHED = (0, (4, 2))
+MOST_NAMED, NAME_HEIGHT = 8, 0.065  # lines that are named at their ends; of the axes' height
 
 
 @rc_context(RC)
@@ -76,9 +77,11 @@ def finish(part, setting: tuple[str, str, str], block: Results | None) -> None:
     part.suptitle(textwrap.fill(title(setting, leaky), 66), fontsize=7)
 
 
-def draw(axes, comparison: Comparison, style: dict[str, Look], ticks: int = 4) -> None:
+def draw(axes, comparison: Comparison, style: dict[str, Look], ticks: int = 4, named: bool = True) -> None:
     """Mean over the common seeds in bold; each seed thin beside it, or from `MIN_SEEDS` on the 95 % interval of the
-    mean; bounds dashed; foreign results dotted, with a band of their sample std."""
+    mean; bounds dashed; foreign results dotted, with a band of their sample std. ``named``: names at the lines' ends.
+    """
+    ends = {}
     for strategy, by_seed in comparison.curves.items():
         look, bound = style[strategy], strategy in comparison.bounds
         shown = {seed: by_seed[seed] for seed in comparison.seeds if seed in by_seed}
@@ -91,6 +94,7 @@ def draw(axes, comparison: Comparison, style: dict[str, Look], ticks: int = 4) -
             for cost, value in shown.values():
                 axes.plot(cost, 100 * value, color=look.color, linewidth=0.5, alpha=0.35, zorder=1)
         cost, value = mean_curve(list(shown.values()))
+        ends[strategy] = 100 * value[-1]
         axes.plot(
             cost,
             100 * value,
@@ -104,6 +108,7 @@ def draw(axes, comparison: Comparison, style: dict[str, Look], ticks: int = 4) -
         )
     for strategy, table in comparison.foreign.items():
         look, value, std = style[strategy], 100 * table.value, 100 * table["std"]
+        ends[strategy] = value.iloc[-1]
         axes.plot(table.cost, value, color=look.color, linestyle=":", marker=look.marker, markersize=2.5)
         axes.fill_between(table.cost, value - std, value + std, color=look.color, alpha=0.15, linewidth=0)
     axes.grid(axis="y")
@@ -112,6 +117,25 @@ def draw(axes, comparison: Comparison, style: dict[str, Look], ticks: int = 4) -
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=STEPS))
     axes.xaxis.set_major_formatter(FuncFormatter(_short))
     axes.tick_params(length=2, width=0.5, pad=1.5)
+    if named:
+        name_ends(axes, ends, style)
+
+
+def name_ends(axes, ends: dict[str, float], style: dict[str, Look]) -> None:
+    """Each line's name at the right, as high as its end, or so far from there that names do not overlap. Where there
+    are more lines than the eye can follow, the legend alone names them."""
+    if len(ends) > MOST_NAMED:
+        return
+    names = sorted(ends, key=ends.__getitem__)
+    low, high = axes.get_ylim()
+    height, steps = np.array([ends[name] for name in names]), NAME_HEIGHT * (high - low) * np.arange(len(names))
+    places = np.maximum.accumulate(height - steps) + steps
+    places -= (places - height).mean()
+    for name, place in zip(names, places, strict=True):
+        axes.text(
+            *(1.03, place, name if len(name) <= 16 else f"{name[:15]}…"),
+            **dict(transform=axes.get_yaxis_transform(), color=style[name].color, va="center", fontsize=5.5),
+        )
 
 
 def mean_curve(curves: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
@@ -176,9 +200,18 @@ def save(figure: Figure, folder: Path, name: str, suffixes: Sequence[str] = ("pn
     dates = {"png": {}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}
     figure.draw_without_rendering()
     figure.set_layout_engine("none")  # once is enough: all three files share the layout
+    _round_places(figure)
     for suffix in suffixes:
         with replacing(folder / f"{name}.{suffix}") as path:
             figure.savefig(path, dpi=300, metadata=dates[suffix])
+
+
+def _round_places(figure: Figure) -> None:
+    """The layout's solver leaves the last digits of a place to chance, and SVG names its clip paths by all of them."""
+    for part in figure.subfigs:
+        part.bbox_relative.set_points(part.bbox_relative.get_points().round(6))
+    for axes in figure.axes:
+        axes.set_position(np.round(axes.get_position(original=True).bounds, 6))
 
 
 def _short(value: float, _position=None) -> str:

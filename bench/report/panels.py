@@ -22,6 +22,7 @@ from bench.report.figures import (
     grid,
     legend,
     mean_curve,
+    name_ends,
     new_figure,
     settings_of,
 )
@@ -42,7 +43,8 @@ def costs(results: Results) -> Figure | None:
     for part, (setting, block) in zip(parts, settings_of(results), strict=True):
         row = part.subplots(1, len(COSTS) - 1, sharey=True)
         for axes, cost in zip(row, list(COSTS)[1:], strict=True):
-            draw(axes, Comparison(setting, block, "data", cost), style, ticks=3)
+            last = axes is row[-1]  # labels end alike over any cost
+            draw(axes, Comparison(setting, block, "data", cost), style, ticks=3, named=last)
             axes.set_xlabel(AXES[cost] if cost != "seconds" else "seconds", labelpad=1.5)
         row[0].set_ylabel(NAMES["data"])
     return figure
@@ -206,14 +208,15 @@ def robustness(study: Study) -> Figure | None:
     head, *parts = figure.subfigures(len(heights), 1, height_ratios=heights)
     legend(head, results, style)
     for part, ((dataset, foundation, family), group) in zip(parts, groups, strict=True):
-        axes = part.subplots()
+        axes, ends = part.subplots(), {}
         for name, line in group.groupby("strategy"):
-            look = style[name]
+            look, ends[name] = style[name], 100 * line.area.iloc[-1]
             axes.plot(line["value"], 100 * line.area, color=look.color, marker=look.marker, markersize=3)
             moved = line[line.changed]
             axes.scatter(
                 moved["value"], 100 * moved.area, s=45, facecolors="none", edgecolors="black", lw=0.6, zorder=3
             )
+        name_ends(axes, ends, style)
         parameter = family[: family.index("=*")].rpartition("[")[2].rpartition(",")[2]
         axes.set(xlabel=f"{parameter} of the oracle", ylabel="area under data mIoU (%)")
         axes.tick_params(length=2, width=0.5, pad=1.5)

@@ -1,14 +1,19 @@
-"""What a run was made from, found again: its dataset, and the label maps and superpixels that it began with."""
+"""What a run was made from, found again: its dataset, and the label maps and superpixels that it began with.
+
+The folders that a run's spec.json names are followed only where they were taken down as the user's own (`trust`): by
+the ``run`` that was begun with them here, or by ``--follow``. Of a stranger's run, its bundle alone is read.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from bench import registry
+from bench import registry, store
 from bench.datasets import Dataset
 from bench.experiment.bundle import FOLDER, Bundled
 from bench.experiment.labels import LabelMaps
+from bench.experiment.settings import default_cache
 from bench.foundation.pseudo import PseudoLabels
 from bench.types import InputError
 
@@ -26,7 +31,7 @@ class Source:
     def of(cls, run: Path, spec: dict) -> "Source":
         """From the spec.json of a run, and from its bundle where it has one.
 
-        Raises InputError where its data or its pseudo labels are no longer there and the run has no bundle.
+        Raises InputError where the run has no bundle and its data or its pseudo labels are not there, or not trusted.
         """
         protocol = spec.get("protocol", {})
         if "dataset" not in protocol or "pseudo_labels" not in spec:
@@ -34,6 +39,8 @@ class Source:
         if (run / FOLDER).is_dir():
             bundled = Bundled(run / FOLDER)
             names = bundled.names("train")
+            if not _mark(spec).exists():
+                return cls(bundled, PseudoLabels(run / FOLDER, names))
             try:
                 dataset = registry.load("datasets", protocol["dataset"], root=spec.get("data_root"))
                 dataset = dataset if dataset.names("train") == names else bundled
@@ -43,6 +50,9 @@ class Source:
         folder = Path(spec["pseudo_labels"])
         if not (folder / "mask_jpg").is_dir():
             raise InputError(f"{folder}: the labels that {run} began with are no longer there, and it has no bundle")
+        if not _mark(spec).exists():
+            named = f"its spec.json names {folder} and {spec.get('data_root')}"
+            raise InputError(f"{run} was not made here and has no bundle; {named}: look at them, and add --follow")
         dataset = registry.load("datasets", protocol["dataset"], root=spec.get("data_root"))
         return cls(dataset, PseudoLabels(folder, dataset.names("train")))
 
@@ -56,3 +66,13 @@ class Source:
             return self.dataset.image("train", name)
         except InputError:
             return None
+
+
+def trust(spec: dict) -> None:
+    """Take down in the user's cache that the folders of a run's spec.json are its user's own."""
+    store.write_bytes(_mark(spec), b"")
+
+
+def _mark(spec: dict) -> Path:
+    named = spec.get("protocol", {}).get("dataset"), spec.get("data_root"), spec.get("pseudo_labels")
+    return Path(default_cache()) / "trusted" / store.digest(named)

@@ -1,6 +1,6 @@
 """The test of a comparison, and all comparisons of a report, which share one level: 5 % for any false claim."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 
@@ -99,11 +99,13 @@ class Study:
     """All that a report compares under one ``cost``: a verdict for each setting and metric, at one level together.
 
     ``families``: among how many tests the level is shared; by default those of this study.
+    ``answers``: what `bench.report.answer` has found already.
     """
 
     results: Results
     cost: str = "queries"
     families: int | None = None
+    answers: dict = field(default_factory=dict, repr=False)
 
     @cached_property
     def settings(self) -> list[tuple[tuple[str, str, str], Results]]:
