@@ -125,7 +125,7 @@ def time(results: Results) -> Figure | None:
     settings = settings_of(results)
     if not settings:
         return None
-    heights = [0.55 + 0.15 * block.rounds[~block.rounds.foreign].strategy.nunique() for _, block in settings]
+    heights = [0.7 + 0.15 * block.rounds[~block.rounds.foreign].strategy.nunique() for _, block in settings]
     figure = new_figure(sum(heights) + 0.2)
     parts = np.ravel(figure.subfigures(len(settings), 1, height_ratios=heights))
     for part, (setting, block) in zip(parts, settings, strict=True):
