@@ -58,7 +58,7 @@ WORDS = [
     ([*LABELS, "--budget", "1.5"], "whole in questions"),
     ([*LABELS, "--budget", "5 apples"], "unknown unit 'apples'"),
     ([*LABELS, "--budget", "inf"], "cannot read the budget 'inf'"),
-    ([*LABELS, "--budget", "1e999"], "the budget must be 0 or more"),
+    ([*LABELS, "--budget", "1e999"], "the budget must be at most"),
     ([*LABELS, "--budget", ""], "cannot read the budget ''"),
     ([*LABELS, "--budget", "1..2s"], "cannot read the budget"),
     ([*LABELS, "--seeds", "1e9"], "expected how many, or which as in 2,3 or 0-4; got '1e9'"),

@@ -103,10 +103,10 @@ def test_a_run_of_the_first_format_is_read_with_empty_columns_reported_and_expor
     rounds = load_results(old)
     assert len(rounds) == 4 and rounds[runfiles.names(runfiles.DETECTION)].isna().all(axis=None)
     assert rounds.data_miou.notna().all() and rounds.data_dice.isna().all()
-    done = alc("report", old, "--out", tmp_path / "report")
+    done = alc("report", old, "--out", tmp_path / "report", "--follow")
     assert done.code == 0, done.err
     assert "wrong labels found" not in done.out and (tmp_path / "report" / "report.html").exists()
-    done = alc("export", old, "--strategy", "sim+lcm[epochs=2]", "--seed", 0, "--to", tmp_path / "to")
+    done = alc("export", old, "--strategy", "sim+lcm[epochs=2]", "--seed", 0, "--to", tmp_path / "to", "--follow")
     assert done.code == 0, done.err
     labels = [files.read_png(path) for path in sorted((tmp_path / "to").glob("annotations/train/*.png"))]
     truth = [Shapes(train=4, size=32).truth("train", f"{i:05d}") for i in range(4)]

@@ -50,6 +50,7 @@ COMMANDS = (
     ("pack", "c"),
     ("report", "c.zip"),
     ("export", "a", "--strategy", "area", "--seed", "0", "--to", "d"),
+    ("board", "a", "--out", "board"),
     ("prepare", "--dataset", "shapes[train=3,size=32]", "--foundation", "simulated", "--out", "e"),
     ("new", "strategy", "my_score"),
     ("time", "--sizes", "shapes", "--rounds", "1"),
