@@ -13,7 +13,7 @@ import platform
 import re
 import subprocess
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from functools import cache
@@ -33,10 +33,8 @@ FORMER = ("rounds",)  # settings that earlier versions counted as a part of the 
 SUMS = "sums.json"  # in a folder: the lengths and checksums of its files
 PARTIAL = ".partial-"  # how the names of files begin that are being written
 # What a system says that will not take a file, as against a mistake of ours.
-REFUSALS = (
-    *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.EIO),
-    *(errno.EMFILE, errno.ENFILE, errno.ENOTDIR, errno.ENOENT),
-)
+REFUSALS: tuple[int, ...] = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.EIO)
+REFUSALS += (errno.EMFILE, errno.ENFILE, errno.ENOTDIR, errno.ENOENT)
 PACKAGES = ("alc-bench", "torch", "mmsegmentation", "mmengine", "mmcv-lite", "numpy")
 
 
@@ -76,6 +74,17 @@ def sweep(folder: Path) -> None:
     """Remove what killed writers left in a folder; its owner alone may do that, or a file that is written vanishes."""
     for leftover in folder.rglob(f"{PARTIAL}*"):
         leftover.unlink(missing_ok=True)
+
+
+def staying(folder: Path) -> Callable[[], None]:
+    """A check that raises `Unwritable` once a folder's spec.json, where it has one now, is gone."""
+    spec = folder / "spec.json"
+
+    def check_there() -> None:
+        if not spec.exists():
+            raise Unwritable(f"{folder} was removed while the run wrote there; remove what is left of the run")
+
+    return check_there if spec.exists() else lambda: None
 
 
 def write_json(path: Path, value) -> None:

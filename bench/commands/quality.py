@@ -108,7 +108,7 @@ def add_arguments(parser) -> None:
 
 
 def main(args) -> int:
-    settings = replace(run.settings_of(args), model="none")
+    settings = replace(run.settings_of(args), model="none")  # images need not be there
     with progress.bar() as bar:
         setup = Setup.of(settings)
         subset.tell(setup.dataset, args.strict)

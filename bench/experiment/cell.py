@@ -51,10 +51,9 @@ def run_cell(
     session = Session(problem, cell.oracle, cell.seed, labels)
     session.play_back(journal)
     models = Models(problem, learner, round0, cell.seed, journal, on_step)
-    noted = (folder / "spec.json").exists()  # written before the first round, and by no round
+    check_there = store.staying(folder)
     for number in range(journal.n_measured, problem.settings.rounds + 1):
-        if noted and not (folder / "spec.json").exists():
-            raise store.Unwritable(f"{folder} was removed while the run wrote there; remove what is left of the run")
+        check_there()
         to_ask = number > 0 and not journal.has_answers(number)
         clock = Clock(journal.seconds(number))
         if to_ask:

@@ -81,7 +81,7 @@ class Grid:
     def run_on(self, submit: Submit) -> list[Cell]:
         """`run`, on workers that are open: a seed's cells wait for its round 0 and for nothing else. Raises Unwritable
         where somebody removes the run's folder meanwhile."""
-        claimed = (self.out / "spec.json").exists()
+        check_there = store.staying(self.out)
         took_s, collected_at = self._timed_collect()  # a run may have been stopped between its last cell and this
         left = list(self.left())
         failed: set[Cell] = set()
@@ -95,8 +95,7 @@ class Grid:
                     running[submit(task, self.out, seed_or_cell, self.needs)] = seed_or_cell
                 for future in wait(running, timeout=0 if tasks else None, return_when=FIRST_COMPLETED).done:
                     seed_or_cell, error = running.pop(future), _error(future)
-                    if claimed and not (self.out / "spec.json").exists():
-                        raise store.Unwritable(f"{self.out} was removed while the run wrote there; remove what is left")
+                    check_there()
                     if isinstance(seed_or_cell, Cell):
                         failed |= {seed_or_cell} if error else set()
                     else:

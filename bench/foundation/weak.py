@@ -50,7 +50,7 @@ class Weak(Foundation):
     ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
         names = dataset.names("train")
         if train_and_predict is None:
-            raise InputError("weak trains a model and needs one; use another foundation, or a run with a model")
+            raise InputError("weak trains a model and needs one: give train_and_predict")
         if self.n >= len(names):
             raise InputError(
                 f"weak: n={self.n} labelled images, but {type(dataset).__name__} has {len(names)} train images; "

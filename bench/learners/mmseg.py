@@ -103,14 +103,15 @@ class Mmseg(Learner):
         hook = model.decode_head.conv_seg.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
         try:
             for batch in batches((self._resized(image) for image in images), self.config.batch_size):
-                if self.config.get("frozen"):
-                    known = self._seen_by(model)
-                    levels = [known.of(known.key(image), lambda image=image: image) for image in batch]
-                    logits = model.decode_head.forward(frozen.stacked(levels, self.device)).float()
+                held = self._seen_by(model) if self.config.get("frozen") else None
+                x = self._input(model, batch) if passes or held is None else None
+                if held is None:
+                    logits = _logits(model, x)
                 else:
-                    logits = _logits(model, self._input(model, batch))
+                    levels = [held.of(held.key(image), lambda image=image: image) for image in batch]
+                    logits = model.decode_head.forward(frozen.stacked(levels, self.device)).float()
                 last = seen[-1].float()
-                views = [_view(model, self._input(model, batch), *view) for view in passes]
+                views = [_view(model, x, *view) for view in passes]
                 seen.clear()
                 for i in range(len(batch)):
                     yield Prediction(

@@ -11,6 +11,8 @@ from bench.report.statistics import MIN_SEEDS, Pairs, mean_interval
 from bench.report.verdict import Study, Verdict
 
 MOST_NAMES = 6  # of a group in the sentence
+ROW = ["strategy", "kind", "mean", "low", "high", "rank_low", "rank_high"]
+ROW += ["to", "difference", "difference_low", "difference_high", "p"]
 UNITS = {"queries": "questions", "clicks": "clicks", "bits": "bits", "seconds": "seconds"}
 
 
@@ -45,9 +47,7 @@ def table(study: Study) -> pd.DataFrame:
             for answer in by_cost.get(study.cost, []):
                 keys = dict(zip(SETTING, setting, strict=True), metric=metric, cost=study.cost, budget=answer["budget"])
                 rows += [keys | row for row in answer["rows"]]
-    names = ["strategy", "kind", "mean", "low", "high", "rank_low", "rank_high"]
-    names += ["to", "difference", "difference_low", "difference_high", "p"]
-    return pd.DataFrame(rows, columns=[*SETTING, "metric", "cost", "budget", *names])
+    return pd.DataFrame(rows, columns=[*SETTING, "metric", "cost", "budget", *ROW])
 
 
 def _answers(verdict: Verdict) -> list[dict]:

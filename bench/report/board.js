@@ -1,17 +1,4 @@
-"use strict";
-const data = JSON.parse(document.getElementById("data").textContent);
-const get = (id) => document.getElementById(id);
-const make = (tag, text, attributes) => Object.assign(document.createElement(tag), { textContent: text ?? "" }, attributes);
-const MOST_NAMES = 6;
-const percent = (value) => (value === null ? "–" : (100 * value).toFixed(2));
-const between = (low, high) => (low === null ? "–" : `${percent(low)} to ${percent(high)}`);
 const probability = (p) => (p === null ? "–" : p < 1e-4 ? "<0.0001" : String(Number(p.toPrecision(2))));
-
-function fill(select, options) {
-  const before = select.value;
-  select.replaceChildren(...options.map(([value, text]) => make("option", text, { value })));
-  if (options.some(([value]) => String(value) === before)) select.value = before;
-}
 
 const result = () => data.results[get("result").value];
 const setting = () => result().settings[get("oracle").value];
@@ -25,12 +12,7 @@ function narrow() {  // each menu offers only what exists under the ones before 
   fill(get("cost"), Object.entries(data.costs).filter(([key]) => setting().curves[get("metric").value][key]));
 }
 
-function symbol([kind, color, form]) {
-  const found = make("span", { bound: "┅", published: "┈" }[kind] ?? form, { className: "symbol" });
-  found.style.color = color;
-  found.setAttribute("aria-hidden", "true");
-  return found;
-}
+const sign = ([kind, color, form]) => symbol({ bound: "┅", published: "┈" }[kind] ?? form, color);
 
 function answer() {
   get("notes").replaceChildren(...setting().notes.map((text) => make("li", text)));
@@ -50,40 +32,20 @@ function answer() {
   const ranked = rows.filter((row) => row.kind === "ranked");
   const group = ranked.filter((row) => row.rank_low === 1), tested = ranked.filter((row) => row.rank_low !== null);
   const says = group.length > 0 && group.length < tested.length;
-  const names = group.slice(0, MOST_NAMES).flatMap((row, i) => [i ? ", " : "", make("code", row.strategy)]);
-  if (group.length > MOST_NAMES) names.push(` and ${group.length - MOST_NAMES} more`);
+  const names = group.slice(0, data.most).flatMap((row, i) => [i ? ", " : "", make("code", row.strategy)]);
+  if (group.length > data.most) names.push(` and ${group.length - data.most} more`);
   get("choice").replaceChildren(...(says ? names : ["The data does not say."]));
   const parts = sentence.split("`").map((text, i) => make(i % 2 ? "code" : "span", text));
   const outside = tested.find((row) => row.rank_low > 1);
   const next = says && outside ? [" The next, ", make("code", outside.strategy), ", is below ", make("code", outside.to),
     ` by ${percent(-outside.difference)} points (${between(-outside.difference_high, -outside.difference_low)}; p ${probability(outside.p)}).`] : [];
   get("evidence").replaceChildren(...parts, ...next, ` Evidence: ${setting().seeds}.`);
-  dots(rows);
-}
-
-function dots(rows) {
-  const ends = rows.flatMap((row) => [row.mean, row.low, row.high]).filter((value) => value !== null);
-  const low = Math.min(...ends), span = Math.max(...ends) - low || 1;
-  const place = (value) => `${2 + 96 * (value - low) / span}%`;
-  const table = make("table", "", { className: "numbers" }), head = table.createTHead().insertRow(), body = table.createTBody();
-  for (const text of ["strategy", "rank", "mIoU (%)", "difference (95 % interval)", "", "p"]) head.append(make("th", text, { scope: "col" }));
-  for (const row of rows) {
-    const style = setting().looks[row.strategy], line = body.insertRow(), first = make("th", "", { scope: "row" });
-    first.append(symbol(style), make(row.rank_low === 1 ? "strong" : "span", ` ${row.strategy}${row.kind === "bound" ? " (bound)" : ""}`));
-    const track = make("td", "", { className: "track" }), dot = make("span", "", { className: `dot ${row.kind}` });
-    if (row.low !== null) {
-      const bar = make("span", "", { className: "bar" });
-      Object.assign(bar.style, { left: place(row.low), width: `${96 * (row.high - row.low) / span}%`, background: style[1] });
-      track.append(bar);
-    }
-    Object.assign(dot.style, { left: place(row.mean), borderColor: style[1], background: row.kind === "bound" ? "" : style[1] });
-    track.append(dot);
-    const rank = row.rank_low === null ? "–" : row.rank_low === row.rank_high ? `${row.rank_low}` : `${row.rank_low}–${row.rank_high}`;
-    const tested = row.p !== null && row.to !== row.strategy;
+  const headings = ["strategy", "rank", "mIoU (%)", "difference (95 % interval)", "", "p"];
+  get("dots").replaceChildren(dotTable(headings, rows, (row) => {
+    const style = setting().looks[row.strategy], tested = row.p !== null && row.to !== row.strategy;
     const difference = tested ? `${percent(row.difference)} (${between(row.difference_low, row.difference_high)}) to ${row.to}` : "–";
-    line.append(first, make("td", rank), make("td", percent(row.mean)), make("td", difference), track, make("td", tested ? probability(row.p) : "–"));
-  }
-  get("dots").replaceChildren(table);
+    return { sign: sign(style), color: style[1], strong: row.rank_low === 1, left: [difference], right: [tested ? probability(row.p) : "–"] };
+  }));
 }
 
 // ---- curves ----
@@ -132,7 +94,7 @@ function draw() {
   get("lines").replaceChildren(...parts);
   get("legend").replaceChildren(...shown.map(([name]) => {
     const item = make("li", ""), kind = setting().looks[name][0];
-    item.append(symbol(setting().looks[name]), kind === "ranked" ? name : `${name} (${kind})`);
+    item.append(sign(setting().looks[name]), kind === "ranked" ? name : `${name} (${kind})`);
     return item;
   }));
 }

@@ -1,6 +1,5 @@
 """A board as one offline page and as Markdown: both are made of the same tables."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from bench.report.board import (
     perfect_first,
     short_name,
 )
-from bench.report.page import NAMES, interval, render, rounded, source, table
+from bench.report.page import NAMES, as_json, interval, render, rounded, source, table
 from bench.report.results import METRICS, SETTING, Results
 from bench.report.statistics import Pairs
 from bench.report.style import percent, title
@@ -37,10 +36,12 @@ NOTE = (
 
 def write(board: Board, sections: list[dict], path: Path) -> None:
     """The page: it opens from disk, asks the network for nothing and holds all that it shows."""
-    text = json.dumps(rounded(chooser.data(board)), allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
-    values = dict(headline=board.headline, note=NOTE, data=text, overview=overview(board), over=over_datasets(board))
+    data = as_json(rounded(chooser.data(board)))
+    values = dict(headline=board.headline, note=NOTE, data=data, overview=overview(board), over=over_datasets(board))
     values |= dict(sections=sections, files=files(board), skipped=skipped(board))
-    render(path, "board.html", scripts=[source("board.js")], title="alc-bench: the board", **values)
+    render(
+        path, "board.html", scripts=[source("common.js") + source("board.js")], title="alc-bench: the board", **values
+    )
 
 
 def write_markdown(board: Board, sections: list[dict], path: Path, picture: bool) -> None:

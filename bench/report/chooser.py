@@ -1,5 +1,7 @@
 """What the chooser of a board is made of: who is among the best in each setting, by each metric, at each budget."""
 
+from functools import cache
+
 from bench import registry
 from bench.report import answer
 from bench.report.board import PERFECT, Board, Result, Setting, n_seeds, short_name
@@ -9,8 +11,6 @@ from bench.report.page import NAMES
 from bench.report.results import Results
 from bench.report.style import look, title
 
-ROW = ["strategy", "kind", "mean", "low", "high", "rank_low", "rank_high"]
-ROW += ["to", "difference", "difference_low", "difference_high", "p"]
 COSTS = ("queries", "seconds")  # that a budget may be in
 
 
@@ -19,7 +19,8 @@ def data(board: Board) -> dict:
     found = [_of_result(result) for result in board.results]
     across = sorted(board.across(PERFECT, "data"), key=lambda pair: -len(pair[1].of.ranked))
     first = board.results.index(across[0][0]) if across else 0
-    return dict(row=ROW, first=first, results=found, costs={cost: answer.UNITS[cost] for cost in COSTS}, metrics=NAMES)
+    costs = {cost: answer.UNITS[cost] for cost in COSTS}
+    return dict(row=answer.ROW, most=answer.MOST_NAMES, first=first, results=found, costs=costs, metrics=NAMES)
 
 
 def _of_result(result: Result) -> dict:
@@ -50,10 +51,10 @@ def _of_result(result: Result) -> dict:
 
 
 def _packed(answers: dict[str, dict[str, list[dict]]]) -> dict:
-    """The answers with each row as a list, in the order of `ROW`: there are many."""
+    """The answers with each row as a list, in the order of `answer.ROW`: there are many."""
 
     def pack(step: dict) -> dict:
-        return step | dict(rows=[[_short(row[name]) for name in ROW] for row in step["rows"]])
+        return step | dict(rows=[[_short(row[name]) for name in answer.ROW] for row in step["rows"]])
 
     return {m: {cost: [pack(step) for step in steps] for cost, steps in of.items()} for m, of in answers.items()}
 
@@ -77,6 +78,10 @@ def _curves(metrics: list[str], setting: Setting, block: Results) -> dict[str, d
     return found
 
 
+@cache
+def _captions(kind: str) -> dict[str, str]:
+    return {entry["name"]: entry["caption"] for entry in registry.describe(kind)}
+
+
 def _caption(kind: str, spec: str) -> str:
-    captions = {entry["name"]: entry["caption"] for entry in registry.describe(kind)}
-    return f"{spec}: {captions.get(spec.partition('[')[0], 'not installed here')}"
+    return f"{spec}: {_captions(kind).get(spec.partition('[')[0], 'not installed here')}"

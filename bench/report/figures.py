@@ -132,10 +132,8 @@ def name_ends(axes, ends: dict[str, float], style: dict[str, Look]) -> None:
     places = np.maximum.accumulate(height - steps) + steps
     places -= (places - height).mean()
     for name, place in zip(names, places, strict=True):
-        axes.text(
-            *(1.03, place, name if len(name) <= 16 else f"{name[:15]}…"),
-            **dict(transform=axes.get_yaxis_transform(), color=style[name].color, va="center", fontsize=5.5),
-        )
+        short, right = name if len(name) <= 16 else f"{name[:15]}…", axes.get_yaxis_transform()
+        axes.text(1.03, place, short, transform=right, color=style[name].color, va="center", fontsize=5.5)
 
 
 def mean_curve(curves: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:

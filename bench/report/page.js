@@ -1,13 +1,3 @@
-"use strict";
-const data = JSON.parse(document.getElementById("data").textContent);
-const get = (id) => document.getElementById(id);
-const make = (tag, text, attributes) => Object.assign(document.createElement(tag), { textContent: text ?? "" }, attributes);
-
-function fill(select, options) {
-  const before = select.value;
-  select.replaceChildren(...options.map(([value, text]) => make("option", text, { value })));
-  if (options.some(([value]) => String(value) === before)) select.value = before;
-}
 const unique = (values) => [...new Set(values)];
 const name = (text) => [text, text || "–"];
 
@@ -31,18 +21,13 @@ function narrow() {  // each menu offers only what exists under the ones before 
   get("strategies").replaceChildren(make("legend", "Strategies"), ...shown.curves.map((curve) => {
     const label = make("label", "", { className: "strategy" });
     const box = make("input", "", { type: "checkbox", value: curve.strategy, checked: !off.has(curve.strategy) });
-    const swatch = symbol(curve);
+    const swatch = sign(curve);
     label.append(box, swatch, curve.strategy + (curve.kind === "ranked" ? "" : ` (${curve.kind})`));
     return label;
   }));
 }
 
-function symbol(curve) {
-  const found = make("span", curve.kind === "bound" ? "┅" : curve.form, { className: "symbol" });
-  found.style.color = curve.color;
-  found.setAttribute("aria-hidden", "true");
-  return found;
-}
+const sign = (curve) => symbol(curve.kind === "bound" ? "┅" : curve.form, curve.color);
 
 function usual() {  // what a setting of this many strategies and seeds shows at first
   const curves = setting().curves;
@@ -68,30 +53,11 @@ function answer() {
   get("amount").textContent = `${amount} ${unit}`;
   get("budget").setAttribute("aria-valuetext", `${amount} ${unit}`);
   get("sentence").replaceChildren(...sentence.split("`").map((text, i) => make(i % 2 ? "code" : "span", text)));
-  const ends = rows.flatMap((row) => [row.mean, row.low, row.high]).filter((value) => value !== null);
-  const low = Math.min(...ends), span = Math.max(...ends) - low || 1;
-  const place = (value) => `${2 + 96 * (value - low) / span}%`;
-  const table = make("table", "", { className: "numbers" });
-  const head = table.createTHead().insertRow();
-  for (const text of ["strategy", "rank", `${metric} mIoU (%)`, "95 % interval", ""]) head.append(make("th", text, { scope: "col" }));
-  const body = table.createTBody();
-  for (const row of rows) {
-    const curve = shown.curves.find((c) => c.strategy === row.strategy), line = body.insertRow();
-    const first = make("th", "", { scope: "row" });
-    first.append(symbol(curve), ` ${row.strategy}${row.kind === "bound" ? " (bound)" : ""}`);
-    const rank = row.rank_low === null ? "–" : row.rank_low === row.rank_high ? `${row.rank_low}` : `${row.rank_low}–${row.rank_high}`;
-    const interval = row.low === null ? "–" : `${(100 * row.low).toFixed(2)} to ${(100 * row.high).toFixed(2)}`;
-    const track = make("td", "", { className: "track" }), dot = make("span", "", { className: `dot ${row.kind}` });
-    if (row.low !== null) {
-      const bar = make("span", "", { className: "bar" });
-      Object.assign(bar.style, { left: place(row.low), width: `${96 * (row.high - row.low) / span}%`, background: curve.color });
-      track.append(bar);
-    }
-    Object.assign(dot.style, { left: place(row.mean), borderColor: curve.color, background: row.kind === "bound" ? "" : curve.color });
-    track.append(dot);
-    line.append(first, make("td", rank), make("td", (100 * row.mean).toFixed(2)), make("td", interval), track);
-  }
-  get("dots").replaceChildren(table);
+  const headings = ["strategy", "rank", `${metric} mIoU (%)`, "95 % interval", ""];
+  get("dots").replaceChildren(dotTable(headings, rows, (row) => {
+    const curve = shown.curves.find((c) => c.strategy === row.strategy);
+    return { sign: sign(curve), color: curve.color, left: [between(row.low, row.high)], right: [] };
+  }));
 }
 
 function at(cost, value, x) {  // the curve's value there, by straight lines; null outside of it

@@ -66,9 +66,9 @@ def write(study: Study, summary: pd.DataFrame, path: Path, priced: pd.DataFrame,
     render(
         path,
         "page.html",
-        scripts=[get_plotlyjs(), source("page.js")],
+        scripts=[get_plotlyjs(), source("common.js") + source("page.js")],
         title=f"alc-bench: {', '.join(dict.fromkeys(s['key'][0] for s in settings))}",
-        data=json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c"),
+        data=as_json(data),
         coverage=_coverage(coverage, seeds),
         all_done=bool((coverage[seeds] == "done").all(axis=None)),
         sections=_tables(study, summary),
@@ -88,6 +88,11 @@ def render(path: Path, template: str, scripts: Sequence[str] = (), **values) -> 
     text = TEMPLATES.get_template(template).render(scripts=scripts, allowed=allowed, css=source("page.css"), **values)
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def as_json(data: dict) -> str:
+    """Data for a page's script: without a "<", so that no text in it ends the element."""
+    return json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def source(name: str) -> str:

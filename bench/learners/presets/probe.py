@@ -1,6 +1,6 @@
 """A small head on the frozen features of EfficientNet-Lite0, which sees each image of 320 × 320 pixels once.
 
-A fit takes a fifth of the seconds of ``cpu`` and learns from soft targets, the shares of each class (`bench.learners.
+A fit takes a sixth of the seconds of ``cpu`` and learns from soft targets, the shares of each class (`bench.learners.
 frozen`). Chosen by ``alc-bench time --fit`` (results/README.md): the two coarsest levels are as good as three, mirrored
 images and EfficientNet-Lite2 did not pay, 600 iterations of 8 images did.
 """
