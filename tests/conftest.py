@@ -63,6 +63,13 @@ SLOW = (  # they train, start processes, drive a browser or draw many pages: `py
 )
 
 
+def pytest_configure(config):
+    """yapf, which mmengine imports, writes its grammar to the user's cache at its first import: of two workers on a
+    fresh account, one would read what the other has half written. So the process that starts them imports it first."""
+    if not hasattr(config, "workerinput"):
+        import yapf  # noqa: F401
+
+
 def pytest_addoption(parser):
     parser.addoption("--fast", action="store_true", help="without the test files that take long")
 
