@@ -67,7 +67,7 @@ def test_a_probe_predicts_what_backbone_and_head_give(probe, samples, tmp_path):
     model = probe.fit(samples, 3, tmp_path)
     image = samples[0][0]
     (found,) = probe.predict(model, [image], features=True, passes=[(1.0, False)])
-    assert found.logits.shape == (3, 4, 4) and found.features.shape == (64, 4, 4)
+    assert found.logits.shape == (3, 8, 8) and found.features.shape == (64, 8, 8)
     torch.testing.assert_close(found.logits, found.passes[0], rtol=0.02, atol=0.02)  # kept in half precision
 
 
@@ -85,6 +85,27 @@ def test_a_seed_decides_a_probe_and_a_file_holds_it_whole(probe, samples, tmp_pa
     (tmp_path / "model.pth").write_bytes(file.getvalue())
     assert torch.equal(logits(model), logits(probe.load(tmp_path / "model.pth")))
     assert len(file.getvalue()) < 2**20 > probe.model_bytes()  # the backbone is in a package
+
+
+def test_the_head_is_that_of_segformer(probe):
+    """With the same weights it gives the same logits; mmsegmentation mixes the levels when all are of one size."""
+    from mmseg.models.decode_heads import SegformerHead
+
+    head = probe.build().decode_head
+    n = head.channels
+    given = dict(in_channels=head.in_channels, in_index=head.in_index, channels=n, num_classes=3, dropout_ratio=0.0)
+    twin = SegformerHead(**given, norm_cfg=dict(type="BN"), align_corners=False)
+    for part in [*head.modules(), *twin.modules()]:
+        if isinstance(part, torch.nn.modules.batchnorm._BatchNorm):
+            part.reset_parameters()
+    head.init_weights()
+    twin.conv_seg.load_state_dict(head.conv_seg.state_dict())
+    with torch.no_grad():
+        for conv, level in zip(twin.convs, head.levels, strict=True):
+            conv.conv.weight[:] = level[0].weight[..., None, None]
+        twin.fusion_conv.conv.weight[:] = torch.cat([m.weight for m in head.mixes], 1)[..., None, None]
+    levels = [torch.randn(2, c, size, size + 2) for c, size in zip(head.in_channels, (12, 6, 3), strict=True)]
+    torch.testing.assert_close(head.train()(levels), twin.train()(levels), rtol=1e-4, atol=1e-5)
 
 
 def test_a_frozen_backbone_needs_weights():

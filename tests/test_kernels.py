@@ -10,16 +10,28 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.kernels import IMPLEMENTATIONS, superpixel_statistics
+from bench import kernels
+from bench.kernels import IMPLEMENTATIONS
 from bench.kernels.regions import regions
 from bench.kernels.statistics import STATISTICS
 from bench.types import VOID, InputError
 
 ALL = tuple(name for name, s in STATISTICS.items() if s.fused)
 # Triton's own interpreter checks the GPU code where there is no GPU: TRITON_INTERPRET=1 pytest tests/test_kernels.py
-GPU = find_spec("triton") is not None and os.environ.get("TRITON_INTERPRET") == "1"
+INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
+GPU = find_spec("triton") is not None and (INTERPRETED or torch.cuda.is_available())
 FAST = [name for name in IMPLEMENTATIONS if name != "reference" and (name != "gpu" or GPU)]
 EXACT = ("superpixel", "size", "agree_count", "dominant", "prediction_histogram", "label_histogram")
+
+
+def superpixel_statistics(scores, *maps, implementation=None, **options):
+    """`kernels.superpixel_statistics`; what the gpu implementation reads lies on the GPU."""
+
+    def placed(one):
+        return [placed(x) for x in one] if isinstance(one, list) else torch.as_tensor(one).cuda()
+
+    scores = placed(scores) if implementation == "gpu" and not INTERPRETED else scores
+    return kernels.superpixel_statistics(scores, *maps, implementation=implementation, **options)
 
 
 def scene(seed, n_classes, height, width, n_superpixels, zoom=1, sharpness=2.0):

@@ -30,7 +30,7 @@ class Foundation(ABC):
 
     leaky = False
     trains = False
-    preset = "probe"
+    preset = "weak"
     resumes = False
     folder: Path | None = None
 

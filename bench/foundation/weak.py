@@ -33,7 +33,7 @@ class Weak(Foundation):
         superpixels: str = "felzenszwalb",
         n_segments: int = 100,
         seed: int = 0,
-        preset: str = "probe",
+        preset: str = "weak",
     ):
         if n < 1 or n_segments < 1:
             raise InputError(f"weak: n and n_segments must be 1 or more, got {n} and {n_segments}")

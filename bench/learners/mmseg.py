@@ -1,6 +1,7 @@
 """Networks of mmsegmentation. The only room that imports mmseg; it sees images and label maps, and no truth as such."""
 
 import logging
+import os
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -273,10 +274,14 @@ def _device(device: str) -> torch.device:
     MMLogger.get_instance("alc-bench", log_level="ERROR")  # for what mmengine says outside a fit
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it, before its first use
     try:
         chosen = torch.device(device)
         torch.zeros(1, device=chosen).item()
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"--device {device}: {str(error).splitlines()[0]}") from error
     mmengine.device.utils.DEVICE = chosen.type  # mmengine's runner moves the model there, and has no other way
+    if chosen.type == "cuda":  # the same command gives the same numbers, at some of the speed
+        torch.backends.cudnn.deterministic = True
+        torch.use_deterministic_algorithms(True, warn_only=True)
     return chosen

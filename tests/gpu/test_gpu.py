@@ -17,6 +17,8 @@ from bench.timing import Stopwatch
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no GPU here")
 N_CELLS = (1, 2, 4, 8)
+PRESETS = Path(__file__).parent / "presets"
+WHOLE = "results/presets/whole.py"
 
 
 @pytest.fixture(scope="module")
@@ -28,18 +30,38 @@ def out():
     return folder
 
 
+def timed(csv, *where, presets):
+    chosen = [word for preset in presets for word in ("--preset", str(preset))]
+    assert main(["time", "--fit", "--device", "cuda", *where, *chosen, "--out", str(csv)]) == 0
+    assert pd.read_csv(csv)["model_miou"].notna().all()
+
+
+def pascal(data):
+    files = f"files[root={data / 'pascal-voc/grounded-sam'}]"
+    return "--dataset", "pascal", "--data-root", str(data / "pascal-voc-images/VOCdevkit"), "--foundation", files
+
+
 def test_kernels(out):
     assert main(["time", "--device", "cuda", "--out", str(out / "time.csv")]) == 0
 
 
 def test_fits(out):
-    assert main(["time", "--fit", "--device", "cuda", "--preset", "cpu", "--out", str(out / "fit-shapes.csv")]) == 0
+    timed(out / "fit-shapes.csv", presets=["cpu"])
 
 
 def test_fits_on_kvasir(out, real_data):
     where = ["--dataset", "kvasir", "--data-root", str(real_data / "kvasir-seg"), "--foundation", "weak[n=40]"]
-    steps = ["--steps", "150,600", "--out", str(out / "fit-kvasir.csv")]
-    assert main(["time", "--fit", "--device", "cuda", *where, *steps]) == 0
+    timed(out / "fit-kvasir.csv", *where, presets=["cpu", WHOLE, PRESETS / "whole-bf16.py", PRESETS / "whole-nchw.py"])
+
+
+def test_fits_on_pascal(out, real_data):
+    timed(out / "fit-pascal.csv", *pascal(real_data), presets=["cpu"])
+
+
+def test_a_paper_preset_trains_at_full_crop(out, real_data):
+    """50 iterations of the network and the crop of the papers, from random weights: what is asked is the seconds."""
+    presets = [PRESETS / f"paper-{kind}.py" for kind in ("float32", "bf16", "bf16-channels-last")]
+    timed(out / "paper-pascal-50-iterations.csv", *pascal(real_data), "--seeds", "1", presets=presets)
 
 
 def test_cells_that_share_a_gpu_give_the_numbers_of_one_at_a_time(out, tmp_path, monkeypatch):
@@ -57,16 +79,3 @@ def test_cells_that_share_a_gpu_give_the_numbers_of_one_at_a_time(out, tmp_path,
         said.append(rounds.drop(columns=timings, errors="ignore").to_csv(index=False))
     store.write_csv(out / "cells.csv", rows)
     assert len(set(said)) == 1
-
-
-def test_a_paper_preset_trains_at_full_crop(out, real_data, tmp_path, monkeypatch):
-    """50 iterations of the network and the crop of the papers, from random weights: that of ImageNet is not needed."""
-    root = real_data / "pascal-voc-images/VOCdevkit"
-    files = f"files[root={real_data / 'pascal-voc/grounded-sam'}]"
-    options = ["max_iters=50", "param_scheduler=[]", "model.backbone.init_cfg=null"]
-    command = ["run", "--device", "cuda", "--preset", "paper", "--dataset", "pascal", "--data-root", str(root)]
-    grid = ["--foundation", files, "--strategy", "sim", "--rounds", "1", "--budget", "100", "--seeds", "1"]
-    assert main([*command, *grid, "--cfg-options", *options, "--out", str(tmp_path / "run")]) == 0
-    rounds = pd.read_csv(tmp_path / "run" / "rounds.csv")
-    assert rounds["model_miou"].notna().all()
-    store.write_csv(out / "paper-pascal-50-iterations.csv", rounds)

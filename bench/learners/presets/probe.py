@@ -1,16 +1,39 @@
-"""A small head on the frozen features of EfficientNet-Lite0, which sees each image of 320 × 320 pixels once.
+"""A small head on the frozen features of EfficientNet-Lite0, which sees each image of 352 × 352 pixels once.
 
-A fit takes a sixth of the seconds of ``cpu`` and learns from soft targets, the shares of each class (`bench.learners.
-frozen`). Chosen by ``alc-bench time --fit`` (results/README.md): the two coarsest levels are as good as three, mirrored
-images and EfficientNet-Lite2 did not pay, 600 iterations of 8 images did.
+A fit takes a fifth of the seconds of a network of this size that is trained whole, and learns from soft targets, the
+shares of each class (`bench.learners.frozen`). Chosen by ``alc-bench time --fit`` (results/README.md).
 """
 
-_base_ = "cpu.py"
-input_size = (320, 320)
+_base_ = "cpu-shapes.py"
+custom_imports = dict(imports=["bench.learners.head"])
+input_size = (352, 352)
 max_iters = 600
 frozen = True
+pretrained = "efficientnet_lite0"
 model = dict(
-    backbone=dict(out_indices=(3, 4)),
-    decode_head=dict(in_channels=[112, 320], in_index=[0, 1], dropout_ratio=0.0),
+    data_preprocessor=dict(mean=[127.0] * 3, std=[128.0] * 3),
+    backbone=dict(
+        _delete_=True,
+        type="TIMMBackbone",
+        model_name="tf_efficientnet_lite0",
+        pretrained=False,
+        features_only=True,
+        out_indices=(2, 3, 4),
+    ),
+    decode_head=dict(
+        _delete_=True,
+        type="LevelsHead",
+        in_channels=[40, 112, 320],
+        in_index=[0, 1, 2],
+        channels=64,
+        dropout_ratio=0.0,
+        num_classes=2,
+        align_corners=False,
+        loss_decode=dict(type="CrossEntropyLoss"),
+    ),
 )
-optim_wrapper = dict(paramwise_cfg=dict(_delete_=True))
+optim_wrapper = dict(optimizer=dict(_delete_=True, type="AdamW", lr=0.03, weight_decay=0.01))
+param_scheduler = [
+    dict(type="LinearLR", start_factor=0.05, begin=0, end=20, by_epoch=False),
+    dict(type="PolyLR", power=0.9, eta_min=0.0, begin=20, by_epoch=False),
+]

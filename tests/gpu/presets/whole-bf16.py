@@ -1,0 +1,4 @@
+"""``whole`` in bfloat16 where autocast allows it."""
+
+_base_ = "../../../results/presets/whole.py"
+optim_wrapper = dict(type="AmpOptimWrapper", dtype="bfloat16", loss_scale=1.0)

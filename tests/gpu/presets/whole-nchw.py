@@ -1,0 +1,4 @@
+"""``whole`` with its weights in torch's usual order."""
+
+_base_ = "../../../results/presets/whole.py"
+channels_last = False
