@@ -234,6 +234,21 @@ def test_confident_learning_is_that_of_cleanlab_but_for_pixels_at_the_cut(n_clas
     assert (np.abs(ours - expected) <= room + 1e-9).all() and (room < 0.2 * p.candidates.size).mean() > 0.5
 
 
+def test_sim_worth_by_hand():
+    """Three classes, of 100 pixels; the last superpixel is void."""
+    columns = random_columns(["sim", "probability_sum", "label_histogram"], 4, n_classes=3) | {
+        "size": np.array([50, 30, 10, 10]),
+        "sim": np.array([5.0, 15.0, 10.0, 1.0]),
+        "probability_sum": np.array([[40.0, 10, 0], [10, 14, 6], [0, 6, 4], [10, 0, 0]]),
+        "label_histogram": np.array([[50, 0, 0, 0], [0, 30, 0, 0], [0, 0, 10, 0], [0, 0, 0, 10]]),
+    }
+    found = registry.load("strategies", "sim_worth[power=2]").score(pool(columns, n_classes=3))
+    shares = np.array([50 + 60, 30 + 30, 10 + 10]) / 190
+    a, b, c = shares**-0.5
+    expected = [50 * 0.01 * (b + a), 30 * 0.25 * ((10 * a + 6 * c) / 16 + b), 10 * (b + c), 10 * 0.01 * a]
+    np.testing.assert_allclose(found, expected)
+
+
 @pytest.mark.parametrize(
     "unit, confirm, correct", [("seconds", 2, 5), ("bits", 1, 1 + math.log2(3)), ("clicks", 1, 1), ("questions", 1, 1)]
 )

@@ -1,0 +1,99 @@
+"""Scores beside SIM, tried on one model: what the data mIoU would be after each quarter of four rounds of questions.
+
+``python tests/perf/tried_scores.py DATA`` writes ``results/tried-scores.csv``: a row a dataset and score, with the area
+under the curve and the last value. One model of seed 10, trained on the pseudo labels, scores the pool once; each
+superpixel has one label, so that an answer moves a row of truths from one column of the confusion matrix to another.
+What looks good here is then run as a strategy, with a model a round, on seeds that were not looked at.
+"""
+
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from bench import metrics, seeds, store
+from bench.experiment.acquire import acquire_table
+from bench.experiment.labels import LabelMaps
+from bench.experiment.problem import Setup
+from bench.experiment.session import Session
+from bench.experiment.settings import Settings
+
+SEED, ROUNDS, QUARTERS = 10, 4, 4
+NEEDS = ("sim", "cil", "cil_sum", "agree_count", "label_histogram", "probability_sum")
+
+
+def datasets(data: Path) -> dict[str, dict]:
+    files = f"files[root={data / 'camvid/espnetv2-cityscapes'}]"
+    return {
+        "shapes": dict(dataset="shapes"),
+        "kvasir": dict(dataset="kvasir", data_root=str(data / "kvasir-seg"), foundation="weak[n=40]"),
+        "pascal": dict(
+            dataset="pascal",
+            data_root=str(data / "pascal-voc-images/VOCdevkit"),
+            foundation=f"files[root={data / 'pascal-voc/grounded-sam'}]",
+        ),
+        "camvid": dict(
+            dataset="folder[name=camvid]",
+            data_root=str(data / "camvid"),
+            foundation=f"recut[of={files},superpixels=felzenszwalb,cut=labels]",
+        ),
+    }
+
+
+def table(where: dict, logs: Path):
+    """The pool with `NEEDS` and its truth, and the confusion matrix of the pseudo labels."""
+    setup = Setup.of(Settings(**where, device="cpu"))
+    problem = setup.read(lambda what, n: None)
+    labels, learner = problem.pseudo.labels, setup.learner
+    model = learner.fit(problem.samples(labels), seeds.integer(SEED, "fit", 0), logs)
+    pool = acquire_table(problem, learner, model, labels, NEEDS)[0]
+    truth = Session(problem, "perfect", SEED, LabelMaps(labels, 2**30)).truth_columns(pool, "correction")
+    images = range(len(problem.names))
+    found = sum(metrics.confusion(problem.truth(i), labels(i), problem.n_classes) for i in images)
+    return pool, truth, np.array(found, float)
+
+
+def scores(pool) -> dict[str, np.ndarray]:
+    """By name, (n,) each; n and m: the pixels of a superpixel and its mean of 1 - p[label]."""
+    n, rows = pool.size, np.arange(len(pool))
+    m, sim = pool.cil_sum / n, pool.sim / n
+    label, p = pool.label_histogram[:, :-1].argmax(1), pool.probability_sum
+    other = p.copy()
+    other[rows, label] = 0
+    pixels = (pool.label_histogram[:, :-1].sum(0) + p.sum(0)) / 2
+    found = {f"n m^{a}": n * m**a for a in (0, 1, 1.5, 2, 3)} | {f"n sim^{a}": n * sim**a for a in (1, 1.25, 1.5)}
+    found |= {"random": seeds.uniform(SEED, "tried", pool.image, pool.superpixel), "m": m, "n cil": n * pool.cil}
+    found |= {"n disagree": n - pool.agree_count, "n (best other p - p)": other.max(1) - p[rows, label]}
+    for power in (0.25, 0.5, 1):
+        worth = (np.maximum(pixels, 1) / pixels.sum()) ** -power
+        both = other @ worth / np.maximum(other.sum(1), 1e-12) + worth[label]
+        for a in (1, 1.25, 1.5):
+            found |= {f"n sim^{a} worth^{power}": n * sim**a * both, f"n m^{a} worth^{power}": n * m**a * both}
+    return found
+
+
+def curve(score, pool, truth, confusion, budget: int) -> np.ndarray:
+    """(1 + ROUNDS * QUARTERS,) data mIoU."""
+    n_classes, confusion = len(confusion), confusion.copy()
+    label, answer = pool.label.astype(int), truth["truth_answer"].astype(int)
+    found = [metrics.miou(confusion)]
+    for part in np.array_split(np.argsort(-score, kind="stable")[: budget * ROUNDS], ROUNDS * QUARTERS):
+        for i in part[(answer[part] >= 0) & (answer[part] < n_classes) & (label[part] < n_classes)]:
+            moved = truth["truth_histogram"][i, :n_classes]
+            confusion[:n_classes, label[i]] -= moved
+            confusion[:n_classes, answer[i]] += moved
+        found.append(metrics.miou(confusion))
+    return np.array(found)
+
+
+if __name__ == "__main__":
+    out = []
+    with TemporaryDirectory() as logs:
+        for name, where in datasets(Path(sys.argv[1])).items():
+            pool, truth, confusion = table(where, Path(logs))
+            budget = 300 if name == "pascal" else -(-len(pool) // 20)
+            for score, values in scores(pool).items():
+                found = curve(values, pool, truth, confusion, budget)
+                out.append({"dataset": name, "score": score, "area": found.mean(), "last": found[-1]})
+    store.write_csv(Path(__file__).parents[2] / "results" / "tried-scores.csv", out)
