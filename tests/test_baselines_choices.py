@@ -193,12 +193,16 @@ def test_clue_takes_the_entropy_at_its_temperature(monkeypatch):
     np.testing.assert_allclose(seen["weights"], (getattr(p.candidates, name) / p.candidates.size)[order])
 
 
-def test_clue_is_as_tight_as_scikit_learn(monkeypatch):
-    """Audit, row 20. The source's clusters are those of `KMeans` with its defaults."""
-    _, _, seen = clue_centres(monkeypatch, "clue")
-    ours = inertia(seen["points"], seen["weights"], seen["centres"])
-    runs = [KMeans(8, random_state=s).fit(seen["points"], sample_weight=seen["weights"]) for s in range(20)]
-    assert ours <= max(run.inertia_ for run in runs)
+def test_clue_is_as_tight_as_scikit_learn_on_average():
+    """Audit, row 20. The source's clusters are those of `KMeans` with its defaults; over 40 seeds, within the error."""
+    ours, theirs = [], []
+    for seed in range(40):
+        with pytest.MonkeyPatch.context() as patch:
+            _, _, seen = clue_centres(patch, "clue", rng=np.random.default_rng(seed))
+        ours.append(inertia(seen["points"], seen["weights"], seen["centres"]))
+        theirs.append(KMeans(8, random_state=seed).fit(seen["points"], sample_weight=seen["weights"]).inertia_)
+    error = np.hypot(np.std(ours), np.std(theirs)) / np.sqrt(40)
+    assert np.mean(ours) - np.mean(theirs) < 3 * error
 
 
 def test_clue_gives_a_shared_nearest_to_the_first_centre_alone():

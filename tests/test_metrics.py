@@ -159,8 +159,18 @@ def test_ties_in_the_ranking_count_half_and_minus_infinity_is_last():
 
 
 def test_polyps_by_image_by_hand():
-    """Audit, row 23. One image half found, one without a polyp in truth and labels, one with a false polyp."""
+    """One image half found, one without a polyp in truth and labels, one with a false polyp."""
     images = np.array([[[5, 0, 0], [2, 2, 0]], [[9, 0, 0], [0, 0, 0]], [[8, 1, 0], [0, 0, 0]]])
     assert metrics.polyp_mean(images, 0) == pytest.approx((2 * 2 / 6 + 0) / 2)
     assert metrics.polyp_mean(images, 1) == pytest.approx((2 / 4 + 0) / 2)
     assert np.isnan(metrics.polyp_mean(np.zeros((3, 4, 5)), 0)) and np.isnan(metrics.polyp_mean(images[1:2], 0))
+
+
+def test_dice_and_iou_by_image_are_columns_of_two_classes_alone():
+    """Audit, row 23. One image half found, one without a polyp, one with a false polyp."""
+    images = np.array([[[5, 0, 0], [2, 2, 0]], [[9, 0, 0], [0, 0, 0]], [[8, 1, 0], [0, 0, 0]]])
+    found = {measure.column: measure.formula for measure in metrics.MEASURES}
+    for of in ("data", "model"):
+        assert found[f"{of}_dice"](images) == pytest.approx((2 * 2 / 6 + 0) / 2)
+        assert found[f"{of}_image_iou"](images) == pytest.approx((2 / 4 + 0) / 2)
+        assert np.isnan(found[f"{of}_dice"](np.zeros((3, 4, 5))))

@@ -276,3 +276,13 @@ def test_command_prices_anew_and_names_bad_files(tmp_path, capsys):
     (out / "cells/sim__perfect__seed0/queries.csv").write_text("round,kind\n")
     with pytest.raises(InputError, match=r"queries\.csv: missing columns: number, image"):
         command.main(args)
+
+
+def test_the_cost_to_reach_the_reference_is_the_censored_median_of_the_seeds(tmp_path):
+    """Audit, row 11. An even number of seeds."""
+    out = write_run(tmp_path / "run", strategies=("random", "sim"), n_seeds=2)
+    ((setting, block),) = results.read([out]).settings()
+    verdict = Verdict(Comparison(setting, block, "model"))
+    each = [statistics.cost_to_reach(*verdict.of.curves["sim"][seed], 0.9 * 0.4) for seed in verdict.of.seeds]
+    assert each[0] != each[1] and np.isfinite(each).all()
+    assert judge.reach(verdict, 0.4).loc["sim", "cost_to_90"] == pytest.approx(np.mean(each))

@@ -149,3 +149,17 @@ def test_labelled_pixels_are_a_metric_where_others_published_that_alone(tmp_path
     axes = figures.curves(study).subfigs[1].axes
     assert axes[-1].get_title(loc="left") == "data mIoU, labelled (%)"
     assert [line.get_linestyle() for line in axes[-1].lines].count(":") == 1
+
+
+def test_a_run_says_what_each_of_its_strategies_asks(alc, tmp_path):
+    """Audit, row 16. And the report ranks within a kind."""
+    words = ("--dataset", "shapes[train=12,val=6,size=64]", "--model", "none", "--rounds", 1, "--budget", 4)
+    names = ("area", "random", "area[question=dominant]", "random[question=dominant]")
+    asked = [word for name in names for word in ("--strategy", name)]
+    done = alc("run", *words, *asked, "--seeds", 1, "--out", tmp_path / "out", report_too=False)
+    assert done.code == 0, done.err
+    ((setting, block),) = results.read([tmp_path / "out"]).settings()
+    assert {kind: sorted(found) for kind, found in Comparison(setting, block).kinds.items()} == {
+        "correction": ["area", "random"],
+        "dominant": ["area[question=dominant]", "random[question=dominant]"],
+    }

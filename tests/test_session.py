@@ -82,3 +82,19 @@ def test_rows_are_drawn_by_the_seed_within_their_images(session, tmp_path):
         assert drawn.image.tolist() == [0, 0, 1]
         orders.add(tuple(drawn.superpixel.tolist()))
     assert orders == {(1, 2, 3), (2, 1, 3)}
+
+
+@pytest.mark.parametrize("oracle", ["noisy[rate=0.5]", "mixture[ann=perfect,bob=noisy[rate=1.0]]"])
+def test_a_superpixel_meets_one_slip_at_whichever_of_its_pixels_it_is_asked(tmp_path, oracle):
+    """Audit, row 3. Two pixels that show the same; the slips are those of the superpixel and of the seed."""
+    problem, slips = by_hand(tmp_path / "pseudo"), []
+    pixels = problem.pseudo.pixels(1, 3)
+    for seed in range(40):
+        session = Session(problem, oracle, seed, LabelMaps(problem.pseudo.labels, 2**20))
+        first, second = (
+            session.answer(session.question("correction", (1, 3, 0, column), pixels, number), pixels)
+            for number, column in ((0, 0), (5, 1))
+        )
+        assert first == second
+        slips.append(first.actions != ("confirm",))
+    assert 8 < sum(slips) < 32
