@@ -70,15 +70,18 @@ class Board:
                 yield result, setting, block
 
     def across(self, oracle: str, metric: str) -> list[tuple[Result, Verdict]]:
-        """The tested verdict of each dataset, whatever part of it was taken: that with most strategies, then seeds."""
-        found: dict[str, tuple[Result, Verdict]] = {}
+        """The tested verdict of each dataset, whatever part of it was taken: that of a run with models, in which all
+        strategies can take part, before one without; then that with most strategies, then seeds."""
+        found: dict[str, tuple[tuple, Result, Verdict]] = {}
         for result, setting, _ in self.settings():
-            verdict = result.study.verdicts[setting].get(metric)
+            verdicts = result.study.verdicts[setting]
+            verdict = verdicts.get(metric)
             if setting[2] == oracle and verdict and is_tested(verdict.of):
-                old = found.get(name := short_name(setting[0]))
-                if old is None or _extent(verdict.of) > _extent(old[1].of):
-                    found[name] = result, verdict
-        return list(found.values())
+                with_models = "model" in verdicts and bool(verdicts["model"].of.ranked)
+                extent, name = (with_models, *_extent(verdict.of)), short_name(setting[0])
+                if name not in found or extent > found[name][0]:
+                    found[name] = extent, result, verdict
+        return [(result, verdict) for _, result, verdict in found.values()]
 
     @cached_property
     def shared(self) -> dict[tuple[str, str], list[Verdict]]:
