@@ -5,7 +5,7 @@ shares of each class (`bench.learners.frozen`). Chosen by ``alc-bench time --fit
 """
 
 _base_ = "cpu-shapes.py"
-custom_imports = dict(imports=["bench.learners.head"])
+custom_imports = dict(imports=["bench.learners.presets._head"])
 input_size = (352, 352)
 max_iters = 600
 frozen = True

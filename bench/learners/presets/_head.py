@@ -1,4 +1,4 @@
-"""The decode head of `probe`, which presets name in ``custom_imports``."""
+"""The decode head of `probe`, which it names in ``custom_imports``; no preset itself, and no plug-in."""
 
 import torch
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
