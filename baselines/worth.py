@@ -5,6 +5,16 @@ import numpy as np
 from bench.acquisition import Strategy
 
 
+def worth(c, power=0.5):
+    """(n,): the worth of the classes that a superpixel may be and of the one it has, each (1 / its share)^power."""
+    label = c.label_histogram.argmax(1)  # its last column is void
+    pixels = (c.label_histogram[:, :-1].sum(0) + c.probability_sum.sum(0)) / 2
+    of_class = np.append((np.maximum(pixels, 1) / pixels.sum()) ** -power, 0)
+    other = np.append(c.probability_sum, np.zeros((len(c), 1)), axis=1)
+    other[np.arange(len(c)), label] = 0
+    return other @ of_class / np.maximum(other.sum(1), 1e-12) + of_class[label]
+
+
 class SimWorth(Strategy):
     """SIM by worth: pixels x (SIM per pixel)^power x (worth of the classes that it may be + worth of the one it has).
 
@@ -23,11 +33,5 @@ class SimWorth(Strategy):
         self.power = power
 
     def score(self, pool):
-        c, rows = pool.candidates, np.arange(len(pool.candidates))
-        label = c.label_histogram.argmax(1)  # its last column is void
-        pixels = (c.label_histogram[:, :-1].sum(0) + c.probability_sum.sum(0)) / 2
-        worth = np.append((np.maximum(pixels, 1) / pixels.sum()) ** -0.5, 0)
-        other = np.append(c.probability_sum, np.zeros((len(c), 1)), axis=1)
-        other[rows, label] = 0
-        may_be = other @ worth / np.maximum(other.sum(1), 1e-12)
-        return c.size * (c.sim / c.size) ** self.power * (may_be + worth[label])
+        c = pool.candidates
+        return c.size * (c.sim / c.size) ** self.power * worth(c)

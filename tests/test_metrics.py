@@ -159,7 +159,7 @@ def test_ties_in_the_ranking_count_half_and_minus_infinity_is_last():
 
 
 def test_polyps_by_image_by_hand():
-    """One image half found, one without a polyp in truth and labels, one with a false polyp."""
+    """Audit, row 23. One image half found, one without a polyp in truth and labels, one with a false polyp."""
     images = np.array([[[5, 0, 0], [2, 2, 0]], [[9, 0, 0], [0, 0, 0]], [[8, 1, 0], [0, 0, 0]]])
     assert metrics.polyp_mean(images, 0) == pytest.approx((2 * 2 / 6 + 0) / 2)
     assert metrics.polyp_mean(images, 1) == pytest.approx((2 / 4 + 0) / 2)

@@ -1,19 +1,10 @@
 """The preset `cpu` of commit 8fabfad: a yardstick for `alc-bench time --fit`, nothing else."""
 
-_base_ = "../../bench/learners/presets/cpu-shapes.py"
+_base_ = "../../bench/learners/presets/_lite0.py"
 input_size = (160, 160)
 max_iters = 150
-pretrained = "efficientnet_lite0"
 model = dict(
-    data_preprocessor=dict(mean=[127.0] * 3, std=[128.0] * 3),
-    backbone=dict(
-        _delete_=True,
-        type="TIMMBackbone",
-        model_name="tf_efficientnet_lite0",
-        pretrained=False,
-        features_only=True,
-        out_indices=(1, 2, 3),
-    ),
+    backbone=dict(out_indices=(1, 2, 3)),
     decode_head=dict(
         _delete_=True,
         type="SegformerHead",

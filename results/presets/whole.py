@@ -5,21 +5,11 @@ begin large and are normalised, so that it takes a large rate; at 0.002 it learn
 ImageNet's means and variances.
 """
 
-_base_ = "../../bench/learners/presets/cpu-shapes.py"
+_base_ = "../../bench/learners/presets/_lite0.py"
 input_size = (160, 160)
 max_iters = 150
-pretrained = "efficientnet_lite0"
 norm_eval = True
 model = dict(
-    data_preprocessor=dict(mean=[127.0] * 3, std=[128.0] * 3),
-    backbone=dict(
-        _delete_=True,
-        type="TIMMBackbone",
-        model_name="tf_efficientnet_lite0",
-        pretrained=False,
-        features_only=True,
-        out_indices=(2, 3, 4),
-    ),
     decode_head=dict(
         _delete_=True,
         type="SegformerHead",

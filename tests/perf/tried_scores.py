@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from baselines.worth import worth
 from bench import metrics, seeds, store
 from bench.experiment.acquire import acquire_table
 from bench.experiment.labels import LabelMaps
@@ -61,13 +62,11 @@ def scores(pool) -> dict[str, np.ndarray]:
     label, p = pool.label_histogram[:, :-1].argmax(1), pool.probability_sum
     other = p.copy()
     other[rows, label] = 0
-    pixels = (pool.label_histogram[:, :-1].sum(0) + p.sum(0)) / 2
     found = {f"n m^{a}": n * m**a for a in (0, 1, 1.5, 2, 3)} | {f"n sim^{a}": n * sim**a for a in (1, 1.25, 1.5)}
     found |= {"random": seeds.uniform(SEED, "tried", pool.image, pool.superpixel), "m": m, "n cil": n * pool.cil}
     found |= {"n disagree": n - pool.agree_count, "n (best other p - p)": other.max(1) - p[rows, label]}
     for power in (0.25, 0.5, 1):
-        worth = (np.maximum(pixels, 1) / pixels.sum()) ** -power
-        both = other @ worth / np.maximum(other.sum(1), 1e-12) + worth[label]
+        both = worth(pool, power)
         for a in (1, 1.25, 1.5):
             found |= {f"n sim^{a} worth^{power}": n * sim**a * both, f"n m^{a} worth^{power}": n * m**a * both}
     return found

@@ -4,22 +4,12 @@ A fit takes a fifth of the seconds of a network of this size that is trained who
 shares of each class (`bench.learners.frozen`). Chosen by ``alc-bench time --fit`` (results/README.md).
 """
 
-_base_ = "cpu-shapes.py"
+_base_ = "_lite0.py"
 custom_imports = dict(imports=["bench.learners.presets._head"])
 input_size = (352, 352)
 max_iters = 600
 frozen = True
-pretrained = "efficientnet_lite0"
 model = dict(
-    data_preprocessor=dict(mean=[127.0] * 3, std=[128.0] * 3),
-    backbone=dict(
-        _delete_=True,
-        type="TIMMBackbone",
-        model_name="tf_efficientnet_lite0",
-        pretrained=False,
-        features_only=True,
-        out_indices=(2, 3, 4),
-    ),
     decode_head=dict(
         _delete_=True,
         type="LevelsHead",
