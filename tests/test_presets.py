@@ -142,3 +142,9 @@ def test_the_command_in_its_docstring_is_one(name):
     assert oracle.void == (VOID,)  # as both releases write it: audit, row 17
     strategies = [registry.load_strategy(name)[0] for name in args.strategy]
     assert all(strategy.question in oracle.kinds for strategy in strategies)
+
+
+def test_a_recipe_does_not_say_where_imported_code_lies(tmp_path):
+    path, imports = tmp_path / "same.py", 'custom_imports = dict(imports=["bench.learners.presets._head"])'
+    path.write_text(f"_base_ = {str(PRESETS / 'smoke.py')!r}\n{imports}\n")
+    assert Mmseg(str(path), "shapes", 6, "cpu").recipe() == Mmseg("smoke", "shapes", 6, "cpu").recipe()

@@ -86,8 +86,10 @@ def weights(config: Config) -> Path | None:
 
 
 def content(config: Config) -> dict:
-    """The config as JSON-able values; of first weights the content counts, not where they lie."""
+    """The config as JSON-able values; of first weights the content counts, and of imported code the names that the
+    config uses, not where they lie."""
     found = config.to_dict()
+    found.pop("custom_imports", None)
     if (file := weights(config)) is not None:
         found["model"]["backbone"]["init_cfg"]["checkpoint"] = store.file_digest(file)
     return found
