@@ -27,18 +27,6 @@ def confusion(truth: np.ndarray, labels: np.ndarray, n_classes: int) -> np.ndarr
     return counts[:n_classes][:, used]
 
 
-def change(truth: np.ndarray, was: np.ndarray, now: np.ndarray, n_classes: int) -> np.ndarray:
-    """(C, C + 1) int64: what `confusion` gains where the labels of some pixels, (m,) uint8, go from ``was`` to ``now``.
-
-    Ids are known to be in range: this takes time in proportion to the pixels and the matrix.
-    """
-    width = n_classes + 1
-    row = np.minimum(truth, n_classes).astype(np.intp) * width  # that of void truth comes last, and is left out
-    columns = (np.minimum(labels, n_classes) for labels in (was, now))
-    before, after = (np.bincount(row + column, minlength=width * width) for column in columns)
-    return (after - before).reshape(width, width)[:n_classes]
-
-
 def iou(matrix: np.ndarray, void_counts: bool = True) -> np.ndarray:
     """(C,) float64 in [0, 1]: intersection over union by class, NaN for a class absent from truth and labels.
 
@@ -60,14 +48,6 @@ def miou(matrix: np.ndarray, void_counts: bool = True) -> float:
 def accuracy(matrix: np.ndarray) -> float:
     """Share of non-void truth pixels whose label is right; a ``VOID`` label is wrong. 0 for an empty matrix."""
     return float(np.trace(matrix) / max(matrix.sum(), 1))
-
-
-def harm(truth: np.ndarray, before: np.ndarray, after: np.ndarray) -> tuple[int, int, int]:
-    """Pixels corrected (wrong to right), harmed (right to wrong), rewronged (to another wrong), void truth apart."""
-    known = truth != VOID
-    was, now = before == truth, after == truth
-    changed = known & (before != after)
-    return int((changed & now).sum()), int((changed & was).sum()), int((changed & ~was & ~now).sum())
 
 
 def area_under_curve(cost: np.ndarray, value: np.ndarray) -> float:

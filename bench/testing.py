@@ -25,7 +25,7 @@ from bench.foundation.superpixels import Superpixels
 from bench.kernels.statistics import reads, statistic
 from bench.learners import Learner
 from bench.registry import parse
-from bench.types import ACTIONS, QUESTIONS, VOID, Answer, Candidates, InputError, Pool, Question, Truth
+from bench.types import ACTIONS, QUESTIONS, VOID, Answer, Candidates, InputError, Pool, Question, Region, Truth
 
 Plugin = str | Callable[[], Any]
 N, N_CLASSES = 60, 5
@@ -211,7 +211,7 @@ def _question(kind: str, number: int) -> tuple[Question, Truth]:
     pixels = np.arange(64).reshape(8, 8)[1:-1, 1:-1].ravel()
     row, column = divmod(int(rng.choice(pixels)), 8)
     told = (row, column, int(shown[row, column]), shown.ravel()[pixels], number, N_CLASSES)
-    return Question(kind, number, 1, *told), Truth(truth, pixels)
+    return Question(kind, number, 1, *told), Truth(truth, Region.of(pixels))
 
 
 def check_dataset(plugin: Plugin) -> None:

@@ -6,6 +6,7 @@ none. A *superpixel map* is (H, W) int32, 0 outside every superpixel. *Probabili
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -128,12 +129,50 @@ class Question:
     n_classes: int
 
 
+@dataclass(frozen=True, eq=False)
+class Region:
+    """Where a superpixel of m pixels lies: runs, each the flat pixel ``start`` and the ``length`` - 1 pixels after it.
+
+    A *flat* pixel is its index in the row-major map. ``start`` and ``length`` are (n,) int32, runs in ascending order.
+    """
+
+    start: np.ndarray
+    length: np.ndarray
+
+    @classmethod
+    def of(cls, pixels: np.ndarray) -> "Region":
+        """That of flat ``pixels`` (m,) in ascending order."""
+        first = np.flatnonzero(np.diff(pixels, prepend=-2) != 1)
+        return cls(pixels[first].astype(np.int32), np.diff(first, append=len(pixels)).astype(np.int32))
+
+    @cached_property
+    def size(self) -> int:
+        """m, the number of pixels."""
+        return int(self.length.sum())
+
+    @cached_property
+    def pixels(self) -> np.ndarray:
+        """(m,) int64 flat pixels, in ascending order."""
+        before = np.cumsum(self.length) - self.length  # pixels of earlier runs
+        return np.repeat(self.start - before, self.length) + np.arange(self.size)
+
+    def place(self, pixel: int) -> int:
+        """The place of a flat pixel among ``pixels``."""
+        run = int(self.start.searchsorted(pixel, "right")) - 1
+        return int(self.length[:run].sum()) + pixel - int(self.start[run])
+
+
 @dataclass(frozen=True)
 class Truth:
-    """What an oracle may read, and nobody else: ``map`` (H, W) uint8 and the superpixel's flat ``pixels`` (m,)."""
+    """What an oracle may read, and nobody else: ``map`` (H, W) uint8, and ``where`` the superpixel lies."""
 
     map: np.ndarray
-    pixels: np.ndarray
+    where: Region
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """(m,) int64: the superpixel's flat pixels."""
+        return self.where.pixels
 
     @property
     def region(self) -> np.ndarray:

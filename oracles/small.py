@@ -12,7 +12,7 @@ class Small(Erring):
         self.area_px, self.rate = number("area_px", area_px), probability("rate", rate)
 
     def alter(self, seen, question, truth, rng):
-        missed = rng.random() < self.rate and len(truth.pixels) < self.area_px
+        missed = rng.random() < self.rate and truth.where.size < self.area_px
         if not missed:
             return seen
         return (question.label,) if question.kind == "correction" else ()

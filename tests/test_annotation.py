@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from bench.annotation import classes_named, flip, number, outcome, probability, reply, true_classes
-from bench.types import VOID, Answer, InputError, Question, Truth
+from bench.types import VOID, Answer, InputError, Question, Region, Truth
 
-TRUTH = Truth(np.array([[2, 2, 1], [0, VOID, 1]], np.uint8), np.array([0, 1, 2, 4]))  # classes 2, 2, 1, void
+TRUTH = Truth(np.array([[2, 2, 1], [0, VOID, 1]], np.uint8), Region.of(np.array([0, 1, 2, 4])))  # classes 2, 2, 1, void
 
 
 def question(kind="correction", label=2, row=0, column=2):
@@ -19,7 +19,7 @@ def test_what_is_seen():
     assert true_classes(question("classification"), TRUTH) == (1,)
     assert true_classes(question("dominant"), TRUTH) == true_classes(question(), TRUTH, dominant=True) == (2,)
     assert true_classes(question("multiclass"), TRUTH) == (1, 2)
-    assert true_classes(question("multiclass"), Truth(TRUTH.map, np.array([4]))) == (VOID,)
+    assert true_classes(question("multiclass"), Truth(TRUTH.map, Region.of(np.array([4])))) == (VOID,)
 
 
 @pytest.mark.parametrize(

@@ -297,11 +297,11 @@ def test_regions_give_the_pixels_of_a_superpixel_and_stay_in_memory_beside_the_l
         superpixels = whole.superpixels(i)
         assert pseudo.regions(i).ids.tolist() == np.unique(superpixels[superpixels > 0]).tolist()
         for superpixel in pseudo.regions(i).ids.tolist():
-            pixels = pseudo.pixels(i, superpixel)
+            pixels = pseudo.region(i, superpixel).pixels
             assert pixels.tolist() == np.flatnonzero(superpixels.ravel() == superpixel).tolist()
         assert pseudo.regions(i) is pseudo.regions(i)
     with pytest.raises(InputError, match="no superpixel has the id 999"):
-        pseudo.pixels(0, 999)
+        pseudo.region(0, 999)
     small = PseudoLabels(whole.folder, whole.names, memory_bytes=1)
     first = small.regions(0)
     small.labels(0)

@@ -80,8 +80,11 @@ def test_labels_are_rebuilt_from_answers_and_refinements(begun, problem, tmp_pat
     labels, asked_again = LabelMaps(problem.pseudo.labels, 2**20), []
     again = Journal(begun.folder)
     steps = list(again.play_back(problem.pseudo, labels, lambda row, image, pixels: asked_again.append(image)))
-    assert [(s.asked, s.image, s.pixels.tolist()) for s in steps] == [(True, 0, [0, 1, 4, 5]), (False, 1, [0, 1, 2, 3])]
-    assert [(s.was.tolist(), s.now.tolist()) for s in steps] == [([2] * 4, [0] * 4)] * 2
+    assert [(s.asked, s.image, s.where.pixels.tolist()) for s in steps] == [
+        (True, 0, [0, 1, 4, 5]),
+        (False, 1, [0, 1, 2, 3]),
+    ]
+    assert [s.was.tolist() for s in steps] == [[2] * 4] * 2
     assert asked_again == [0]
     assert labels(0).tolist() == [[0, 0, 1, 1], [0, 0, 1, 1]] and labels(1).tolist() == [[0] * 4, [2] * 4]
     other = LabelMaps(problem.pseudo.labels, 2**20)

@@ -233,3 +233,4 @@ def test_one_door_gives_both_kinds_of_statistics_of_images_of_any_size_and_from_
     arrays = s.logits.softmax(0), s.labels, s.superpixels, ["entropy_sum", "aiou_sum", "label_probability_sum"]
     for name, column in superpixel_statistics(*arrays).items():
         np.testing.assert_allclose(column, s.maps(arrays[3])[name], rtol=1e-5)
+    assert list(superpixel_statistics(*arrays, base=False)) == arrays[3]

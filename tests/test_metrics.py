@@ -99,15 +99,6 @@ def test_ids_and_shapes_are_checked(truth, labels, said):
         metrics.confusion(truth.astype(np.uint8), labels.astype(np.uint8), 3)
 
 
-@given(maps(3))
-def test_harm_against_a_loop(maps):
-    counts = [0, 0, 0]
-    for t, was, now in zip(*(m.ravel().tolist() for m in maps), strict=True):
-        if t != VOID and was != now:
-            counts[0 if now == t else 1 if was == t else 2] += 1
-    assert metrics.harm(*maps) == tuple(counts)
-
-
 def test_area_under_the_curve_by_hand():
     assert metrics.area_under_curve([0, 1, 3], [0, 1, 1]) == pytest.approx((0.5 + 2) / 3)
     assert metrics.area_under_curve([5, 10], [0.25, 0.25]) == 0.25
@@ -122,13 +113,6 @@ def test_area_is_a_mean_height_in_any_unit(steps, unit):
     area = metrics.area_under_curve(cost, value)
     assert value.min() - 1e-9 <= area <= value.max() + 1e-9
     assert metrics.area_under_curve(cost * unit + 7, value) == pytest.approx(area)
-
-
-@given(maps(3))
-def test_a_change_is_the_difference_of_two_matrices(triple):
-    truth, was, now = (a.ravel() for a in triple)
-    expected = metrics.confusion(truth, now, N) - metrics.confusion(truth, was, N)
-    np.testing.assert_array_equal(metrics.change(truth, was, now, N), expected)
 
 
 def test_detection_by_hand():

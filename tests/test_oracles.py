@@ -11,7 +11,7 @@ from scipy.stats import binomtest
 from bench import registry, seeds
 from bench.annotation import classes_named, outcome
 from bench.testing import check_oracle
-from bench.types import QUESTIONS, VOID, Answer, InputError, Question, Truth
+from bench.types import QUESTIONS, VOID, Answer, InputError, Question, Region, Truth
 from oracles.crowd import dawid_skene
 
 L = 5
@@ -78,7 +78,7 @@ def case(number=0, kind="correction", side=8, n_classes=L, void=0.1, truth=None,
     question = Question(
         kind, number, 1, int(row), int(column), int(shown[row, column]), shown.ravel()[pixels], number, n_classes
     )
-    return question, Truth(truth, pixels), seeds.generator(4, "oracle", number, 1)
+    return question, Truth(truth, Region.of(pixels)), seeds.generator(4, "oracle", number, 1)
 
 
 def ask(oracle, *args, **kwargs):
@@ -232,7 +232,7 @@ def by_hand(truth, labels, spec, kind="correction", pixel=(1, 1)):
     truth, labels = np.array(truth, np.uint8), np.array(labels, np.uint8)
     pixels = np.arange(truth.size)
     question = Question(kind, 0, 1, *pixel, int(labels[pixel]), labels.ravel(), 0, L)
-    return load(spec).answer(question, Truth(truth, pixels), seeds.generator(0, "oracle"))
+    return load(spec).answer(question, Truth(truth, Region.of(pixels)), seeds.generator(0, "oracle"))
 
 
 HALF = [[1, 1], [2, 2]]  # the representative pixel (1, 1) is of class 2, as half of the superpixel is
@@ -290,7 +290,7 @@ def test_perfect_answers_the_other_kinds_whatever_label_is_there():
 def test_the_outcome_of_an_answer(spec, kind, truth, labels, expected):
     truth, labels = np.array(truth, np.uint8), np.array(labels, np.uint8)
     question = Question(kind, 0, 1, 1, 1, int(labels[1, 1]), labels.ravel(), 0, L)
-    answer = load(spec).answer(question, Truth(truth, np.arange(4)), seeds.generator(0, "oracle"))
+    answer = load(spec).answer(question, Truth(truth, Region.of(np.arange(4))), seeds.generator(0, "oracle"))
     assert outcome(question, answer) == expected
 
 

@@ -28,10 +28,10 @@ def test_regions_are_what_comparing_every_pixel_gives(seed, height, width, large
         assert found.ids.tolist() == np.unique(ids[ids > 0]).tolist() and len(found) == len(found.ids)
         assert found.ids.dtype == found.sizes.dtype == np.int64
         for i, size in zip(found.ids.tolist(), found.sizes.tolist(), strict=True):
-            pixels = found.pixels(i)
+            pixels = found.region(i).pixels
             assert pixels.dtype == np.int64 and len(pixels) == size
             assert pixels.tolist() == np.flatnonzero(ids == i).tolist()
-        assert found.all_pixels().tolist() == [p for i in found.ids.tolist() for p in found.pixels(i).tolist()]
+        assert found.all_pixels().tolist() == [p for i in found.ids.tolist() for p in found.region(i).pixels.tolist()]
         np.testing.assert_array_equal(found.map(), ids)
 
 
@@ -49,13 +49,13 @@ def test_a_map_without_superpixels_and_one_without_pixels():
         found = regions(superpixels)
         assert len(found) == 0 and found.all_pixels().shape == (0,) and found.map().shape == superpixels.shape
         with pytest.raises(InputError, match="no superpixel has the id 1; the image has 0"):
-            found.pixels(1)
+            found.region(1)
 
 
 @pytest.mark.parametrize("superpixel", [-1, 0, 1, 3, 6])
 def test_an_id_that_is_not_there_is_refused(superpixel):
     with pytest.raises(InputError, match=f"no superpixel has the id {superpixel}; the image has 2 superpixels"):
-        regions(np.array([[0, 5, 2]])).pixels(superpixel)
+        regions(np.array([[0, 5, 2]])).region(superpixel)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ def session(tmp_path):
 
 def asked(session, place, number=0):
     """A correction question at a place, and its superpixel's pixels."""
-    pixels = session.problem.pseudo.pixels(*place[:2])
+    pixels = session.problem.pseudo.region(*place[:2])
     return session.question("correction", place, pixels, number), pixels
 
 
@@ -60,7 +60,7 @@ def test_wrong_labels_are_those_that_most_known_pixels_contradict(session):
     found = session.detection(np.array([3.0, 1.0, 2.0]), table, pool, query)
     assert (found["auroc"], found["auprc"]) == (1, 1)
     assert found["precision"] == 0.5 and found["precision_px"] == pytest.approx(4 / 7)
-    session.write(0, 1, session.problem.pseudo.pixels(0, 1), Answer((0,), ("correct",)))
+    session.write(0, 1, session.problem.pseudo.region(0, 1), Answer((0,), ("correct",)))
     assert session.wrong(table).tolist() == [False, False, True]
 
 
@@ -88,7 +88,7 @@ def test_rows_are_drawn_by_the_seed_within_their_images(session, tmp_path):
 def test_a_superpixel_meets_one_slip_at_whichever_of_its_pixels_it_is_asked(tmp_path, oracle):
     """Audit, row 3. Two pixels that show the same; the slips are those of the superpixel and of the seed."""
     problem, slips = by_hand(tmp_path / "pseudo"), []
-    pixels = problem.pseudo.pixels(1, 3)
+    pixels = problem.pseudo.region(1, 3)
     for seed in range(40):
         session = Session(problem, oracle, seed, LabelMaps(problem.pseudo.labels, 2**20))
         first, second = (

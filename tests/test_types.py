@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
-from bench.types import ACTIONS, VOID, Answer, Candidates, InputError, Pool, Query, Truth
+from bench.types import ACTIONS, VOID, Answer, Candidates, InputError, Pool, Query, Region, Truth
 
 
 def columns(n=3, **extra):
@@ -87,7 +87,7 @@ def test_a_query_asks_each_row_once_and_in_its_order():
 
 
 def test_the_truth_of_a_superpixel_is_in_row_major_order():
-    truth = Truth(np.array([[0, 1], [2, VOID]], np.uint8), np.array([0, 2, 3]))
+    truth = Truth(np.array([[0, 1], [2, VOID]], np.uint8), Region.of(np.array([0, 2, 3])))
     assert truth.region.tolist() == [0, 2, VOID]
 
 

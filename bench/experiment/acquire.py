@@ -38,8 +38,9 @@ def acquire_table(
     if second:
         limits = kernels.thresholds(table.columns)
         predictions = iter(kept) if kept else _predictions(problem, learner, model, second)
-        more = gather(_trip(problem, learner, predictions, labels, second, watches, limits))
-        table = Candidates(dict(table.columns) | {name: getattr(more, name) for name in second})
+        parts = list(_trip(problem, learner, predictions, labels, second, watches, limits))
+        more = {name: np.concatenate([part[name] for part in parts]) for name in second}
+        table = Candidates(dict(table.columns) | more)
     return table, dict(zip(("predict_s", "acquire_s"), (w.total_s for w in watches), strict=True))
 
 
@@ -83,8 +84,10 @@ def _trip(problem, learner, predictions, labels, needs, watches, thresholds=None
                 features=[prediction.features for prediction in batch] if "features" in read else None,
                 passes=[prediction.passes for prediction in batch] if "passes" in read else None,
                 thresholds=thresholds,
+                base=thresholds is None,
             )
-            table["image"] += here.start
+            if thresholds is None:
+                table["image"] += here.start
         yield table
 
 

@@ -95,11 +95,11 @@ def ask(session: Session, journal: Journal, number: int, table: Candidates, quer
         if problem.budget and session.spent - before >= problem.budget.amount:  # the last answer may pass it
             break
         with clock("answer_s"):
-            pixels = problem.pseudo.pixels(*place[:2])
-            question = session.question(query.kind, place, pixels, journal.n_asked)
-            answer = session.answer(question, pixels)
+            where = problem.pseudo.region(*place[:2])
+            question = session.question(query.kind, place, where, journal.n_asked)
+            answer = session.answer(question, where)
         with clock("correct_s"):
-            harm = session.hear(question, pixels, answer)
+            harm = session.hear(question, where, answer)
         journal.add_question(number, problem.names[question.image], question, answer, harm)
 
 
@@ -113,8 +113,8 @@ def refine(refiner, session: Session, journal: Journal, number: int, table: Cand
     rows, labels = refiner.refine(pool, asked, np.array(modes, np.uint8), rng)
     for row, label in zip(rows.tolist(), labels.tolist(), strict=True):
         image, superpixel = keys[0][row], keys[1][row]
-        pixels = session.problem.pseudo.pixels(image, superpixel)
-        harm = session.write(image, superpixel, pixels, Answer((label,), ("correct",)))
+        where = session.problem.pseudo.region(image, superpixel)
+        harm = session.write(image, superpixel, where, Answer((label,), ("correct",)))
         journal.add_refinement(number, session.problem.names[image], superpixel, label, harm)
 
 

@@ -19,7 +19,7 @@ from bench.experiment.labels import LabelMaps, LabelQuality
 from bench.foundation.pseudo import PseudoLabels
 from bench.images import Counts, Images
 from bench.runfiles import CLASSES, QUERIES, ROUNDS, TIMINGS, names
-from bench.types import VOID, Answer, InputError, Question
+from bench.types import VOID, Answer, InputError, Question, Region
 
 IMAGES = "images.npz"  # confusion matrices by image (`bench.images`)
 HARM = names(ROUNDS, "harm")
@@ -29,16 +29,15 @@ REFINED_PX = names(ROUNDS, "refined")
 @dataclass(frozen=True)
 class Step:
     """One change of the labels, made again: its ``row`` of queries.csv or refined.csv, the ``answer`` that was written,
-    the index of its train ``image``, the superpixel's flat ``pixels`` (m,), and their labels before (``was``) and after
-    (``now``), (m,) uint8 each. ``asked``: it answers a question; else a refiner did it."""
+    the index of its train ``image``, ``where`` in it the superpixel lies, and what labels that had, ``was`` (m,) uint8.
+    ``asked``: it answers a question; else a refiner did it."""
 
     row: dict
     answer: Answer
     asked: bool
     image: int
-    pixels: np.ndarray
+    where: Region
     was: np.ndarray
-    now: np.ndarray
 
 
 class Journal:
@@ -85,12 +84,12 @@ class Journal:
         self,
         pseudo: PseudoLabels,
         labels: LabelMaps,
-        ask_again: Callable[[dict, int, np.ndarray], object] | None = None,
+        ask_again: Callable[[dict, int, Region], object] | None = None,
         only: Container[str] | None = None,
     ) -> Iterator[Step]:
         """Every change of the labels, made again in ``labels``, which begin as ``pseudo``: a round's answers first.
 
-        ``ask_again(row, image, pixels)`` is called before an answer is written, for annotators that remember.
+        ``ask_again(row, image, where)`` is called before an answer is written, for annotators that remember.
         ``only``: the names of the images whose changes are wanted. Raises InputError for an image or a superpixel that
         the run did not begin with.
         """
@@ -102,13 +101,15 @@ class Journal:
             if row["image"] not in pseudo.index:
                 raise InputError(f"{self.folder}: no train image is called {row['image']!r}")
             image = pseudo.index[row["image"]]
-            pixels = pseudo.pixels(image, row["superpixel"])
+            where = pseudo.region(image, row["superpixel"])
             if asked and ask_again is not None:
-                ask_again(row, image, pixels)
-            yield Step(row, answer, asked, image, pixels, *labels.write(image, pixels, answer))
+                ask_again(row, image, where)
+            was = labels.at(image, where)
+            labels.write(image, where, was, answer)
+            yield Step(row, answer, asked, image, where, was)
 
     def add_question(self, number: int, name: str, question: Question, answer: Answer, harm: tuple) -> None:
-        """``name``: of the image; ``harm``: of writing the answer (`bench.metrics.harm`)."""
+        """``name``: of the image; ``harm``: of writing the answer (`bench.kernels.pixels.relabel`)."""
         self.queries.append({"round": number, "image": name, **_told(question, answer), **_named(HARM, harm)})
 
     def add_refinement(self, number: int, name: str, superpixel: int, label: int, harm: tuple) -> None:

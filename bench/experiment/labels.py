@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from bench import correction, metrics
+from bench import correction
 from bench.cache import Cache
-from bench.types import Answer
+from bench.kernels.pixels import put, relabel, take
+from bench.types import VOID, Answer, Region
 
 Maps = Callable[[int], np.ndarray]
 
@@ -22,7 +23,7 @@ class LabelMaps:
 
     def __init__(self, start: Maps, memory_bytes: int):
         self.start = start
-        self._written: dict[int, dict[int, tuple[np.ndarray, np.ndarray]]] = {}  # runs and labels, by first pixel
+        self._written: dict[int, dict[int, tuple[Region, np.ndarray]]] = {}  # labels, by first pixel
         self._whole = Cache(memory_bytes)
 
     @property
@@ -32,38 +33,32 @@ class LabelMaps:
     def __call__(self, image: int) -> np.ndarray:
         return self._whole.get(image, lambda: self._made(image)) if image in self._written else self.start(image)
 
-    def at(self, image: int, pixels: np.ndarray) -> np.ndarray:
-        """(m,) uint8 labels of the flat ``pixels`` (m,) of one superpixel, in ascending order."""
-        written = self._written.get(image, {}).get(int(pixels[0]))
+    def at(self, image: int, where: Region) -> np.ndarray:
+        """(m,) uint8 labels of the pixels of one superpixel, in ascending order."""
+        written = self._written.get(image, {}).get(int(where.start[0]))
         if written is None:
-            return self.start(image).ravel()[pixels]
-        return np.resize(written[1], len(pixels))  # one label of all, or each pixel's own
+            return _taken(self.start(image), where)
+        return np.resize(written[1], where.size)  # one label of all, or each pixel's own
 
-    def write(self, image: int, pixels: np.ndarray, answer: Answer) -> tuple[np.ndarray, np.ndarray]:
-        """Apply an answer to one superpixel (`at`). Returns its labels before and after, (m,) each.
+    def write(self, image: int, where: Region, was: np.ndarray, answer: Answer) -> None:
+        """Apply an answer to one superpixel, whose labels are ``was`` (`at`).
 
         The pixels of two writes to an image are the same, or have none in common.
         """
-        was = self.at(image, pixels)
-        now = correction.corrected(was, answer)
-        if now is not was:
-            labels = now[:1].copy() if len(answer.labels) == 1 else now
-            self._written.setdefault(image, {})[int(pixels[0])] = _runs(pixels), labels
+        if answer.labels:
+            now = correction.corrected(was[:1] if len(answer.labels) == 1 else was, answer)
+            self._written.setdefault(image, {})[int(where.start[0])] = where, now
             self._whole.remove(image)
-        return was, now
 
     def _made(self, image: int) -> np.ndarray:
         whole = self.start(image).copy()
-        for (start, length), labels in self._written[image].values():
-            before = np.cumsum(length) - length  # pixels of earlier runs
-            whole.ravel()[np.repeat(start - before, length) + np.arange(length.sum())] = labels
+        for where, labels in self._written[image].values():
+            put(whole.ravel(), where.start, where.length, labels)
         return whole
 
 
-def _runs(pixels: np.ndarray) -> np.ndarray:
-    """(2, n) int32: the first of each stretch of consecutive ``pixels``, and how many they are."""
-    first = np.flatnonzero(np.diff(pixels, prepend=-2) != 1)
-    return np.array([pixels[first], np.diff(first, append=len(pixels))], np.int32)
+def _taken(labels: np.ndarray, where: Region) -> np.ndarray:
+    return take(labels.ravel(), where.start, where.length, where.size)
 
 
 class LabelQuality:
@@ -75,14 +70,14 @@ class LabelQuality:
 
     def __init__(self, truth: Maps, by_image: np.ndarray):
         self.truth, self.by_image = truth, by_image.copy()
+        self._labels = np.r_[: by_image.shape[1], VOID].astype(np.uint8)  # every label that a pixel may have
         self.touched: set[int] = set()  # images whose matrix changed since this was last emptied
 
-    def count(self, image: int, pixels: np.ndarray, was: np.ndarray, now: np.ndarray) -> tuple[int, int, int]:
-        """Take in that the labels of the flat ``pixels`` (m,) went from ``was`` to ``now``. Returns the harm."""
-        if now is was:
+    def count(self, image: int, where: Region, was: np.ndarray, answer: Answer) -> tuple[int, int, int]:
+        """Take in that a superpixel with the labels ``was`` (m,) got an answer. Returns the harm (`relabel`)."""
+        if not answer.labels:
             return 0, 0, 0
-        truth = self.truth(image).ravel()[pixels]
-        change = metrics.change(truth, was, now, self.by_image.shape[1])
-        self.by_image[image] += change.astype(self.by_image.dtype)
+        n_classes = len(self._labels) - 1
+        now = np.minimum(correction.corrected(self._labels, answer), n_classes)
         self.touched.add(image)
-        return metrics.harm(truth, was, now)
+        return relabel(_taken(self.truth(image), where), was, now, self.by_image[image])

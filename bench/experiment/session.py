@@ -9,7 +9,7 @@ from bench.annotation import Oracle, outcome
 from bench.experiment.journal import Journal, answer_of
 from bench.experiment.labels import LabelMaps, LabelQuality
 from bench.experiment.problem import Problem
-from bench.types import ACTIONS, Answer, Candidates, Pool, Query, Question, Truth
+from bench.types import ACTIONS, Answer, Candidates, Pool, Query, Question, Region, Truth
 
 PLACE = ("image", "superpixel", "row", "column")
 
@@ -29,13 +29,13 @@ class Session:
     def play_back(self, journal: Journal) -> None:
         """Bring labels, quality and the annotator's memory to where ``journal`` says they are."""
         for step in journal.play_back(self.problem.pseudo, self.labels, self._ask_again):
-            self._see(step.image, step.row["superpixel"], step.pixels, step.was, step.now)
+            self._see(step.image, step.row["superpixel"], step.where, step.was, step.answer)
 
-    def _ask_again(self, row: dict, image: int, pixels: np.ndarray) -> None:
+    def _ask_again(self, row: dict, image: int, where: Region) -> None:
         place = image, row["superpixel"], row["row"], row["column"]
-        question = self.question(row["kind"], place, pixels, row["number"])
+        question = self.question(row["kind"], place, where, row["number"])
         if self.oracle.memory:
-            self.answer(question, pixels)
+            self.answer(question, where)
         self._note(question, answer_of(row))
 
     def drawn_order(self, table: Candidates) -> Candidates:
@@ -59,28 +59,28 @@ class Session:
             spend=self.spent,
         )
 
-    def question(self, kind: str, place: tuple[int, int, int, int], pixels: np.ndarray, number: int) -> Question:
-        """What the annotator is shown at a ``place`` (`PLACE`) of a superpixel of flat ``pixels`` (m,); ``number``: of
+    def question(self, kind: str, place: tuple[int, int, int, int], where: Region, number: int) -> Question:
+        """What the annotator is shown at a ``place`` (`PLACE`) of a superpixel that lies at ``where``; ``number``: of
         questions before it in this run."""
         image, superpixel, row, column = place
-        labels, width = self.labels.at(image, pixels), self.problem.pseudo.regions(image).shape[1]
-        shown = int(labels[pixels.searchsorted(row * width + column)])
+        labels, width = self.labels.at(image, where), self.problem.pseudo.regions(image).shape[1]
+        shown = int(labels[where.place(row * width + column)])
         return Question(kind, image, superpixel, row, column, shown, labels, number, self.problem.n_classes)
 
-    def answer(self, question: Question, pixels: np.ndarray, oracle: Oracle | None = None) -> Answer:
+    def answer(self, question: Question, where: Region, oracle: Oracle | None = None) -> Answer:
         """What the annotator, or another ``oracle``, says. One superpixel of one seed meets one slip, at any pixel."""
         name = self.problem.names[question.image]
         rng = seeds.generator(self.seed, "oracle", name, question.superpixel)
-        return (oracle or self.oracle).answer(question, Truth(self.problem.truth(question.image), pixels), rng)
+        return (oracle or self.oracle).answer(question, Truth(self.problem.truth(question.image), where), rng)
 
-    def hear(self, question: Question, pixels: np.ndarray, answer: Answer) -> tuple[int, int, int]:
-        """Note an answer and spread it over its superpixel. Returns the harm (`bench.metrics.harm`)."""
+    def hear(self, question: Question, where: Region, answer: Answer) -> tuple[int, int, int]:
+        """Note an answer and spread it over its superpixel. Returns the harm (`bench.kernels.pixels.relabel`)."""
         self._note(question, answer)
-        return self.write(question.image, question.superpixel, pixels, answer)
+        return self._write(question.image, question.superpixel, where, question.labels, answer)
 
-    def write(self, image: int, superpixel: int, pixels: np.ndarray, answer: Answer) -> tuple[int, int, int]:
-        """Spread an answer over a superpixel. Returns the harm (`bench.metrics.harm`)."""
-        return self._see(image, superpixel, pixels, *self.labels.write(image, pixels, answer))
+    def write(self, image: int, superpixel: int, where: Region, answer: Answer) -> tuple[int, int, int]:
+        """Spread an answer over a superpixel. Returns the harm (`bench.kernels.pixels.relabel`)."""
+        return self._write(image, superpixel, where, self.labels.at(image, where), answer)
 
     def mode(self, image: int, superpixel: int) -> int:
         """The label that most pixels of a superpixel have (tie: lowest)."""
@@ -112,8 +112,8 @@ class Session:
         oracle = copy.deepcopy(self.oracle)  # looking ahead must not teach the one that is asked
         for i, place in enumerate(places(table)):
             if is_open[i]:
-                pixels = self.problem.pseudo.pixels(*place[:2])
-                answer = self.answer(self.question(kind, place, pixels, len(self.given)), pixels, oracle)
+                where = self.problem.pseudo.region(*place[:2])
+                answer = self.answer(self.question(kind, place, where, len(self.given)), where, oracle)
                 if len(answer.labels) == 1:
                     answers[i] = answer.labels[0]
         parts = [self._counts_of_truth(image) for image in range(len(self.problem.names))]
@@ -153,11 +153,17 @@ class Session:
         price = [question.kind], [" ".join(answer.actions)], self.problem.n_classes, unit, self.problem.seconds
         self.spent += float(costs.price(*price)[0])
 
-    def _see(self, image: int, superpixel: int, pixels: np.ndarray, was: np.ndarray, now: np.ndarray) -> tuple:
-        """Take in what the labels of a superpixel are now. Returns the harm."""
-        if now is not was:
-            self.shown[self.problem.place(image, superpixel)] = np.bincount(now).argmax()
-        return self.quality.count(image, pixels, was, now)
+    def _write(self, image: int, superpixel: int, where: Region, was: np.ndarray, answer: Answer) -> tuple:
+        self.labels.write(image, where, was, answer)
+        return self._see(image, superpixel, where, was, answer)
+
+    def _see(self, image: int, superpixel: int, where: Region, was: np.ndarray, answer: Answer) -> tuple:
+        """Take in an answer to a superpixel that had the labels ``was``. Returns the harm."""
+        if answer.labels:
+            one = len(answer.labels) == 1
+            mode = answer.labels[0] if one else np.bincount(self.labels.at(image, where)).argmax()
+            self.shown[self.problem.place(image, superpixel)] = mode
+        return self.quality.count(image, where, was, answer)
 
     def _ties(self, table: Candidates) -> np.ndarray:
         hashes = np.array([seeds.integer(self.seed, "tie", name) for name in self.problem.names], np.uint64)

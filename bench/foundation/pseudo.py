@@ -18,7 +18,7 @@ from bench.foundation import Foundation, TrainAndPredict, painting, parameters
 from bench.foundation import superpixels as superpixel_makers
 from bench.foundation.superpixels import Superpixels
 from bench.kernels.regions import Regions, regions
-from bench.types import InputError
+from bench.types import InputError, Region
 
 KINDS = ("mask_jpg", "obj_jpg")  # label maps and superpixels, as the papers' releases name their folders
 
@@ -51,13 +51,10 @@ class PseudoLabels:
         """Where each superpixel of train image ``i`` lies."""
         return self._cache.get(("regions", i), lambda: regions(self._read("obj_jpg", i)))
 
-    def pixels(self, i: int, superpixel: int) -> np.ndarray:
-        """(m,) int64 flat indices of the pixels of a superpixel of train image ``i``, in row-major order.
-
-        Raises InputError where the image has no such superpixel.
-        """
+    def region(self, i: int, superpixel: int) -> Region:
+        """Where a superpixel of train image ``i`` lies. Raises InputError where the image has no such superpixel."""
         try:
-            return self.regions(i).pixels(superpixel)
+            return self.regions(i).region(superpixel)
         except InputError as error:
             raise InputError(f"{self.names[i]}: {error}") from error
 

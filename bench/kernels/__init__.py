@@ -48,6 +48,7 @@ def superpixel_statistics(
     features=None,
     passes=None,
     thresholds: np.ndarray | None = None,
+    base: bool = True,
 ) -> dict[str, np.ndarray]:
     """The statistics ``needs`` of every superpixel of one image, or of a batch of images.
 
@@ -71,8 +72,8 @@ def superpixel_statistics(
     Returns host arrays, a row for each id > 0 present, image by image and ascending: of a batch ``image`` (N,) int32,
     the position in the list; ``superpixel`` (N,) int64, ``size`` (N,) int64 in pixels, ``row`` and ``column`` (N,)
     int32 of the representative pixel, ``label`` (N,) uint8 there, then each of ``needs`` with the type and the shape of
-    a row that the catalogue says. The representative is always there, because every question is asked at it; finding
-    it costs less than bringing the scores from memory.
+    a row that the catalogue says. The representative is there unasked, because every question is asked at it; finding
+    it costs less than bringing the scores from memory. Without ``base`` there are the ``needs`` alone.
 
     Raises InputError for shapes that do not fit, a superpixel whose scores hold NaN or are no probabilities, a label
     that is neither a class nor 255, a negative id, an unknown need, parameter or implementation, and for a need that
@@ -109,8 +110,9 @@ def superpixel_statistics(
 
     of_maps = [n for n, s in catalogue.items() if not s.fused]
     fused = {n for n in needs if n not in of_maps}
-    parts = _fused(name, scores, labels, superpixels, fused, logits, align_corners, threads)
-    columns = {n: [part[n] for part in parts] for n in (*BASE, *fused)}
+    own = (*BASE, *fused) if base else tuple(fused)
+    parts = _fused(name, scores, labels, superpixels, fused, logits, align_corners, threads) if own else []
+    columns = {n: [part[n] for part in parts] for n in own}
     if of_maps:
         maps = importlib.import_module("bench.kernels.maps")
         regions = [x if isinstance(x, Regions) else regions_of(_array(x)) for x in superpixels]
@@ -119,7 +121,7 @@ def superpixel_statistics(
             beside = {what: values[i] for what, values in given.items()}
             for n, column in maps.statistics(of_maps, *image, logits, align_corners, beside, pixelwise).items():
                 columns.setdefault(n, []).append(column)
-    names = dict.fromkeys((*BASE, *needs)) if is_batch else dict.fromkeys((*list(BASE)[1:], *needs))
+    names = dict.fromkeys((*(BASE if is_batch else list(BASE)[1:]), *needs) if base else needs)
     return {n: _column(n, columns[n], n_classes) for n in names}
 
 

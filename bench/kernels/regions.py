@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from bench.types import InputError
+from bench.types import InputError, Region
 
 ID_TYPES = ("uint8", "uint16", "int32", "int64")
 
@@ -39,13 +39,13 @@ class Regions:
         """What the arrays take in memory, in bytes."""
         return sum(array.nbytes for array in self._arrays())
 
-    def pixels(self, superpixel: int) -> np.ndarray:
-        """(m,) int64 flat indices of the superpixel's pixels, in row-major order. Raises InputError for an unknown id.
+    def region(self, superpixel: int) -> Region:
+        """Where a superpixel lies. Raises InputError for an unknown id.
 
-        Takes time in proportion to the superpixel, whatever the size of the image.
+        Takes time in proportion to its runs, whatever the size of the image.
         """
         k = self.number(superpixel)
-        return self._flat(slice(self.first[k], self.first[k + 1]))
+        return self._runs(slice(self.first[k], self.first[k + 1]))
 
     def number(self, superpixel: int) -> int:
         """The place of an id among ``ids``. Raises InputError for an unknown id."""
@@ -60,7 +60,7 @@ class Regions:
 
     def all_pixels(self) -> np.ndarray:
         """(n,) int64 flat indices of the pixels of all superpixels, superpixel by superpixel."""
-        return self._flat(slice(None))
+        return self._runs(slice(None)).pixels
 
     def map(self) -> np.ndarray:
         """(H, W) int64: the superpixel map itself, 0 outside every superpixel."""
@@ -68,13 +68,8 @@ class Regions:
         flat[self.all_pixels()] = np.repeat(self.ids, self.sizes)
         return flat.reshape(self.shape)
 
-    def _flat(self, runs: slice) -> np.ndarray:
-        length = self.length[runs].astype(np.int64)
-        start = self.row[runs] * np.int64(self.shape[1]) + self.column[runs]
-        before = np.cumsum(length) - length  # pixels of earlier runs
-        pixels = np.repeat(start - before, length)
-        pixels += np.arange(len(pixels))
-        return pixels
+    def _runs(self, which: slice) -> Region:
+        return Region(self.row[which] * np.int32(self.shape[1]) + self.column[which], self.length[which])
 
     def _arrays(self) -> list[np.ndarray]:
         return [getattr(self, field.name) for field in fields(self)[1:]]

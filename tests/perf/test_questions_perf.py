@@ -43,7 +43,7 @@ class Questions:
             names=pool.names,
             labels=lambda i: shifted[i % SHIFTS][0],
             regions=lambda i: shifted[i % SHIFTS][1],
-            pixels=lambda i, superpixel: shifted[i % SHIFTS][1].pixels(superpixel),
+            region=lambda i, superpixel: shifted[i % SHIFTS][1].region(superpixel),
         )
         n = len(shifted[0][1])
         confusion = np.zeros((N_IMAGES, N_CLASSES, N_CLASSES + 1), np.int32)
@@ -55,7 +55,7 @@ class Questions:
             self.journal.seconds(number)
         order = seeds.generator(0, "questions").permutation(N_IMAGES * n)
         image, which = order // n, order % n
-        first = [[r.pixels(k)[0] for k in r.ids] for _, r in shifted]
+        first = [[r.region(k).start[0] for k in r.ids] for _, r in shifted]
         row, column = np.divmod([first[i % SHIFTS][k] for i, k in zip(image, which, strict=True)], pool.map.shape[1])
         ids = shifted[0][1].ids[which]
         columns = {"image": image, "superpixel": ids, "row": row, "column": column, "label": 0 * row, "size": 0 * row}
