@@ -72,7 +72,7 @@ def test_a_paper_preset_trains_at_full_crop(out, real_data):
 
 
 def test_cells_that_share_a_gpu_give_the_numbers_of_one_at_a_time(out, tmp_path, monkeypatch):
-    """Seconds a cell at 1, 2, 4 and 8 at a time, a seed each; a seed's rounds are those of one at a time, timings apart."""
+    """Seconds a cell at 1, 2, 4 and 8 at a time, a seed each; a seed's rounds are the same, timings apart."""
     rows, said = [], {}
     for jobs in N_CELLS:
         monkeypatch.setenv("ALC_BENCH_CACHE", str(tmp_path / f"cache{jobs}"))

@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from runs import write_run
 from test_pool_perf import Generated
-from test_questions_perf import Questions
+from test_questions_perf import Questions, generated
 
 from bench import registry, report
 from bench.commands.time import SIZES, scene
@@ -132,7 +132,7 @@ def test_statistics_of_maps_to_a_copy(benchmark, moved, family):
 
 
 def test_a_question_to_a_copy(benchmark, moved, tmp_path):
-    questions, full = Questions(tmp_path), torch.rand(19, 1024, 2048)
+    questions, full = Questions(*generated(), tmp_path), torch.rand(19, 1024, 2048)
     target = torch.empty_like(full)
     timings = compare({"copy": lambda: target.copy_(full), "question": lambda: questions.ask(100)}, rounds=5)
     benchmark.pedantic(questions.ask, (100,), rounds=3)
