@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.commands import time
+from bench.commands import time, time_maps
 from bench.kernels import superpixel_statistics
 from bench.kernels.per_pixel import look_ahead
 from bench.types import InputError
@@ -32,11 +32,22 @@ def test_writes_the_table_and_the_figure(tiny, tmp_path, capsys):
     assert set(table["size"]) == {"tiny", "wide"}
     ours = table[table["max_rel_error"].notna()]
     assert (ours["max_rel_error"] <= time.TOLERANCE).all()
+    of_maps = ours["n_other_pixels"].isna()
+    assert set(ours[of_maps].implementation) == {f"cpu: {family}" for family in time_maps.FAMILIES}
+    ours = ours[~of_maps]
     assert set(zip(ours["implementation"], ours["source"], strict=True)) == {
         (i, s) for i in ("cpu", "torch") for s in ("probabilities", "logits")
     }
     assert (table.loc[table["implementation"] == time.COPY, "ratio_to_copy"] == 1).all()
     assert "scipy, extrapolated" in capsys.readouterr().out
+
+
+def test_no_time_where_a_statistic_of_maps_differs(tiny, monkeypatch, tmp_path):
+    real, out = time_maps.disagreement, tmp_path / "time.csv"
+    monkeypatch.setattr(time_maps, "disagreement", lambda found, *of: real(found, *of) + ("aiou_sum" in found))
+    assert time.main(arguments("--sizes", "tiny", "--threads", "1", "--rounds", "1", "--out", str(out))) == 1
+    table = pd.read_csv(out).set_index("implementation")
+    assert table.index[table.median_ms.isna()].tolist() == ["cpu: components"]
 
 
 def test_no_time_where_the_statistics_differ(tiny, monkeypatch, tmp_path):

@@ -19,7 +19,7 @@ from rich.table import Table
 from scipy.spatial import cKDTree
 
 from bench import seeds, store
-from bench.commands import time_fit, time_run
+from bench.commands import time_fit, time_maps, time_run
 from bench.kernels import fastest, superpixel_statistics
 from bench.kernels.per_pixel import look_ahead
 from bench.timing import Timings, compare
@@ -33,8 +33,8 @@ TOLERANCE = 1e-5
 CROP_PX = 96  # the plain loop sees this much of each side
 SAMPLE_PX = 3000  # pixels that the per-pixel method is timed on
 COPY, SOFTMAX, PER_PIXEL = "copy", "upsample + softmax", "scipy, extrapolated"
-COLUMNS = ["size", "n_classes", "height", "width", "n_superpixels", "source", "implementation", "device", "threads",
-           "median_ms", "iqr_ms", "ratio_to_copy", "ratio_to_softmax", "ratio_to_scipy", "max_rel_error",
+COLUMNS = ["size", "n_classes", "height", "width", "n_superpixels", "source", "implementation", "statistics", "device",
+           "threads", "median_ms", "iqr_ms", "ratio_to_copy", "ratio_to_softmax", "ratio_to_scipy", "max_rel_error",
            "n_other_pixels", "peak_extra_mib"]  # fmt: skip
 
 
@@ -91,8 +91,9 @@ def measured(args) -> tuple[int, list[dict], Callable[[Path], None]]:
     finally:
         torch.set_num_threads(before)
     console.print(
-        f"Equality first: with the plain loop on a {CROP_PX} × {CROP_PX} crop, with torch on the whole. Per-pixel "
-        f"scipy: timed on about {SAMPLE_PX} pixels, extrapolated. MiB: the most memory held during a call.",
+        f"Equality first: with the plain loop on a {CROP_PX} × {CROP_PX} crop, with torch on the whole (of maps, with "
+        f"torch alone). Per-pixel scipy: timed on about {SAMPLE_PX} pixels, extrapolated. MiB: the most memory held "
+        "during a call.",
         style="dim",
     )
     code = int(any(row["median_ms"] is None for row in rows))
@@ -126,14 +127,24 @@ def measure(name, n_classes, height, width, device, threads, rounds) -> list[dic
     sources = {"probabilities": full, "logits": logits}
     functions = {(COPY, "probabilities"): lambda: target.copy_(full), (SOFTMAX, "logits"): upsample}
     rows = {}
-    for implementation in dict.fromkeys((fastest(torch.device(device).type), "torch")):
+    quickest = fastest(torch.device(device).type)
+    for implementation in dict.fromkeys((quickest, "torch")):
         for source, scores in sources.items():
             options = {"logits": source == "logits", "implementation": implementation, "threads": threads}
             errors = disagreement(scores, labels, superpixels, options)
             key = implementation, source
-            rows[key] = dict(zip(("max_rel_error", "n_other_pixels"), errors, strict=True))
+            rows[key] = dict(zip(("max_rel_error", "n_other_pixels"), errors, strict=True)) | {"statistics": NEEDS[0]}
             if errors[0] <= TOLERANCE:
                 functions[key] = lambda s=scores, o=options: superpixel_statistics(s, *on_device, NEEDS, **o)
+    maps, twins = (
+        time_maps.functions(logits, *on_device, implementation=name, threads=threads) for name in (quickest, "torch")
+    )
+    for family, function in maps.items():
+        key = f"{quickest}: {family}", "logits"
+        error = time_maps.disagreement(function(), twins[family]())
+        rows[key] = {"max_rel_error": error, "statistics": " ".join(time_maps.FAMILIES[family])}
+        if error <= TOLERANCE:
+            functions[key] = function
     timings = compare(functions, rounds, device=device)
     per_pixel_s = timings.seconds[PER_PIXEL, "probabilities"] = per_pixel(full.cpu().numpy(), labels, superpixels)
     shared = {"size": name, "n_classes": n_classes, "height": height, "width": width, "n_superpixels": N_SUPERPIXELS}
@@ -227,7 +238,7 @@ def show(rows, name, console) -> None:
     for heading in ("ms", "iqr", "/ copy", "/ softmax", "scipy /", "error", "MiB"):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
-        name = row["implementation"] + (f", {row['source']}" if row["max_rel_error"] is not None else "")
+        name = row["implementation"] + (f", {row['source']}" if row["n_other_pixels"] is not None else "")
         error = "" if row["max_rel_error"] is None else f"{row['max_rel_error']:.0e}"
         if row["median_ms"] is None:
             table.add_row(name, "differs", *[""] * 4, error, "", style="red")
@@ -245,7 +256,7 @@ def draw(rows, path: Path) -> None:
 
     figure = Figure(figsize=(8.5, 4.5), layout="constrained")
     axes = figure.subplots()
-    for key in dict.fromkeys((row["implementation"], row["source"]) for row in rows):
+    for key in dict.fromkeys((r["implementation"], r["source"]) for r in rows if r["statistics"] in (None, *NEEDS)):
         chosen = [r for r in rows if (r["implementation"], r["source"]) == key and r["median_ms"]]
         mib = np.array([r["n_classes"] * r["height"] * r["width"] * 4 / 2**20 for r in chosen])
         order = np.argsort(mib)

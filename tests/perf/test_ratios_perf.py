@@ -22,6 +22,7 @@ from test_pool_perf import Generated
 from test_questions_perf import Questions, generated
 
 from bench import registry, report
+from bench.commands import time_maps
 from bench.commands.time import SIZES, scene
 from bench.experiment.acquire import acquire_table
 from bench.kernels import IMPLEMENTATIONS, superpixel_statistics
@@ -32,15 +33,6 @@ from bench.types import Pool
 BASELINE = Path(__file__).with_name("baseline.json")
 MARGIN = 1.5
 NEEDS = {"sim": ("sim",), "representative": (), "all": tuple(n for n, s in STATISTICS.items() if s.fused)}
-FAMILIES = {
-    "windows": ("impurity_entropy_sum[window=3]",),
-    "components": ("aiou_sum",),
-    "colours": ("colour_gradient_sum",),
-    "cells": ("feature",),
-    "temperature": ("tempered_entropy_sum[temperature=0.1]",),
-    "thresholds": ("confident_count",),
-    "passes": ("predictive_entropy_sum", "expected_entropy_sum", "vote_entropy_sum"),
-}
 KERNELS = [i for i in IMPLEMENTATIONS if i not in ("reference", "torch", "gpu")]
 
 
@@ -110,22 +102,12 @@ def test_a_kernel_to_the_plain_loop(benchmark, moved, implementation, source):
     moved(f"{implementation} / plain loop, shapes, from {source}, sim", timings.ratio("kernel", "reference"))
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", time_maps.FAMILIES)
 def test_statistics_of_maps_to_a_copy(benchmark, moved, family):
-    """From logits, the statistics that are always there among them; of passes there are three."""
+    """From logits, and nothing else; of passes there are three."""
     scores, labels, superpixels = inputs("voc")
-    target, rng = torch.empty_like(scores["probabilities"]), np.random.default_rng(0)
-    beside = {
-        "images": rng.integers(0, 256, (*labels.shape, 3)).astype(np.uint8),
-        "features": torch.rand(64, 40, 40),
-        "passes": [scores["logits"]] * 3,
-        "thresholds": np.full(len(target), 0.5),
-    }
-
-    def kernel():
-        image = scores["logits"], labels, superpixels, FAMILIES[family]
-        return superpixel_statistics(*image, logits=True, threads=1, **beside)
-
+    target = torch.empty_like(scores["probabilities"])
+    kernel = time_maps.functions(scores["logits"], labels, superpixels, threads=1)[family]
     timings = compare({"copy": lambda: target.copy_(scores["probabilities"]), "kernel": kernel}, rounds=5)
     benchmark.pedantic(kernel, rounds=3)
     moved(f"{family} / copy, voc, from logits", timings.ratio("kernel", "copy"))
