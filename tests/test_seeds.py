@@ -76,3 +76,11 @@ def test_keyed_draws_are_uniform_and_differ_by_seed_and_axis(other):
     assert ((counts - 1000) ** 2 / 1000).sum() < 45  # χ² of 19 degrees: P < 0.001
     assert abs(np.corrcoef(draws, others)[0, 1]) < 0.03
     assert abs(np.corrcoef(draws[1:], draws[:-1])[0, 1]) < 0.03
+
+
+def test_streams_are_those_of_generators_whatever_was_drawn_before():
+    streams = seeds.Streams()
+    for axes in (("a", 1), ("a", 2), ("b",), ("a", 1)):
+        rng, expected = streams(3, *axes), seeds.generator(3, *axes)
+        assert rng.random(5).tolist() == expected.random(5).tolist()
+        assert rng.integers(7, dtype=np.uint32) == expected.integers(7, dtype=np.uint32)  # keeps half of 64 bits

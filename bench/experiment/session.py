@@ -25,6 +25,7 @@ class Session:
         self.shown = problem.measured.shown.copy()  # the label that most pixels of each superpixel have now
         self.given: dict[tuple[int, int], tuple[int, int]] = {}  # what `Pool` says of each (image, superpixel) asked
         self.spent = 0.0
+        self._streams = seeds.Streams()
 
     def play_back(self, journal: Journal) -> None:
         """Bring labels, quality and the annotator's memory to where ``journal`` says they are."""
@@ -70,7 +71,7 @@ class Session:
     def answer(self, question: Question, where: Region, oracle: Oracle | None = None) -> Answer:
         """What the annotator, or another ``oracle``, says. One superpixel of one seed meets one slip, at any pixel."""
         name = self.problem.names[question.image]
-        rng = seeds.generator(self.seed, "oracle", name, question.superpixel)
+        rng = self._streams(self.seed, "oracle", name, question.superpixel)
         return (oracle or self.oracle).answer(question, Truth(self.problem.truth(question.image), where), rng)
 
     def hear(self, question: Question, where: Region, answer: Answer) -> tuple[int, int, int]:
