@@ -90,7 +90,7 @@ class Nodes:
 
     def _start(self, *more: str) -> subprocess.Popen:
         words = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--num-cpus=1", *more]
-        known = {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
+        known = {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
         quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
         node = subprocess.Popen([*words, "--node-ip-address=127.0.0.1"], env=os.environ | known, **quiet)
         for line in node.stdout:
