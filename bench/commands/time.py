@@ -216,14 +216,14 @@ def peak_extra_mib(function, device) -> float | None:
         gc.collect()
         ctypes.CDLL(None).malloc_trim(0)  # or what earlier calls gave back to malloc would hide what this one takes
         Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM, the highest resident size
-        before = _status_kib("VmRSS")
+        before = status_kib("VmRSS")
     except (OSError, AttributeError):
         return None
     function()
-    return max(0, _status_kib("VmHWM") - before) / 1024
+    return max(0, status_kib("VmHWM") - before) / 1024
 
 
-def _status_kib(key):
+def status_kib(key):
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(key))
 

@@ -14,7 +14,7 @@ from bench.learners import Learner, Model, Prediction
 from bench.timing import Stopwatch
 from bench.types import Candidates
 
-KEPT_BYTES = 2**28
+KEPT_BYTES = 2**29
 TOGETHER_PX = 2**20  # images are predicted, and then scored, together until they have so many pixels
 
 

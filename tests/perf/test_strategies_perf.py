@@ -12,7 +12,6 @@ many. ``choose_mib``: the most memory that it takes beside the candidates.
 """
 
 import multiprocessing
-import resource
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -26,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from pools import pool, random_columns
 
 from bench import registry, seeds, store
+from bench.commands.time import status_kib
 from bench.experiment.acquire import acquire_table
 from bench.experiment.problem import Problem
 from bench.foundation.pseudo import PseudoLabels, write
@@ -90,14 +90,22 @@ def opened(name: str, data: Path, n: int, scratch: Path):
 def once(problem, learner, model, strategy) -> dict[str, float]:
     """The seconds of one acquisition."""
     wanted = tuple(need for need in strategy.needs if need not in OF_TRUTH)
+    predict, seen = learner.predict, []
+    learner.predict = lambda *of: (seen.append(None) or prediction for prediction in predict(*of))
     table, spent = acquire_table(problem, learner, model, problem.pseudo.labels, wanted)
-    n = len(table)
+    learner.predict = predict
+    n, n_trips = len(table), len(seen) / len(problem.names)
     everything = Pool(table, np.zeros(n, bool), seeds.uniform(0, "tie", table.image, table.superpixel),
                 problem.n_classes, np.full(n, -1, np.int16))  # fmt: skip
     with Stopwatch() as watch:
         strategy.acquire(everything, -(-n // 20), seeds.generator(0, "acquire"))
     depth = table.feature.shape[1] if "feature" in table.columns else 0
-    return spent | {"choose_s": watch.total_s, "n": n, "depth": depth}
+    return spent | {
+        "choose_s": watch.total_s,
+        "n": n,
+        "depth": depth,
+        "again_s": spent["predict_s"] * (1 - 1 / n_trips),
+    }
 
 
 def choose_from_many(name: str, n_classes: int, depth: int) -> tuple[float, float]:
@@ -105,10 +113,10 @@ def choose_from_many(name: str, n_classes: int, depth: int) -> tuple[float, floa
     torch.set_num_threads(1)
     strategy = registry.load("strategies", name)
     many = pool(random_columns(strategy.needs, N_MANY, n_classes, depth, n_images=1000), n_classes, asked=[])
-    before_kib = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1024
+    before_kib = status_kib("VmRSS")
     with Stopwatch() as watch:
         strategy.acquire(many, N_MANY // 20, seeds.generator(0, "acquire"))
-    return watch.total_s, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib) / 1024
+    return watch.total_s, (status_kib("VmHWM") - before_kib) / 1024
 
 
 def measure(name: str, data: Path, n_images: int, scratch: Path, rounds: int = 3, only=None) -> list[dict]:
@@ -124,11 +132,10 @@ def measure(name: str, data: Path, n_images: int, scratch: Path, rounds: int = 3
             if number >= 0:
                 spent[strategy].append(found)
     torch.set_num_threads(before)
-    one_trip_s = np.array([min(s[i]["predict_s"] for s in spent.values()) for i in range(rounds)])
     rows = []
     for strategy, found in spent.items():
-        predict, statistics, choose = (np.array([s[k] for s in found]) for k in ("predict_s", "acquire_s", "choose_s"))
-        again = np.maximum(predict - one_trip_s, 0) if strategy in MAPS else np.zeros(rounds)
+        columns = ("predict_s", "acquire_s", "choose_s", "again_s")
+        predict, statistics, choose, again = (np.array([s[k] for s in found]) for k in columns)
         row = {"dataset": name, "n_images": n_images, "strategy": strategy}
         for column, seconds in (("predict", predict - again), ("statistics", statistics + again), ("choose", choose)):
             row[f"{column}_ms"] = float(np.median(seconds)) * 1e3 / n_images
