@@ -150,11 +150,13 @@ class Region:
         """m, the number of pixels."""
         return int(self.length.sum())
 
-    @cached_property
+    @property
     def pixels(self) -> np.ndarray:
-        """(m,) int64 flat pixels, in ascending order."""
+        """(m,) int64 flat pixels, run by run; made anew each time, because many regions are kept."""
         before = np.cumsum(self.length) - self.length  # pixels of earlier runs
-        return np.repeat(self.start - before, self.length) + np.arange(self.size)
+        pixels = np.repeat(self.start - before, self.length)
+        pixels += np.arange(self.size)
+        return pixels
 
     def place(self, pixel: int) -> int:
         """The place of a flat pixel among ``pixels``."""

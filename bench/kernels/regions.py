@@ -69,7 +69,8 @@ class Regions:
         return flat.reshape(self.shape)
 
     def _runs(self, which: slice) -> Region:
-        return Region(self.row[which] * np.int32(self.shape[1]) + self.column[which], self.length[which])
+        start = self.row[which] * np.int32(self.shape[1]) + self.column[which]
+        return Region(start, self.length[which].copy())  # who keeps a view keeps the lengths of the whole map
 
     def _arrays(self) -> list[np.ndarray]:
         return [getattr(self, field.name) for field in fields(self)[1:]]

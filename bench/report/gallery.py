@@ -116,20 +116,21 @@ def _item(source: Source, step: Step, after: np.ndarray, thumbnails: Thumbnails)
     truth, image = source.dataset.truth("train", row["image"]), source.image(row["image"])
     if not (0 <= row["row"] < truth.shape[0] and 0 <= row["column"] < truth.shape[1]):
         raise InputError(f"question {row['number']}: pixel {row['row']}, {row['column']} is not in {row['image']!r}")
-    view = _window(step.where.pixels, truth.shape)
+    pixels = step.where.pixels
+    view = _window(pixels, truth.shape)
     inside = np.zeros(truth.shape, bool)
-    inside.ravel()[step.where.pixels] = True
+    inside.ravel()[pixels] = True
     before = after.copy()
-    before.ravel()[step.where.pixels] = step.was
+    before.ravel()[pixels] = step.was
     palette = np.full((256, 3), VOID_COLOR, np.uint8)
     palette[: len(source.dataset.palette)] = source.dataset.palette
     plain = palette[before] if image is None else image
     answer = np.where(inside, after if row["answer"] else before, VOID)
     whole = (slice(0, truth.shape[0]), slice(0, truth.shape[1]))
     pictures = dict(
-        image=None if image is None else _boxed(image, whole, step.where.pixels, None),
+        image=None if image is None else _boxed(image, whole, pixels, None),
         before=_labels(before, view, palette),
-        question=_boxed(_faded(plain, inside), view, step.where.pixels, (row["row"], row["column"])),
+        question=_boxed(_faded(plain, inside), view, pixels, (row["row"], row["column"])),
         answer=_labels(answer, view, palette),
         truth=_labels(truth, view, palette),
         after=_labels(after, view, palette),
