@@ -18,6 +18,7 @@ from bench.store import replacing
 from bench.types import InputError
 
 FORMAT = 1
+FILE = "images.npz"  # in the folder of a cell
 PARTS = ("ends", "image", "place", "change", "shape")
 
 

@@ -221,6 +221,16 @@ def parse(
     return frame
 
 
+def is_since(path: Path, number: int) -> bool:
+    """Whether the file is there, one of `FILES`, and has the columns that came with a format."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as lines:
+            head = lines.readline().strip().split(",")
+    except FileNotFoundError:
+        return False
+    return all(column.name in head for column in FILES[path.name] if column.since == number)
+
+
 def refuse_newer(path: Path, spec: dict) -> None:
     """Raise InputError where the spec.json at ``path`` is of a run whose format this version does not know."""
     found = spec.get("protocol", {})

@@ -15,7 +15,7 @@ from test_report_page import with_pictures, write_page
 from bench import store
 from bench.commands.info import info
 from bench.datasets import files
-from bench.experiment import journal
+from bench.experiment import sums
 from bench.experiment.bundle import Bundled
 from bench.report import gallery, packed, results
 from bench.types import InputError
@@ -129,7 +129,7 @@ def test_a_spec_that_names_other_folders_reads_nothing_and_writes_nothing_there(
         results.read([pictured])
     cell = next(pictured.glob("cells/*"))
     with pytest.raises(InputError, match="not the name of a file"):
-        journal.check_all(cell, {"files": {"/etc/passwd": store.checksum(b"")}})
+        sums.check_all(cell, {"files": {"/etc/passwd": store.checksum(b"")}})
 
 
 def test_folders_that_a_strangers_spec_names_are_read_only_when_the_user_says_so(alc, pictured, tmp_path):

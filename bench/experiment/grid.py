@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench import metrics, registry, runfiles, store
 from bench.experiment import cell as cells
-from bench.experiment import journal
+from bench.experiment import sums
 from bench.experiment.cell import Cell, run_cell
 from bench.experiment.fits import fit
 from bench.experiment.journal import read_rounds
@@ -137,7 +137,7 @@ def collect(out: Path) -> None:
         order = ["dataset", "foundation", "oracle", "strategy", "seed", "round"]
         runfiles.write(out / "rounds.csv", read_rounds(files).sort_values(order, kind="stable"))
         if (out / "spec.json").exists():
-            store.add_to_spec(out, files=journal.sums_of(out))
+            store.add_to_spec(out, files=sums.of(out))
 
 
 def supervised(worker: Worker, out: Path, seed: int) -> float:
@@ -166,7 +166,7 @@ def work(worker: Worker, out: Path, cell: Cell, needs: tuple[str, ...]) -> str |
     if error := _caught(run):
         note(worker.setup, out, cell, "failed", error=error)
     else:
-        files = journal.sums_of(cell.folder(out))
+        files = sums.of(cell.folder(out))
         note(worker.setup, out, cell, "done", peak_memory_gib=worker.peak_memory_gib(), files=files)
     return error
 
@@ -205,9 +205,9 @@ def is_done(folder: Path) -> bool:
 
 def check(folder: Path) -> None:
     """Raise InputError, which names the file, where one of a cell's is not as it was written."""
-    journal.check(folder)
+    sums.check(folder)
     if is_done(folder):
-        journal.check_all(folder, store.read_json(folder / "spec.json"))
+        sums.check_all(folder, store.read_json(folder / "spec.json"))
 
 
 def _caught(task: Callable[[], object]) -> str | None:

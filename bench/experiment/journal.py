@@ -1,9 +1,10 @@
 """All that a cell's folder says: its one writer, one reader and one replay, for the run, the report and the export.
 
 A round leaves its files in three steps, and a stopped cell goes on after the last of them: the answers
-(``queries.csv``, ``refined.csv``, ``detection.csv``, and last a row of ``timings.csv``), the model
-(``model-<round>.pth``), the measures (``classes.csv``, ``images.npz``, and last a row of ``rounds.csv``). Lengths and
-checksums of what is written are taken down in ``sums.json`` after each step: `check` names a file that was damaged.
+(``queries.csv``, ``refined.csv``, ``detection.csv``, and last ``running.json``, its seconds so far), the model
+(``model-<round>.pth``), the measures (``timings.csv``, ``classes.csv``, ``images.npz``, and last a row of
+``rounds.csv``). Lengths and checksums of what is written are taken down in ``sums.json`` after each step: `check` names
+a file that was damaged.
 A row becomes text once, but its file is written whole each round, so that no reader sees half of one.
 """
 
@@ -16,12 +17,13 @@ import pandas as pd
 
 from bench import costs, images, metrics, runfiles, store
 from bench.experiment.labels import LabelMaps, LabelQuality
+from bench.experiment.sums import anew, check
 from bench.foundation.pseudo import PseudoLabels
 from bench.images import Counts, Images
 from bench.runfiles import CLASSES, QUERIES, ROUNDS, TIMINGS, names
 from bench.types import VOID, Answer, InputError, Question, Region
 
-IMAGES = "images.npz"  # confusion matrices by image (`bench.images`)
+RUNNING = "running.json"  # the row of timings.csv of a round whose answers are there and whose measures are not
 HARM = names(ROUNDS, "harm")
 REFINED_PX = names(ROUNDS, "refined")
 
@@ -149,23 +151,28 @@ class Journal:
         self.detected.append({"round": number} | found)
 
     def write_answers(self) -> None:
-        sums = self._write("refined.csv", self.refined) if self.refined else {}
-        sums |= self._write("detection.csv", self.detected) | self._write("queries.csv", self.queries)
-        self.write_timings()
-        # the row of a round that is not measured yet will change
-        measured = runfiles.encode("timings.csv", self.timings[: len(self.rounds)])
-        store.record(self.folder, sums | {"timings.csv": store.checksum(measured)})
+        store.record(self.folder, self._write_answers())
+        self.write_seconds()
 
-    def write_timings(self) -> None:
-        store.write_bytes(self.folder / "timings.csv", runfiles.encode("timings.csv", self.timings))
+    def write_seconds(self) -> None:
+        """Those of a round that is not measured yet will change."""
+        store.write_spec(self.folder / RUNNING, self.timings[-1])
 
     def write_round(self) -> None:
-        self.write_answers()
-        sums = self._write("classes.csv", self.classes)
-        assert self.images is not None  # `add_round` came before
-        images.write(self.folder / IMAGES, self.images)
-        sums |= {IMAGES: store.checksum((self.folder / IMAGES).read_bytes())} | self._write("rounds.csv", self.rounds)
+        sums = self._write_answers()
         store.record(self.folder, sums)
+        sums |= self._write("timings.csv", self.timings) | self._write("classes.csv", self.classes)
+        assert self.images is not None  # `add_round` came before
+        images.write(self.folder / images.FILE, self.images)
+        sums |= {images.FILE: store.checksum((self.folder / images.FILE).read_bytes())} | self._write(
+            "rounds.csv", self.rounds
+        )
+        store.record(self.folder, sums)
+        (self.folder / RUNNING).unlink(missing_ok=True)
+
+    def _write_answers(self) -> dict[str, list]:
+        sums = self._write("refined.csv", self.refined) if self.refined else {}
+        return sums | self._write("detection.csv", self.detected) | self._write("queries.csv", self.queries)
 
     def _write(self, name: str, rows: list[dict]) -> dict[str, list]:
         """Write a file to which rows are only added; returns its checksum by its name."""
@@ -179,7 +186,7 @@ class Journal:
     def _read(self) -> None:
         self.rounds = read_rounds([self.folder / "rounds.csv"]).to_dict("records")
         n_rounds = len(self.rounds)
-        self.timings = self._rows("timings.csv", n_rounds)
+        self.timings = self._rows("timings.csv", n_rounds - 1) + self._running(n_rounds)
         n_answered = len(self.timings) - 1
         self.queries = self._rows("queries.csv", n_answered)
         if (self.folder / "refined.csv").exists():
@@ -187,58 +194,21 @@ class Journal:
         self.classes = self._rows("classes.csv", n_rounds - 1)
         if (self.folder / "detection.csv").exists():  # since format 2
             self.detected = self._rows("detection.csv", n_answered)
-        if (self.folder / IMAGES).exists():  # likewise
-            kept = images.read(self.folder / IMAGES)
+        if (self.folder / images.FILE).exists():  # likewise
+            kept = images.read(self.folder / images.FILE)
             self.images = Images(kept.data.until(n_rounds - 1), kept.model and kept.model.until(n_rounds - 1))
+
+    def _running(self, number: int) -> list[dict]:
+        """The row of timings.csv of round ``number``, if its answers are there."""
+        try:
+            found = store.read_json(self.folder / RUNNING) if (self.folder / RUNNING).exists() else {}
+        except InputError as error:
+            raise InputError(f"{error}; {anew(self.folder)}") from error
+        return [found] if found.get("round") == number else []
 
     def _rows(self, name: str, last: int) -> list[dict]:
         frame = runfiles.read(self.folder / name)
         return frame[frame["round"] <= last].to_dict("records")
-
-
-def check(folder: Path) -> None:
-    """Raise InputError, which names the file, where one of a cell's is not as it was written.
-
-    A cell that was stopped while it wrote may hold more than it took down; what it took down must be there.
-    """
-    again = f"remove {folder} to run the cell anew"
-    try:
-        known = store.recorded(folder)
-    except InputError as error:
-        raise InputError(f"{error}; {again}") from error
-    n_rounds = 0
-    for name in [name for name in runfiles.FILES if name in known]:
-        data = store.check(folder / name, known[name], again, more=True)
-        n_rounds = data.count(b"\n") - 1 if name == "rounds.csv" else n_rounds
-    if IMAGES in known:
-        try:
-            store.check(folder / IMAGES, known[IMAGES], again)
-        except InputError:
-            if not _is_newer(folder / IMAGES, n_rounds):
-                raise
-
-
-def _is_newer(path: Path, n_rounds: int) -> bool:
-    """Whether the file holds a round more than these: its writer was stopped before it took that down."""
-    try:
-        return len(images.read(path).data) == n_rounds + 1
-    except InputError:
-        return False
-
-
-def sums_of(folder: Path) -> dict[str, list]:
-    """The checksums of all files of a cell that is done, or of a run, for its spec.json."""
-    paths = [folder / name for name in (*runfiles.FILES, IMAGES, store.SUMS) if (folder / name).exists()]
-    return {path.name: store.checksum(path.read_bytes()) for path in paths}
-
-
-def check_all(folder: Path, spec: dict) -> None:
-    """Raise InputError, which names the file, where one of a folder is not as its spec.json says (`sums_of`)."""
-    for name, checksum in spec.get("files", {}).items():
-        if Path(name).name != name:
-            raise InputError(f"{folder}/spec.json: {name!r} is not the name of a file in that folder")
-        again = "" if name == "rounds.csv" and "strategies" in spec else f"remove {folder} and "
-        store.check(folder / name, checksum, f"{again}run the same command again")
 
 
 def _with_round(kept: Images | None, quality: LabelQuality, model: np.ndarray | None) -> Images:

@@ -52,7 +52,7 @@ class Models:
             start = self.after(number - 1) if self.problem.settings.start == "warm" else None
             logs = self.journal.folder / "logs"
             model, seconds["fit_s"] = fit(self.problem, learner, labels, self.seed, number, logs, start, self.on_step)
-            self.journal.write_timings()
+            self.journal.write_seconds()
             save(learner, model, self.path(number))
             self._newest = number, model
         with Stopwatch(learner.device) as watch:

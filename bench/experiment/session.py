@@ -25,6 +25,7 @@ class Session:
         self.shown = problem.measured.shown.copy()  # the label that most pixels of each superpixel have now
         self.given: dict[tuple[int, int], tuple[int, int]] = {}  # what `Pool` says of each (image, superpixel) asked
         self.spent = 0.0
+        self._prices: dict[tuple, float] = {}  # of a kind of question and the actions of its answer: there are few
         self._streams = seeds.Streams()
 
     def play_back(self, journal: Journal) -> None:
@@ -150,9 +151,12 @@ class Session:
     def _note(self, question: Question, answer: Answer) -> None:
         given, action = outcome(question, answer)
         self.given[question.image, question.superpixel] = given, ACTIONS.index(action)
-        unit = self.problem.budget.unit if self.problem.budget else "questions"
-        price = [question.kind], [" ".join(answer.actions)], self.problem.n_classes, unit, self.problem.seconds
-        self.spent += float(costs.price(*price)[0])
+        done = question.kind, answer.actions
+        if done not in self._prices:
+            unit = self.problem.budget.unit if self.problem.budget else "questions"
+            price = [question.kind], [" ".join(answer.actions)], self.problem.n_classes, unit, self.problem.seconds
+            self._prices[done] = float(costs.price(*price)[0])
+        self.spent += self._prices[done]
 
     def _write(self, image: int, superpixel: int, where: Region, was: np.ndarray, answer: Answer) -> tuple:
         self.labels.write(image, where, was, answer)

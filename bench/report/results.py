@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from bench import costs, metrics, runfiles, store
-from bench.experiment import journal
+from bench.experiment import sums
 from bench.experiment.settings import MOST_CELLS
 from bench.store import FORMER, digest
 from bench.types import InputError
@@ -70,7 +70,7 @@ def read(paths: list[Path], mixed: bool = False, published: Collection[Path] = (
         if path.is_dir():
             specs[path] = store.read_json(path / "spec.json")
             runfiles.refuse_newer(path / "spec.json", specs[path])
-            journal.check_all(path, specs[path])
+            sums.check_all(path, specs[path])
         table = _read_rounds(path)
         table["run"] = str(path)
         rounds.append(table)
@@ -118,7 +118,7 @@ def _read_cells(path: Path, table: pd.DataFrame, spec: dict) -> pd.DataFrame:
     there = set(table[CELL].drop_duplicates().itertuples(index=False, name=None))
     for file in sorted(folder / "spec.json" for folder in path.glob("cells/*") if folder.is_dir()):
         cell = store.read_json(file)
-        journal.check_all(file.parent, cell)
+        sums.check_all(file.parent, cell)
         cell = cell.get("settings", {}) | cell
         if absent := [name for name in CELL if name not in cell]:
             raise InputError(f"{file}: no {', '.join(absent)}; expected the settings of a cell")

@@ -15,7 +15,6 @@ from bench.report.results import Results
 from bench.report.statistics import OverImages, Pairs
 from bench.types import InputError
 
-IMAGES = "images.npz"  # in a cell's folder
 AREA, BUDGETS = 0, slice(1, None)  # places in `Comparison.scores`
 
 
@@ -42,7 +41,7 @@ class Verdict:
     def over_images(self) -> bool:
         """Whether the test stands on seeds and images, for every cell keeps its confusion matrices by image."""
         folders = self._cells.folder
-        return len(folders) > 0 and all(folder and (Path(folder) / IMAGES).exists() for folder in folders)
+        return len(folders) > 0 and all(folder and (Path(folder) / images.FILE).exists() for folder in folders)
 
     @property
     def _cells(self) -> pd.DataFrame:
@@ -55,7 +54,7 @@ class Verdict:
         """(s, n, 1 + N_BUDGETS, N): what each image adds to each score (`bench.images.Counts.influence`)."""
         found: dict = {}
         for cell in self._cells.itertuples():
-            file = Path(cell.folder) / IMAGES
+            file = Path(cell.folder) / images.FILE
             kept = images.read(file)
             counts = kept.model if self.of.metric == "model" else kept.data
             cost, _ = self.of.curves[cell.strategy][cell.seed]

@@ -1,0 +1,57 @@
+"""Whether the files of a cell, or of a run, are as they were written: their lengths and checksums."""
+
+from pathlib import Path
+
+from bench import images, runfiles, store
+from bench.types import InputError
+
+
+def check(folder: Path) -> None:
+    """Raise InputError, which names the file, where one of a cell's is not as it was written.
+
+    A cell that was stopped while it wrote may hold more than it took down; what it took down must be there.
+    """
+    again, n_rounds = anew(folder), 0
+    try:
+        known = store.recorded(folder)
+    except InputError as error:
+        raise InputError(f"{error}; {again}") from error
+    if not known and runfiles.is_since(folder / "rounds.csv", 2):
+        raise InputError(f"{folder / store.SUMS}: damaged: it is missing or empty; {again}")
+    for name in [name for name in runfiles.FILES if name in known]:
+        data = store.check(folder / name, known[name], again, more=True)
+        n_rounds = data.count(b"\n") - 1 if name == "rounds.csv" else n_rounds
+    if images.FILE in known:
+        try:
+            store.check(folder / images.FILE, known[images.FILE], again)
+        except InputError:
+            if not _is_newer(folder / images.FILE, n_rounds):
+                raise
+
+
+def anew(folder: Path) -> str:
+    """What to do about a damaged file of a cell."""
+    return f"remove {folder} to run the cell anew"
+
+
+def _is_newer(path: Path, n_rounds: int) -> bool:
+    """Whether the file holds a round more than these: its writer was stopped before it took that down."""
+    try:
+        return len(images.read(path).data) == n_rounds + 1
+    except InputError:
+        return False
+
+
+def of(folder: Path) -> dict[str, list]:
+    """The checksums of all files of a cell that is done, or of a run, for its spec.json."""
+    paths = [folder / name for name in (*runfiles.FILES, images.FILE, store.SUMS) if (folder / name).exists()]
+    return {path.name: store.checksum(path.read_bytes()) for path in paths}
+
+
+def check_all(folder: Path, spec: dict) -> None:
+    """Raise InputError, which names the file, where one of a folder is not as its spec.json says (`of`)."""
+    for name, checksum in spec.get("files", {}).items():
+        if Path(name).name != name:
+            raise InputError(f"{folder}/spec.json: {name!r} is not the name of a file in that folder")
+        again = "" if name == "rounds.csv" and "strategies" in spec else f"remove {folder} and "
+        store.check(folder / name, checksum, f"{again}run the same command again")
