@@ -211,11 +211,11 @@ def as_markdown(headings: list[str], lines: list[list[tuple[str, bool]]]) -> str
 
 
 def _latex(headings: list[str], lines: list[list[tuple[str, bool]]]) -> str:
-    def cell(text, best):
-        text = re.sub(r"([&%$#_{}])", r"\\\1", text).replace("±", r"\,$\pm$\,").replace("–", "--")
-        return rf"\textbf{{{text}}}" if best else text
+    def written(text):
+        return re.sub(r"([&%$#_{}])", r"\\\1", text).replace("±", r"\,$\pm$\,").replace("–", "--")
 
-    rows = [" & ".join(cell(*part) for part in line) + r" \\" for line in lines]
-    head = " & ".join(cell(heading, False) for heading in headings) + r" \\"
-    top = rf"\begin{{tabular}}{{l{'r' * (len(headings) - 1)}}}"
-    return "\n".join([top, r"\toprule", head, r"\midrule", *rows, r"\bottomrule", r"\end{tabular}"])
+    texts, best = (pd.DataFrame([[part[k] for part in line] for line in lines]) for k in range(2))
+    table = texts.style.hide(axis="index").format(written).format_index(lambda i: written(headings[i]), axis=1)
+    bold = best.astype(object).replace({True: "textbf:--rwrap", False: ""})
+    layout = "l" + "r" * (len(headings) - 1)
+    return table.apply(lambda _: bold, axis=None).to_latex(hrules=True, column_format=layout).rstrip()
