@@ -110,11 +110,15 @@ class Done(NamedTuple):
 
 @pytest.fixture(scope="session")
 def alc(tmp_path_factory):
-    """``alc("run", "--seeds", 1, ...)`` is the command line in this process; ``report_too=False``: no report."""
+    """``alc("run", "--seeds", 1, ...)`` is the command line in this process; ``report_too=False``: no report.
+
+    Figures are PNG alone: what else `report.write` makes of them costs as much again, and test_report.py looks at it.
+    """
     from bench import commands, report
 
     def main(*arguments, report_too: bool = True) -> Done:
         with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err, patch.context() as here:
+            here.setattr(report, "SUFFIXES", ("png",))
             if not report_too:
                 here.setattr(report, "write", lambda *_, **__: None)
             try:

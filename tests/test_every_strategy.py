@@ -1,10 +1,13 @@
 """Every strategy in a real run, and the bounds above and below all the others."""
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
 from bench import registry
 
+TINY = Path(__file__).parent / "tiny_preset.py"
 BOUNDS = ["clairvoyant_gain", "clairvoyant_worst"]
 WRAPPED = {"power": "power[of=sim,beta=2]", "softrank": "softrank[of=sim,beta=2]"}
 NAMES = [WRAPPED.get(name, name) for name in registry.catalogue("strategies").classes]
@@ -38,7 +41,7 @@ def assert_bounds_hold(rounds):
 def test_all_run_on_shapes_and_none_passes_the_bounds_with_one_model(alc, tmp_path):
     other_kinds = ["sim[question=dominant]", "cil[question=classification]", "clairvoyant_gain[question=dominant]"]
     names = [*NAMES, *other_kinds, "sim+lcm"]
-    small = ("--preset", "smoke", "--dataset", "shapes[train=10,val=4,size=64]", "--rounds", 1, "--budget", 8)
+    small = ("--preset", TINY, "--dataset", "shapes[train=10,val=4,size=64]", "--rounds", 1, "--budget", 8)
     rounds = run(alc, tmp_path / "run", names, *small, "--jobs", 1)
     last = rounds[rounds["round"] == 1].set_index("strategy")
     assert set(last.index) == set(names) and len(names) > 34

@@ -148,7 +148,7 @@ def spoil(data, out, place):
 SLOW = dict(phases=[Phase.generate], suppress_health_check=[HealthCheck.too_slow])
 
 
-@settings(max_examples=100, **SLOW)
+@settings(max_examples=50, **SLOW)
 @given(data=st.data())
 def test_a_spoilt_run_goes_on_or_says_why_not(alc, place, stopped, data):
     out, command = stopped

@@ -10,29 +10,34 @@ import pytest
 REPOSITORY = Path(__file__).parent.parent
 
 
-@pytest.mark.parametrize(("kind", "name"), [("strategy", "my_score"), ("oracle", "hasty")])
-def test_a_new_package_passes_its_own_tests(alc, tmp_path, kind, name):
-    assert alc("new", kind, name, "--to", tmp_path / name).code == 0
-    assert "@ file:" in (tmp_path / name / "tox.ini").read_text()
-    site = tmp_path / "site"
+RUN = ("run", "--model", "none", "--dataset", "shapes[train=3,val=2,size=32]", "--rounds", "1", "--seeds", "1", "--out")
+TRIED = f"""
+import pytest
+from bench import commands
+for name in ("my_score", "hasty"):
+    print(name, pytest.main(["-q", "-p", "no:cacheprovider", "--import-mode=importlib", name + "/tests"]))
+print("oracle", commands.main([*{RUN!r}, "of_oracle", "--strategy", "area", "--oracle", "hasty"]))
+print("strategy", commands.main([*{RUN!r}, "of_strategy", "--strategy", "my_score"]))
+"""
+
+
+def test_new_packages_pass_their_own_tests_and_run(alc, tmp_path):
+    site, names = tmp_path / "site", {"strategy": "my_score", "oracle": "hasty"}
+    for kind, name in names.items():
+        assert alc("new", kind, name, "--to", tmp_path / name).code == 0
+        assert "@ file:" in (tmp_path / name / "tox.ini").read_text()
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
-    subprocess.run([*pip, "--target", site, tmp_path / name], check=True, capture_output=True, text=True)
+    packages = [tmp_path / name for name in names.values()]
+    subprocess.run([*pip, "--target", site, *packages], check=True, capture_output=True, text=True)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(site), str(REPOSITORY)])}
-
-    def python(*words):
-        command = [sys.executable, "-m", *map(str, words)]
-        return subprocess.run(command, cwd=tmp_path / name, env=environment, capture_output=True, text=True)
-
-    done = python("pytest", "-q", "-p", "no:cacheprovider", "tests")
-    assert done.returncode == 0 and "2 passed" in done.stdout, done.stdout + done.stderr
-    run = ("run", "--model", "none", "--dataset", "shapes[train=3,val=2,size=32]", "--rounds", 1, "--seeds", 1)
-    given = ("--strategy", "area", "--oracle", name) if kind == "oracle" else ("--strategy", name)
-    done = python("bench", *run, *given, "--out", tmp_path / "out")
-    if kind == "oracle":
-        assert done.returncode == 0, done.stderr
-        assert f'"{name}": "0.1.0"' in (tmp_path / "out" / "spec.json").read_text()  # which version it was
-    else:  # it is there, and asks for a model
-        assert done.returncode == 2 and "needs the statistics top1_sum, agree_count" in done.stderr
+    command = [sys.executable, "-c", TRIED]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    said = done.stdout + done.stderr
+    assert done.stdout.count("2 passed") == 2 and "my_score 0\n" in said and "hasty 0\n" in said, said
+    assert "oracle 0\n" in done.stdout, done.stderr
+    assert '"hasty": "0.1.0"' in (tmp_path / "of_oracle" / "spec.json").read_text()  # which version it was
+    assert "strategy 2\n" in done.stdout  # it is there, and asks for a model
+    assert "needs the statistics top1_sum, agree_count" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ def restored():
 @pytest.mark.parametrize("name", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_stops_a_command_of_the_background(monkeypatch, capsys, name):
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # else the tests themselves ran under nohup
     monkeypatch.setattr(commands.Parser, "parse_args", lambda *_: signal.raise_signal(name))
     assert commands.main(["run"]) == 130
     assert capsys.readouterr().err == "alc-bench: stopped; the same command goes on from here\n"

@@ -30,6 +30,7 @@ from bench.report.verdict import Study
 from bench.types import InputError
 
 Paths = str | Path | Sequence[str | Path]
+SUFFIXES = ("png", "pdf", "svg")  # of the files of each figure
 
 
 def load_results(paths: Paths, mixed: bool = False) -> pd.DataFrame:
@@ -110,7 +111,7 @@ def write(
                 tables.write_csv(to / f"{name}.csv", found[name])
         with Progress(console=Console(stderr=True), transient=True) as progress:
             for name, figure in progress.track(drawn.items(), description="figures"):
-                figures.save(figure, to, name)
+                figures.save(figure, to, name, SUFFIXES)
             if html:
                 progress.add_task("page", total=None)
                 page.write(study, summary, to / "report.html", priced, times)

@@ -193,11 +193,11 @@ def new_figure(height_in: float, width_in: float = WIDTH_IN) -> Figure:
 
 
 @rc_context(RC)
-def save(figure: Figure, folder: Path, name: str, suffixes: Sequence[str] = ("png", "pdf", "svg")) -> None:
-    """``name``.png, .pdf and .svg in ``folder``; without dates, so that the same figure gives the same bytes."""
+def save(figure: Figure, folder: Path, name: str, suffixes: Sequence[str]) -> None:
+    """``name``.png, .pdf or .svg in ``folder``; without dates, so that the same figure gives the same bytes."""
     dates = {"png": {}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}
     figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # once is enough: all three files share the layout
+    figure.set_layout_engine("none")  # once is enough: all files share the layout
     _round_places(figure)
     for suffix in suffixes:
         with replacing(folder / f"{name}.{suffix}") as path:
