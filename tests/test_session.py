@@ -6,6 +6,7 @@ from problems import by_hand
 
 from bench.experiment.labels import LabelMaps
 from bench.experiment.session import Session, places
+from bench.experiment.truth import truth_columns
 from bench.types import ACTIONS, Answer, Query
 
 
@@ -65,7 +66,7 @@ def test_wrong_labels_are_those_that_most_known_pixels_contradict(session):
 
 
 def test_the_statistics_that_read_the_truth_by_hand(session):
-    found = session.truth_columns(session.problem.label_only, "correction")
+    found = truth_columns(session, session.problem.label_only, "correction")
     assert found["truth_answer"].tolist() == [0, -1, -1]
     assert found["truth_histogram"].tolist() == [[2, 2, 0, 0], [0, 2, 0, 1], [2, 0, 2, 0]]
     assert found["truth_agree_histogram"].tolist() == [[0, 0, 0], [0, 2, 0], [0, 0, 2]]

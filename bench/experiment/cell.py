@@ -14,6 +14,7 @@ from bench.experiment.models import Models
 from bench.experiment.problem import MEMORY_BYTES, Problem, Setup, Step
 from bench.experiment.round0 import Round0
 from bench.experiment.session import Session, places
+from bench.experiment.truth import truth_columns
 from bench.kernels.statistics import BASE, OF_TRUTH, statistic
 from bench.learners import Learner
 from bench.timing import Clock
@@ -59,7 +60,7 @@ def run_cell(
         if to_ask:
             table = session.drawn_order(models.pool(number, labels, needs(cell.strategy)))
             if strategy.reads_truth:
-                table = Candidates(dict(table.columns) | session.truth_columns(table, strategy.question))
+                table = Candidates(dict(table.columns) | truth_columns(session, table, strategy.question))
             pool = session.pool(number, table)
             with clock("acquire_s"):
                 query = acquire(strategy, pool, problem, cell.seed)

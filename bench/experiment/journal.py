@@ -95,9 +95,7 @@ class Journal:
         ``only``: the names of the images whose changes are wanted. Raises InputError for an image or a superpixel that
         the run did not begin with.
         """
-        events = [(row["round"], True, row, answer_of(row)) for row in self.queries]
-        events += [(row["round"], False, row, Answer((row["label"],), ("correct",))) for row in self.refined]
-        for _, asked, row, answer in sorted(events, key=lambda event: (event[0], not event[1])):
+        for asked, row, answer in _changes(self.queries, self.refined):
             if only is not None and row["image"] not in only:
                 continue
             if row["image"] not in pseudo.index:
@@ -115,8 +113,8 @@ class Journal:
         self.queries.append({"round": number, "image": name, **_told(question, answer), **_named(HARM, harm)})
 
     def add_refinement(self, number: int, name: str, superpixel: int, label: int, harm: tuple) -> None:
-        place = {"round": number, "image": name, "superpixel": superpixel, "label": label}
-        self.refined.append(place | _named(REFINED_PX, (sum(harm), harm[1])))
+        row = {"round": number, "image": name, "superpixel": superpixel, "label": label}
+        self.refined.append(row | _named(REFINED_PX, (sum(harm), harm[1])))
 
     def add_round(
         self,
@@ -128,22 +126,16 @@ class Journal:
     ) -> None:
         """Measure a round: ``keys`` are the first columns of its row; ``quality`` is that of the labels, ``model`` the
         confusion matrices of the model on the val images, (M, C, C + 1); ``seconds`` what an action takes."""
-        data = quality.by_image
-        asked = pd.DataFrame(self.queries, columns=names(QUERIES))
         found = [row for row in self.detected if row["round"] == keys["round"]]
-        row = keys | self.timings[-1] | _counts(asked) | (found[0] if found else {})
-        for unit in costs.UNITS.values():
-            spent = costs.price(asked.kind, asked.actions, len(classes), unit.name, seconds)
-            row |= {unit.column: row.get(unit.column, float(spent.sum()))}
-        row |= {name: int(asked[name].sum()) for name in HARM}
+        row = keys | self.timings[-1] | _spent(self.queries, len(classes), seconds) | (found[0] if found else {})
         row |= {name: sum(r[name] for r in self.refined) for name in REFINED_PX}
-        matrices = {"data": data, "model": model}
+        matrices = {"data": quality.by_image, "model": model}
         for measure in metrics.MEASURES:
             by_image = matrices[measure.of]
             row[measure.column] = None if by_image is None else measure.formula(by_image)
         self.rounds.append(row)
         self.images = _with_round(self.images, quality, model)
-        ious = [np.full(len(classes), np.nan) if m is None else metrics.iou(m.sum(0)) for m in (data, model)]
+        ious = [np.full(len(classes), np.nan) if m is None else metrics.iou(m.sum(0)) for m in matrices.values()]
         for values in zip(classes, *ious, strict=True):
             self.classes.append({"round": row["round"]} | _named(names(CLASSES)[1:], values))
 
@@ -186,9 +178,8 @@ class Journal:
     def _read(self) -> None:
         self.rounds = read_rounds([self.folder / "rounds.csv"]).to_dict("records")
         n_rounds = len(self.rounds)
-        self.timings = self._rows("timings.csv", n_rounds - 1) + self._running(n_rounds)
-        n_answered = len(self.timings) - 1
-        self.queries = self._rows("queries.csv", n_answered)
+        self.timings = self._rows("timings.csv", n_rounds - 1) + _running(self.folder, n_rounds)
+        self.queries = self._rows("queries.csv", n_answered := len(self.timings) - 1)
         if (self.folder / "refined.csv").exists():
             self.refined = self._rows("refined.csv", n_answered)
         self.classes = self._rows("classes.csv", n_rounds - 1)
@@ -197,14 +188,6 @@ class Journal:
         if (self.folder / images.FILE).exists():  # likewise
             kept = images.read(self.folder / images.FILE)
             self.images = Images(kept.data.until(n_rounds - 1), kept.model and kept.model.until(n_rounds - 1))
-
-    def _running(self, number: int) -> list[dict]:
-        """The row of timings.csv of round ``number``, if its answers are there."""
-        try:
-            found = store.read_json(self.folder / RUNNING) if (self.folder / RUNNING).exists() else {}
-        except InputError as error:
-            raise InputError(f"{error}; {anew(self.folder)}") from error
-        return [found] if found.get("round") == number else []
 
     def _rows(self, name: str, last: int) -> list[dict]:
         frame = runfiles.read(self.folder / name)
@@ -222,6 +205,22 @@ def _with_round(kept: Images | None, quality: LabelQuality, model: np.ndarray | 
     if (of_model := kept.model) is not None and model is not None:  # in all rounds of a cell or in none
         of_model = of_model.after(np.arange(len(model)), model)
     return Images(kept.data.after(touched, data[touched]), of_model)
+
+
+def _running(folder: Path, number: int) -> list[dict]:
+    """The row of timings.csv of round ``number``, if its answers are there."""
+    try:
+        found = store.read_json(folder / RUNNING) if (folder / RUNNING).exists() else {}
+    except InputError as error:
+        raise InputError(f"{error}; {anew(folder)}") from error
+    return [found] if found.get("round") == number else []
+
+
+def _changes(queries: list[dict], refined: list[dict]) -> list[tuple[bool, dict, Answer]]:
+    """(whether it was asked, row, answer) of each change of the labels: round by round, answers first."""
+    events = [(True, row, answer_of(row)) for row in queries]
+    events += [(False, row, Answer((row["label"],), ("correct",))) for row in refined]
+    return sorted(events, key=lambda event: (event[1]["round"], not event[0]))
 
 
 def read_rounds(paths: list[Path]) -> pd.DataFrame:
@@ -262,7 +261,17 @@ def _named(keys, values) -> dict:
     return dict(zip(keys, values, strict=True))
 
 
-def _counts(asked: pd.DataFrame) -> dict[str, int]:
+def _spent(queries: list[dict], n_classes: int, seconds: dict[str, float]) -> dict[str, float]:
+    """What the questions cost in each unit, what came of them, and what the answers changed, in pixels."""
+    asked = pd.DataFrame(queries, columns=names(QUERIES))
+    row: dict[str, float] = _counts(asked)
+    for unit in costs.UNITS.values():
+        spent = costs.price(asked.kind, asked.actions, n_classes, unit.name, seconds)
+        row |= {unit.column: row.get(unit.column, float(spent.sum()))}
+    return row | {name: int(asked[name].sum()) for name in HARM}
+
+
+def _counts(asked: pd.DataFrame) -> dict[str, float]:
     """What came of the questions: the label was confirmed, another class was given, or no class was."""
     same = asked.answer == asked.label_before.astype(str)
     confirmed = same | ((asked.answer == "") & asked.actions.str.endswith("confirm"))

@@ -1,7 +1,5 @@
 """The human half of a cell: what has been asked, what was answered, and what that did to the labels."""
 
-import copy
-
 import numpy as np
 
 from bench import costs, metrics, registry, seeds
@@ -48,7 +46,7 @@ class Session:
         """What a strategy may see of the candidates in round ``number``: row numbers in the place of superpixel ids."""
         answered, action = np.full(len(table), -1, np.int16), np.full(len(table), -1, np.int8)
         if self.given:
-            rows = _rows_of(table, np.array(list(self.given)))
+            rows = rows_of(table, np.array(list(self.given)))
             answered[rows], action[rows] = np.array(list(self.given.values())).T
         return Pool(
             candidates=Candidates(dict(table.columns) | {"superpixel": np.arange(len(table))}),
@@ -93,7 +91,7 @@ class Session:
 
         Among the superpixels never asked before; those of which no true pixel is known count for nothing.
         """
-        known, wrong = self.problem.measured.true[_pool_places(table)] >= 0, self.wrong(table)
+        known, wrong = self.problem.measured.true[pool_places(table)] >= 0, self.wrong(table)
         open_rows, asked = np.flatnonzero(~pool.asked & known), query.rows[known[query.rows]]
         return metrics.detection(wrong[open_rows], scores[open_rows], table.size[open_rows]) | metrics.precision(
             wrong[asked], table.size[asked]
@@ -101,52 +99,8 @@ class Session:
 
     def wrong(self, table: Candidates) -> np.ndarray:
         """(n,) bool: whether the label that most pixels of a row's superpixel have is not their most frequent class."""
-        places = _pool_places(table)
+        places = pool_places(table)
         return self.problem.measured.true[places] != self.shown[places]
-
-    def truth_columns(self, table: Candidates, kind: str) -> dict[str, np.ndarray]:
-        """The statistics that read the truth, for a strategy that declares that it does; zeros where it was asked."""
-        n, n_classes = len(table), self.problem.n_classes
-        is_open = np.ones(n, bool)
-        if self.given:
-            is_open[_rows_of(table, np.array(list(self.given)))] = False
-        answers = np.full(n, -1, np.int16)
-        oracle = copy.deepcopy(self.oracle)  # looking ahead must not teach the one that is asked
-        for i, place in enumerate(places(table)):
-            if is_open[i]:
-                where = self.problem.pseudo.region(*place[:2])
-                answer = self.answer(self.question(kind, place, where, len(self.given)), where, oracle)
-                if len(answer.labels) == 1:
-                    answers[i] = answer.labels[0]
-        parts = [self._counts_of_truth(image) for image in range(len(self.problem.names))]
-        of_row = _pool_places(table)
-        true, agree, labelled = (np.concatenate(x)[of_row] * is_open[:, None] for x in zip(*parts, strict=True))
-        whole = self.quality.by_image.sum(0, dtype=np.int64)
-        totals = np.r_[np.diag(whole), whole.sum(1), whole[:, :n_classes].sum(0)]
-        return {
-            "truth_answer": answers,
-            "truth_histogram": true,
-            "truth_agree_histogram": agree,
-            "truth_label_histogram": labelled,
-            "truth_totals": np.broadcast_to(totals, (n, 3 * n_classes)),
-        }
-
-    def _counts_of_truth(self, image: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Of each superpixel of an image, by ascending id: pixels by true class, void last; by class where truth and
-        label agree; and by label where the truth is known."""
-        regions, n_classes = self.problem.pseudo.regions(image), self.problem.n_classes
-        pixels, numbers = regions.all_pixels(), regions.numbers()
-        truth, labels = (
-            np.minimum(x.ravel()[pixels], n_classes) for x in (self.problem.truth(image), self.labels(image))
-        )
-        known = truth < n_classes
-
-        def count(classes, where):
-            keys = (numbers * (n_classes + 1) + classes)[where]
-            return np.bincount(keys, minlength=len(regions) * (n_classes + 1)).reshape(-1, n_classes + 1)
-
-        agree, labelled = count(truth, known & (truth == labels)), count(labels, known)
-        return count(truth, slice(None)), agree[:, :-1], labelled[:, :-1]
 
     def _note(self, question: Question, answer: Answer) -> None:
         given, action = outcome(question, answer)
@@ -185,14 +139,14 @@ def _keys(image: np.ndarray, superpixel: np.ndarray) -> np.ndarray:
     return image.astype(np.int64) << 32 | superpixel.astype(np.int64)
 
 
-def _rows_of(table: Candidates, wanted: np.ndarray) -> np.ndarray:
+def rows_of(table: Candidates, wanted: np.ndarray) -> np.ndarray:
     """The rows of (image, superpixel) pairs (k, 2)."""
     keys = _keys(table.image, table.superpixel)
     order = np.argsort(keys)
     return order[np.searchsorted(keys, _keys(*wanted.T), sorter=order)]
 
 
-def _pool_places(table: Candidates) -> np.ndarray:
+def pool_places(table: Candidates) -> np.ndarray:
     """The place of each row in the pool (`bench.experiment.problem.Measured`); the table has every superpixel."""
     places = np.empty(len(table), np.int64)
     places[np.argsort(_keys(table.image, table.superpixel))] = np.arange(len(table))

@@ -52,8 +52,6 @@ class Mmseg(Learner):
         on_step: Callable[[int], object] = lambda n: None,
     ) -> torch.nn.Module:
         """See `Learner.fit`. The last iteration's weights are returned: no validation image is looked at."""
-        from mmengine.runner import Runner
-
         torch.manual_seed(seeds.integer(seed, "weights") % 2**63)
         model = self.build()
         if start is not None:
@@ -66,25 +64,7 @@ class Mmseg(Learner):
             part = model.decode_head, seen, samples, self._resized, self.config, drawn, self.device
             frozen.fit_head(*part, on_step)
             return model.eval()
-        runner = Runner(
-            model=_shared(model, self.device),
-            launcher="pytorch" if dist.is_initialized() else "none",
-            work_dir=str(log_dir),
-            train_dataloader=self._loader(samples, seed),
-            train_cfg=dict(type="IterBasedTrainLoop", max_iters=self.n_steps, val_interval=self.n_steps + 1),
-            optim_wrapper=self.config.optim_wrapper,
-            param_scheduler=[{"end": self.n_steps, **s} for s in self.config.param_scheduler],
-            default_hooks=dict(checkpoint=None, sampler_seed=None, timer=dict(type="IterTimerHook")),
-            custom_hooks=[_hook(on_step, self.config.get("norm_eval", False))],
-            env_cfg=dict(cudnn_benchmark=False, mp_cfg=dict(mp_start_method="fork")),
-            log_processor=dict(by_epoch=False),
-            visualizer=dict(type="Visualizer", vis_backends=[], name=f"visualizer-{time.monotonic_ns()}"),
-            randomness=dict(seed=seeds.integer(seed, "torch") % 2**31),
-            experiment_name=f"fit-{time.monotonic_ns()}",  # two runners of one second would share a message hub
-            default_scope="mmseg",
-            log_level="ERROR",
-        )
-        _run(runner)
+        _run(_runner(model, self._loader(samples, seed), self.config, log_dir, seed, self.device, on_step))
         if dist.is_initialized():  # each process has means and variances of its own batches
             for tensor in model.state_dict().values():
                 dist.broadcast(tensor, 0)
@@ -226,6 +206,30 @@ def _hook(on_step, norm_eval):
             on_step(1)
 
     return AroundIteration()
+
+
+def _runner(model, loader, config, folder: Path, seed: int, device: torch.device, on_step):
+    """mmengine's, which trains ``model`` and leaves its log in ``folder``."""
+    from mmengine.runner import Runner
+
+    return Runner(
+        model=_shared(model, device),
+        launcher="pytorch" if dist.is_initialized() else "none",
+        work_dir=str(folder),
+        train_dataloader=loader,
+        train_cfg=dict(type="IterBasedTrainLoop", max_iters=config.max_iters, val_interval=config.max_iters + 1),
+        optim_wrapper=config.optim_wrapper,
+        param_scheduler=[{"end": config.max_iters, **s} for s in config.param_scheduler],
+        default_hooks=dict(checkpoint=None, sampler_seed=None, timer=dict(type="IterTimerHook")),
+        custom_hooks=[_hook(on_step, config.get("norm_eval", False))],
+        env_cfg=dict(cudnn_benchmark=False, mp_cfg=dict(mp_start_method="fork")),
+        log_processor=dict(by_epoch=False),
+        visualizer=dict(type="Visualizer", vis_backends=[], name=f"visualizer-{time.monotonic_ns()}"),
+        randomness=dict(seed=seeds.integer(seed, "torch") % 2**31),
+        experiment_name=f"fit-{time.monotonic_ns()}",  # two runners of one second would share a message hub
+        default_scope="mmseg",
+        log_level="ERROR",
+    )
 
 
 def _run(runner) -> None:

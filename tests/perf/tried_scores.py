@@ -19,6 +19,7 @@ from bench.experiment.labels import LabelMaps
 from bench.experiment.problem import Setup
 from bench.experiment.session import Session
 from bench.experiment.settings import Settings
+from bench.experiment.truth import truth_columns
 
 SEED, ROUNDS, QUARTERS = 10, 4, 4
 NEEDS = ("sim", "cil", "cil_sum", "agree_count", "label_histogram", "probability_sum")
@@ -49,7 +50,7 @@ def table(where: dict, logs: Path):
     labels, learner = problem.pseudo.labels, setup.learner
     model = learner.fit(problem.samples(labels), seeds.integer(SEED, "fit", 0), logs)
     pool = acquire_table(problem, learner, model, labels, NEEDS)[0]
-    truth = Session(problem, "perfect", SEED, LabelMaps(labels, 2**30)).truth_columns(pool, "correction")
+    truth = truth_columns(Session(problem, "perfect", SEED, LabelMaps(labels, 2**30)), pool, "correction")
     images = range(len(problem.names))
     found = sum(metrics.confusion(problem.truth(i), labels(i), problem.n_classes) for i in images)
     return pool, truth, np.array(found, float)
