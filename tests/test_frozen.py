@@ -5,10 +5,11 @@ import io
 import numpy as np
 import pytest
 import torch
+from mmengine.config import ConfigDict
 
 from bench.experiment.problem import Setup
 from bench.experiment.settings import Settings
-from bench.learners.frozen import Features, shares, stacked
+from bench.learners.frozen import Features, fit_head, shares, stacked
 from bench.learners.mmseg import Mmseg
 from bench.types import InputError
 
@@ -106,6 +107,59 @@ def test_the_head_is_that_of_segformer(probe):
         twin.fusion_conv.conv.weight[:] = torch.cat([m.weight for m in head.mixes], 1)[..., None, None]
     levels = [torch.randn(2, c, size, size + 2) for c, size in zip(head.in_channels, (12, 6, 3), strict=True)]
     torch.testing.assert_close(head.train()(levels), twin.train()(levels), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("preset", "context"), [("probe", False), ("cpu", True)])
+def test_with_context_every_place_hears_of_the_whole_image(preset, context):
+    head = Mmseg(preset, "pascal", 21, "cpu").build().decode_head.eval()
+    head.init_weights()
+    levels = [torch.randn(2, c, size, size) for c, size in zip(head.in_channels, (12, 6, 3), strict=True)]
+    elsewhere = [level.clone() for level in levels]
+    elsewhere[-1][..., -1, -1] += 10
+    with torch.no_grad():
+        changed = (head(levels) != head(elsewhere)).any(1)
+    assert changed[:, 8:, 8:].all() and bool(changed[:, :4, :4].any()) == context
+
+
+class Pixel(torch.nn.Module):
+    """Two classes; a place's odds are a line of what its own pixel is."""
+
+    def __init__(self):
+        super().__init__()
+        self.num_classes, self.line = 2, torch.nn.Parameter(torch.zeros(2))
+
+    def forward(self, levels):
+        x = self.line[0] + self.line[1] * levels[0][:, :1]
+        return torch.cat([x, 0 * x], 1)
+
+
+def learnt(image: np.ndarray, labels: np.ndarray, **words) -> torch.Tensor:
+    """(h, w) the log odds of class 0 that `fit_head` teaches `Pixel` on one image (H, W, 3) in [0, 1]."""
+    optimizer = dict(optimizer=dict(type="AdamW", lr=0.05, weight_decay=0.0))
+    config = ConfigDict(max_iters=400, batch_size=2, optim_wrapper=optimizer, param_scheduler=[], **words)
+    head, features = Pixel(), Features(lambda images: [images.float()], None)
+
+    def as_tensor(image):
+        return torch.from_numpy(image.transpose(2, 0, 1).copy())
+
+    fit_head(head, features, [(image, labels)], as_tensor, config, 0, torch.device("cpu"), lambda n: None)
+    with torch.no_grad():
+        return torch.sub(*head.forward([as_tensor(image)[None].float()])[0])
+
+
+@pytest.mark.parametrize("power", [0.0, 0.5, 1.0])
+def test_a_rare_class_weighs_its_share_to_the_minus_power(power):
+    """Of what cannot be told apart, a head learns the odds: 8 to 1 become 8 to 1 to the power 1 - ``power``."""
+    labels = np.uint8([[0, 0, 0, 0, 0, 0, 0, 0, 1, 255]])
+    found = learnt(np.zeros((1, 10, 3), np.uint8), labels, balanced=power)
+    assert found.exp().numpy() == pytest.approx(8 ** (1 - power), rel=0.02)
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_mirrored_images_have_mirrored_labels(mirrored):
+    image, labels = np.zeros((1, 4, 3), np.uint8), np.uint8([[0, 1, 1, 1]])
+    image[0, 0] = 1
+    assert (learnt(image, labels, mirrored=mirrored) > 2).tolist() == [[True, False, False, False]]
 
 
 def test_a_frozen_backbone_needs_weights():

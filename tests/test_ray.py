@@ -19,7 +19,8 @@ STRATEGIES = ["random", "area"]
 
 
 @pytest.fixture
-def setup(tmp_path):
+def setup(tmp_path, monkeypatch):
+    monkeypatch.setenv("RAY_worker_niceness", "0")  # Ray's own 15 is last in the queue of a busy machine
     return setup_of(rounds=100, budget="1", cache=str(tmp_path / "cache"))
 
 

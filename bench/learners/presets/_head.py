@@ -12,9 +12,12 @@ class LevelsHead(BaseDecodeHead):
 
     Mixing channels and upsampling are both linear, so that each level is mixed at its own size before it grows to the
     largest; and both are matrix products here, whose gradients cost no more than they do.
+
+    ``context``: every place hears of the whole image as well, the mean of the last level (Liu et al., ParseNet,
+    arXiv:1506.04579), so that it is the image that says which classes are likely.
     """
 
-    def __init__(self, **known):
+    def __init__(self, context: bool = False, **known):
         super().__init__(input_transform="multiple_select", **known)
         n = self.channels
 
@@ -24,6 +27,10 @@ class LevelsHead(BaseDecodeHead):
         self.levels = nn.ModuleList(nn.Sequential(nn.Linear(c, n, bias=False), *normed()) for c in self.in_channels)
         self.mixes = nn.ModuleList(nn.Linear(n, n, bias=False) for _ in self.in_channels)
         self.norm = nn.Sequential(*normed())
+        self.context = None
+        if context:
+            seen = nn.Linear(self.in_channels[-1], n, bias=False), nn.LayerNorm(n), nn.ReLU(inplace=True)
+            self.context = nn.Sequential(*seen, nn.Dropout(self.dropout_ratio), nn.Linear(n, n, bias=False))
 
     def init_weights(self):
         super().init_weights()
@@ -39,6 +46,8 @@ class LevelsHead(BaseDecodeHead):
             grown(mix(level(x.permute(0, 2, 3, 1).flatten(0, 2))).view(b, *x.shape[2:], -1), size)
             for x, level, mix in zip(chosen, self.levels, self.mixes, strict=True)
         ]
+        if self.context is not None:
+            parts.append(self.context(chosen[-1].mean((2, 3)))[:, None, None])
         fused = self.norm(sum(parts[1:], parts[0]).flatten(0, 2)).view(b, *size, -1)
         return self.cls_seg(fused.permute(0, 3, 1, 2))
 
