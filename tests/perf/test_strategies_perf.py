@@ -1,4 +1,4 @@
-"""What each strategy's acquisition takes beside prediction: statistics and choice, on photographs, with the cpu preset.
+"""What each strategy's acquisition takes beside prediction: statistics and choice, on photographs, with the preset `probe`.
 
 ``python tests/perf/test_strategies_perf.py DATA [n_images]`` writes ``results/acquisition.csv``: a row a strategy of
 the registry and pool, Kvasir-SEG and the PASCAL photographs. Kvasir's labels are its truth moved by 12 px, with
@@ -80,7 +80,7 @@ def opened(name: str, data: Path, n: int, scratch: Path):
         first, folder = First(dataset, n, registry.load("superpixels", "felzenszwalb")), scratch / "pseudo"
         write(folder, first, first)
     frozen.MEMORY_BYTES = 0
-    known = dict(dataset=name, n_classes=len(dataset.classes), device="cpu", preset="cpu")
+    known = dict(dataset=name, n_classes=len(dataset.classes), device="cpu", preset="probe")
     learner = registry.load("learners", "mmseg", **known, options={"max_iters": MAX_ITERS, "param_scheduler": []})
     problem = Problem(None, {}, first, PseudoLabels(folder, first.kept), None, None, {})
     model = learner.fit(problem.samples(problem.pseudo.labels), 0, scratch / "log")
