@@ -142,7 +142,8 @@ def read(path: Path) -> Images:
             found = {name: file[name] for name in file.files}
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
-    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, ValueError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        # one array is no context: a TypeError, in Python 3.10 an AttributeError
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise InputError(f"{path}: not readable as confusion matrices by image: {reason}") from error
     if found.get("format", -1) != FORMAT:

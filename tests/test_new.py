@@ -15,7 +15,7 @@ TRIED = f"""
 import pytest
 from bench import commands
 for name in ("my_score", "hasty"):
-    print(name, pytest.main(["-q", "-p", "no:cacheprovider", "--import-mode=importlib", name + "/tests"]))
+    print(name, int(pytest.main(["-q", "-p", "no:cacheprovider", "--import-mode=importlib", name + "/tests"])))
 print("oracle", commands.main([*{RUN!r}, "of_oracle", "--strategy", "area", "--oracle", "hasty"]))
 print("strategy", commands.main([*{RUN!r}, "of_strategy", "--strategy", "my_score"]))
 """

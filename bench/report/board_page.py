@@ -143,7 +143,7 @@ def _quality(result: Result, setting: Setting, block: Results, rows: pd.DataFram
                 shown = {name: f"{cost:,.0f}" if np.isfinite(cost) else "never" for name, cost in costs.items()}
                 columns.append((f"{metric}: questions to {share} %", shown))
     columns.append(("AUPRC", {name: percent(value) for name, value in found.items()}))
-    columns.append(("acquisition, s a round", {name: f"{value:.3f}" for name, value in seconds.items()}))
+    columns.append(("acquisition, s a round", {name: f"{value:.3f}" for name, value in seconds.round(9).items()}))
     for row, line in zip(body, lines, strict=True):
         name = line[0][0].removesuffix(" (bound)").removesuffix(" (published)")
         row += [dict(text=shown.get(name, "–")) for _, shown in columns]

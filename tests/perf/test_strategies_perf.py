@@ -1,4 +1,4 @@
-"""What each strategy's acquisition takes beside prediction: statistics and choice, on photographs, with the preset `probe`.
+"""What each strategy's acquisition takes beside prediction: statistics and choice; preset `probe`.
 
 ``python tests/perf/test_strategies_perf.py DATA [n_images]`` writes ``results/acquisition.csv``: a row a strategy of
 the registry and pool, Kvasir-SEG and the PASCAL photographs. Kvasir's labels are its truth moved by 12 px, with
