@@ -80,17 +80,19 @@ def show(found: pd.DataFrame, title: str) -> None:
 
 
 def draw(found: pd.DataFrame, path: Path) -> None:
-    """Val mIoU on the truth (full line) and on the pseudo labels (dashed) against seconds of a fit, by preset."""
+    """Val mIoU on the truth (full) and on the pseudo labels (hollow, dashed) against seconds of a fit, by preset."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6.5, 4), layout="constrained")
     axes = figure.subplots()
     for number, (preset, part) in enumerate(found.groupby("preset", sort=False)):
         part = part.sort_values("fit_cpu_s")
-        for labels, dashes in (("truth", "-"), ("pseudo", "--")):
-            axes.plot(part["fit_cpu_s"], 100 * part[labels], dashes, color=f"C{number}", marker="o", markersize=4)
-        axes.plot([], [], color=f"C{number}", label=preset)
-    axes.set(xlabel="CPU seconds of a fit", ylabel="val mIoU in %; full line: on the truth, dashed: pseudo labels")
+        color = f"C{number}"
+        for labels, dashes, fill in (("truth", "-", color), ("pseudo", "--", "none")):
+            x, y = part["fit_cpu_s"], 100 * part[labels]
+            axes.plot(x, y, dashes, color=color, marker="o", markersize=4, markerfacecolor=fill)
+        axes.plot([], [], color=color, label=preset)
+    axes.set(xlabel="CPU seconds of a fit", ylabel="val mIoU, %\nfull: on the truth; hollow: on pseudo labels")
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
     with store.replacing(path) as temporary:

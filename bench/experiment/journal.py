@@ -152,13 +152,11 @@ class Journal:
 
     def write_round(self) -> None:
         sums = self._write_answers()
-        store.record(self.folder, sums)
+        store.record(self.folder, sums)  # no cell has a rounds.csv without checksums
         sums |= self._write("timings.csv", self.timings) | self._write("classes.csv", self.classes)
         assert self.images is not None  # `add_round` came before
-        images.write(self.folder / images.FILE, self.images)
-        sums |= {images.FILE: store.checksum((self.folder / images.FILE).read_bytes())} | self._write(
-            "rounds.csv", self.rounds
-        )
+        images.write(path := self.folder / images.FILE, self.images)
+        sums |= {path.name: store.checksum(path.read_bytes())} | self._write("rounds.csv", self.rounds)
         store.record(self.folder, sums)
         (self.folder / RUNNING).unlink(missing_ok=True)
 
