@@ -11,6 +11,8 @@ import os
 import shlex
 import signal
 import sys
+import threading
+from functools import partial
 
 from bench import __version__
 from bench.types import InputError
@@ -74,6 +76,18 @@ def _listen_to_signals() -> None:
         signals.append(signal.SIGHUP)
     for name in signals:
         signal.signal(name, signal.default_int_handler)
+    if getattr(sys.unraisablehook, "func", None) is not _stop_again:
+        sys.unraisablehook = partial(_stop_again, sys.unraisablehook)
+
+
+def _stop_again(hook, lost):
+    """A signal that comes within a callback, of numba's compiler for one, raises where Python can only ignore it: it
+    is sent again, a little later, until it meets a place that can be stopped."""
+    if lost.exc_type is not KeyboardInterrupt:
+        return hook(lost)
+    again = threading.Timer(0.01, signal.raise_signal, [signal.SIGINT])
+    again.daemon = True
+    again.start()
 
 
 class Help(argparse.RawDescriptionHelpFormatter):
