@@ -51,7 +51,7 @@ def random_columns(needs: Iterable[str], n: int, n_classes: int = 5, depth: int 
     """The columns of a pool of ``n`` superpixels with the statistics ``needs``, in plausible ranges, no more."""
     rng = np.random.default_rng(seed)
     size = rng.integers(1, 500, n)
-    columns = {
+    columns: dict[str, np.ndarray] = {
         "image": np.sort(rng.integers(0, n_images, n)).astype(np.int32),
         "superpixel": np.arange(1, n + 1),
         "row": rng.integers(0, 99, n).astype(np.int32),

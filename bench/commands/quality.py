@@ -61,8 +61,8 @@ def measure(dataset: Dataset, maps: Maps, step: Callable[[], object] = lambda: N
             np.bincount((place << 8) | values.ravel(), minlength=len(ids) << 8).reshape(-1, 256)
             for values in (truth, labels)
         )
-        seen = seen[:, :n_classes]
-        dominant = np.where((seen.sum(1) > 0) & (ids > 0), seen.argmax(1), -1)[place].reshape(truth.shape)
+        known = seen[:, :n_classes]
+        dominant = np.where((known.sum(1) > 0) & (ids > 0), known.argmax(1), -1)[place].reshape(truth.shape)
         best += metrics.confusion(truth, np.where(dominant < 0, labels, dominant).astype(np.uint8), n_classes)
         inside = ids > 0
         sizes.append(held.sum(1)[inside])

@@ -26,7 +26,7 @@ def estimate(dataset: Dataset, pseudo: PseudoLabels, step: Callable[[], object] 
     object is found.
     """
     n_classes = len(dataset.classes)
-    pixels = np.zeros((n_classes, n_classes + 1), np.int64)  # in superpixels: true class, label
+    pixels: np.ndarray = np.zeros((n_classes, n_classes + 1), np.int64)  # in superpixels: true class, label
     n_parts = n_right = 0
     shares, found, merged, outlines, n_false, false_shares = [], [], [], [], [], []
     for i, name in enumerate(pseudo.names):

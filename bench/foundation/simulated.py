@@ -127,7 +127,7 @@ class Simulated(Foundation):
     def _found(self, truth, objects, rng):
         """(mask (H, W) bool, true class) of each object that is detected."""
         ids, first, areas = np.unique(objects, return_index=True, return_counts=True)
-        rows, columns = np.unravel_index(first, objects.shape)
+        rows, columns = divmod(first, objects.shape[1])
         for k in np.flatnonzero(ids):
             area = areas[k]
             if rng.random() < 1 - (1 - self.miss) * area / (area + self.small * objects.size):

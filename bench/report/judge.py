@@ -213,7 +213,7 @@ def robustness(study: Study) -> pd.DataFrame:
         of, table = verdicts["data"].of, ranking(verdicts["data"])
         above = _better(verdicts["data"])
         for family, value in _noises(setting[2]):
-            better[(*setting[:2], family, value)] = above
+            better[setting[0], setting[1], family, value] = above
             for name, low, high in table.itertuples(name=None):
                 rows.append((*setting[:2], family, value, name, of.areas.loc[name].mean(), low, high))
     columns = [*SETTING[:2], "family", "value", "strategy", "area", "rank_low", "rank_high"]
