@@ -16,13 +16,11 @@ Value = TypeVar("Value", bound=Sized)
 
 
 class Cache:
-    """Values by key, in up to ``n_bytes`` of memory; beyond that the least recently used ones are removed.
+    """Values by key, in up to ``n_bytes`` of memory; beyond that the least recently used ones are removed. The newest
+    value stays whatever its size."""
 
-    Each is given to ``on_removal`` before it goes. The newest value stays whatever its size.
-    """
-
-    def __init__(self, n_bytes: int, on_removal: Callable[[Any, Any], object] = lambda key, value: None):
-        self.n_bytes, self.on_removal = n_bytes, on_removal
+    def __init__(self, n_bytes: int):
+        self.n_bytes = n_bytes
         self._values: OrderedDict[Hashable, Any] = OrderedDict()
         self._n_held = 0
 
@@ -34,7 +32,7 @@ class Cache:
         return self._values[key]
 
     def remove(self, key: Hashable) -> None:
-        """Let go of the value of ``key``, if there is one; ``on_removal`` is not called."""
+        """Let go of the value of ``key``, if there is one."""
         if key in self._values:
             self._n_held -= self._values.pop(key).nbytes
 
@@ -44,7 +42,5 @@ class Cache:
         self._values[key] = value
         self._n_held += value.nbytes
         while self._n_held > self.n_bytes and len(self._values) > 1:
-            oldest, removed = self._values.popitem(last=False)
-            self._n_held -= removed.nbytes
-            self.on_removal(oldest, removed)
+            self._n_held -= self._values.popitem(last=False)[1].nbytes
         return value

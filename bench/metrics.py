@@ -50,13 +50,6 @@ def accuracy(matrix: np.ndarray) -> float:
     return float(np.trace(matrix) / max(matrix.sum(), 1))
 
 
-def area_under_curve(cost: np.ndarray, value: np.ndarray) -> float:
-    """Trapezoid area of ``value`` over ``cost``, divided by the span of cost: a mean height. NaN without a span."""
-    cost, value = np.asarray(cost, float), np.asarray(value, float)
-    span = cost[-1] - cost[0] if len(cost) else 0
-    return float(np.trapezoid(value, cost) / span) if span > 0 else float("nan")
-
-
 def miou_gradient(matrix: np.ndarray, void_counts: bool = True) -> np.ndarray:
     """(C, C + 1) float64: what one more pixel in each place of ``matrix`` would add to `miou`, to first order.
 

@@ -1,19 +1,28 @@
 """Frozen features: an image is seen once, files are whole or made again, a head learns shares of classes from them."""
 
-import io
-
 import numpy as np
 import pytest
 import torch
 from mmengine.config import ConfigDict
+from safetensors.torch import save_file
 
+from bench import compat
 from bench.experiment.problem import Setup
 from bench.experiment.settings import Settings
+from bench.learners.config import PRESETS
 from bench.learners.frozen import Features, fit_head, shares, stacked
 from bench.learners.mmseg import Mmseg
 from bench.types import InputError
 
 IMAGE = torch.arange(24, dtype=torch.uint8).reshape(3, 2, 4)
+MINE = f"""
+_base_ = {str(PRESETS / "probe.py")!r}
+pretrained = None
+model = dict(
+    backbone=dict(model_name="mobilenetv2_050", init_cfg=dict(type="Pretrained", checkpoint="")),
+    decode_head=dict(in_channels=[16, 48, 160]),
+)
+"""
 SMALL = {"max_iters": 4, "batch_size": 2, "input_size": (64, 64), "param_scheduler": []}
 
 
@@ -58,6 +67,12 @@ def probe(tmp_path_factory):
     return Mmseg("probe", "hand", 3, "cpu", SMALL, str(tmp_path_factory.mktemp("cache")))
 
 
+def saved(learner, model, folder):
+    with open(folder / "model.pth", "wb") as file:
+        learner.save(model, file)
+    return folder / "model.pth"
+
+
 @pytest.fixture(scope="module")
 def samples():
     rng = np.random.default_rng(0)
@@ -81,11 +96,9 @@ def test_a_seed_decides_a_probe_and_a_file_holds_it_whole(probe, samples, tmp_pa
     assert steps == [1] * 4 and torch.equal(logits(model), logits(again))
     assert not torch.equal(logits(model), logits(probe.fit(samples, 4, tmp_path)))
     assert not torch.equal(logits(model), logits(probe.fit(samples, 3, tmp_path, start=model)))
-    file = io.BytesIO()
-    probe.save(model, file)
-    (tmp_path / "model.pth").write_bytes(file.getvalue())
-    assert torch.equal(logits(model), logits(probe.load(tmp_path / "model.pth")))
-    assert len(file.getvalue()) < 2**20 > probe.model_bytes()  # the backbone is in a package
+    file = saved(probe, model, tmp_path)
+    assert torch.equal(logits(model), logits(probe.load(file)))
+    assert file.stat().st_size < 2**20 > probe.model_bytes()  # the backbone is in a package
 
 
 def test_the_head_is_that_of_segformer(probe):
@@ -165,6 +178,29 @@ def test_mirrored_images_have_mirrored_labels(mirrored):
 def test_a_frozen_backbone_needs_weights():
     with pytest.raises(InputError, match="a frozen backbone needs weights"):
         Mmseg("probe", "hand", 3, "cpu", {"pretrained": None})
+
+
+@pytest.mark.parametrize("form", ["mmseg.pth", "timm.pth", "timm.safetensors"])
+def test_a_frozen_backbone_has_the_weights_of_its_file(tmp_path, samples, form):
+    compat.install()
+    import timm
+
+    torch.manual_seed(3)
+    weights = timm.create_model("mobilenetv2_050", features_only=True).state_dict()
+    file = tmp_path / form
+    if form == "timm.safetensors":
+        save_file({k: v for k, v in weights.items()}, file)
+    else:
+        torch.save({form.startswith("mmseg") * "timm_model." + k: v for k, v in weights.items()}, file)
+    preset = tmp_path / "mine.py"
+    preset.write_text(MINE)
+    learner = Mmseg(str(preset), "hand", 3, "cpu", SMALL | {"model.backbone.init_cfg.checkpoint": str(file)})
+    model = learner.fit(samples, 0, tmp_path)
+    for found in (model, learner.load(saved(learner, model, tmp_path))):
+        assert all(torch.equal(v, weights[k]) for k, v in found.backbone.timm_model.state_dict().items())
+    file.write_bytes(file.read_bytes()[:-9])
+    with pytest.raises(InputError, match=f"{form}: not a file of weights"):
+        learner.build()
 
 
 def test_weak_labels_are_the_same_whatever_the_run_trains(tmp_path):

@@ -99,22 +99,6 @@ def test_ids_and_shapes_are_checked(truth, labels, said):
         metrics.confusion(truth.astype(np.uint8), labels.astype(np.uint8), 3)
 
 
-def test_area_under_the_curve_by_hand():
-    assert metrics.area_under_curve([0, 1, 3], [0, 1, 1]) == pytest.approx((0.5 + 2) / 3)
-    assert metrics.area_under_curve([5, 10], [0.25, 0.25]) == 0.25
-    assert math.isnan(metrics.area_under_curve([0], [1]))
-    assert math.isnan(metrics.area_under_curve([2, 2], [0, 1]))
-    assert math.isnan(metrics.area_under_curve([], []))
-
-
-@given(st.lists(st.tuples(st.integers(1, 9), st.floats(0, 1)), min_size=2, max_size=8), st.floats(1e-3, 1e3))
-def test_area_is_a_mean_height_in_any_unit(steps, unit):
-    cost, value = np.cumsum([s for s, _ in steps]), np.array([v for _, v in steps])
-    area = metrics.area_under_curve(cost, value)
-    assert value.min() - 1e-9 <= area <= value.max() + 1e-9
-    assert metrics.area_under_curve(cost * unit + 7, value) == pytest.approx(area)
-
-
 def test_detection_by_hand():
     """Four superpixels, two of them wrong; one wrong one is ranked first, the other last."""
     wrong, scores, size = np.array([True, False, False, True]), np.array([4.0, 3.0, 2.0, 1.0]), np.array([1, 1, 2, 4])

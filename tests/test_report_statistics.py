@@ -4,6 +4,8 @@ import itertools
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
 from bench import seeds
@@ -21,6 +23,15 @@ def test_area_by_hand_and_beyond_the_last_round():
     assert np.isnan(s.area_weights(cost, (30, 30))).all()
     assert s.value_weights(cost, np.array([5, 40])) @ value == pytest.approx([0.3, 0.8])
     assert s.common_span([cost, np.array([2.0, 50])]) == (2, 30)
+
+
+@given(st.lists(st.tuples(st.integers(1, 9), st.floats(0, 1)), min_size=2, max_size=8), st.floats(1e-3, 1e3))
+def test_area_is_a_mean_height_in_any_unit(steps, unit):
+    cost, value = np.cumsum([float(n) for n, _ in steps]), np.array([v for _, v in steps])
+    area = s.area_weights(cost, (cost[0], cost[-1])) @ value
+    assert value.min() - 1e-9 <= area <= value.max() + 1e-9
+    other = cost * unit + 7
+    assert s.area_weights(other, (other[0], other[-1])) @ value == pytest.approx(area)
 
 
 def test_cost_to_reach_by_hand():

@@ -16,7 +16,6 @@ from bench.experiment.settings import Settings
 from bench.foundation import Foundation, named
 from bench.foundation.pseudo import PseudoLabels, cache_folder, pseudo_labels
 from bench.learners import Learner, Model, n_processes
-from bench.learners.config import WEIGHTS_KEY
 from bench.types import Candidates, InputError
 
 MEMORY_BYTES = 2**29  # of each kind that a process keeps: images, truth, pseudo labels and superpixels, changed labels
@@ -78,6 +77,7 @@ class Setup:
         """All that decides a cell's numbers, but its strategy, oracle and seed."""
         kept = {k: v for k, v in asdict(self.settings).items() if k not in NOT_IN_PROTOCOL}
         trained = self.learner is not None
+        options, paths = self.settings.cfg_options, self.learner.path_options if self.learner else ()
         kept |= {
             "foundation": self.called["foundation"],
             "names": store.digest(self.dataset.names("train")),
@@ -85,7 +85,7 @@ class Setup:
             "learner": self.settings.learner if trained else None,
             "preset": self.settings.preset if trained else None,
             "config": self.recipe or None,
-            "cfg_options": {k: v for k, v in self.settings.cfg_options.items() if k != WEIGHTS_KEY},
+            "cfg_options": {k: v for k, v in options.items() if k not in paths},
             "seconds": self.seconds,
             "scores": store.file_digest(Path(self.settings.scores)) if self.settings.scores else None,
             "files": self._files,

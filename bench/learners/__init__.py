@@ -44,13 +44,15 @@ class Learner(ABC):
 
     ``device``: where logits come to lie. ``n_steps``: how often a fit calls ``on_step(1)``. ``align_corners``: how
     logits are meant to be upsampled (`torch.nn.functional.interpolate`). ``threads``: how many threads torch may use,
-    None for as many as it likes; sums depend on it, and so do results.
+    None for as many as it likes; sums depend on it, and so do results. ``path_options``: keys of options that say where
+    a file lies, whose content is part of the recipe.
     """
 
     device = torch.device("cpu")
     n_steps: int = 1
     align_corners: bool = False
     threads: int | None = None
+    path_options: tuple[str, ...] = ()
 
     @abstractmethod
     def fit(

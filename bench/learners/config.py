@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from safetensors.torch import load_file
 
 from bench import compat, store
 from bench.types import InputError
@@ -76,6 +77,8 @@ def build(config: Config) -> torch.nn.Module:
     model = MODELS.build(config.model)
     if config.get("pretrained"):
         WEIGHTS[config.pretrained](model)
+    elif config.get("frozen"):  # mmengine reads the file of a network only where it is trained whole
+        model.backbone.load_state_dict(_read_weights(weights(config), model.backbone, timm=True), strict=False)
     return model
 
 
@@ -123,10 +126,11 @@ def _complete(config: Config, n_classes: int) -> None:
         raise ValueError(f"input_size must be None or height and width in pixels, got {size!r}")
     if config.get("frozen") and not (config.get("pretrained") or weights(config)):
         raise ValueError("a frozen backbone needs weights: pretrained, or model.backbone.init_cfg.checkpoint")
-    model = build(config)
     if (file := weights(config)) is not None:
         config.model.backbone.init_cfg.checkpoint = str(file)
-        _check_weights(file, model.backbone)
+    model = build(config)
+    if file is not None and not config.get("frozen"):
+        _read_weights(file, model.backbone)
     build_optim_wrapper(model, config.optim_wrapper)
     Compose(config.train_pipeline)
 
@@ -141,24 +145,33 @@ def _override(config: Config, key: str, value) -> None:
     node[last] = value
 
 
-def _check_weights(file: Path, backbone: torch.nn.Module) -> None:
-    """Raise InputError unless ``file`` has all the backbone's weights: mmengine would log what it lacks, and go on."""
+def _read_weights(file: Path, backbone: torch.nn.Module, timm: bool = False) -> dict[str, torch.Tensor]:
+    """The backbone's weights in ``file``, by its names. ``timm``: those that timm gives them, and its files, do, too.
+
+    Raises InputError unless all are there: mmengine would log what it lacks, and go on.
+    """
     if not file.is_file():
         raise InputError(
             f"the preset starts from weights in a file, and there is none at {str(file)!r}: set the variable that the "
             f"preset names (ALC_BENCH_RESNET101), or --cfg-options {WEIGHTS_KEY}=FILE"
         )
     try:
-        found = torch.load(file, map_location="cpu", weights_only=True)
+        if timm and file.suffix == ".safetensors":
+            found = load_file(file)
+        else:
+            found = torch.load(file, map_location="cpu", weights_only=True)
         found = found.get("state_dict", found)
     except Exception as error:  # whatever else is in the file
         raise InputError(f"{file}: not a file of weights: {error!r:.80}".splitlines()[0]) from error
+    if timm:
+        found = {f"timm_model.{k}": v for k, v in found.items()} | found
     wanted = {k: v.shape for k, v in backbone.state_dict().items() if not k.endswith("num_batches_tracked")}
     missing = [k for k, shape in wanted.items() if k not in found or found[k].shape != shape]
     if missing:
         raise InputError(
             f"{file}: {len(missing)} of the backbone's {len(wanted)} weights are not there: {missing[0]}..."
         )
+    return {k: found[k] for k in wanted}
 
 
 def _efficientnet_lite0(model: torch.nn.Module) -> None:

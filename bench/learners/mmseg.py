@@ -26,6 +26,8 @@ class Mmseg(Learner):
     InputError for an unknown preset, key or device, and for a config that cannot be built.
     """
 
+    path_options = (presets.WEIGHTS_KEY,)
+
     def __init__(
         self,
         preset: str,
