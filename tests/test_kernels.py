@@ -20,7 +20,8 @@ ALL = tuple(name for name, s in STATISTICS.items() if s.fused)
 # Triton's own interpreter checks the GPU code where there is no GPU: TRITON_INTERPRET=1 pytest tests/test_kernels.py
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 GPU = find_spec("triton") is not None and (INTERPRETED or torch.cuda.is_available())
-FAST = [name for name in IMPLEMENTATIONS if name != "reference" and (name != "gpu" or GPU)]
+NAMES = [name for name in IMPLEMENTATIONS if name != "reference" and (name != "gpu" or GPU)]
+FAST = [pytest.param(name, marks=pytest.mark.gpu) if name == "gpu" else name for name in NAMES]
 EXACT = ("superpixel", "size", "agree_count", "dominant", "prediction_histogram", "label_histogram")
 
 
@@ -166,7 +167,7 @@ def test_large_superpixels_are_gathered_again(from_logits):
     scores = scores if from_logits else scores.softmax(0)
     tables = [
         superpixel_statistics(scores, labels, superpixels, ALL, logits=from_logits, implementation=name, threads=1)
-        for name in FAST
+        for name in NAMES
     ]
     full = scores
     if from_logits:

@@ -15,7 +15,7 @@ from bench import runfiles, store
 from bench.commands import main
 from bench.timing import Stopwatch
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no GPU here")
+pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no GPU here")]
 N_CELLS = (1, 2, 4, 8)
 PRESETS = Path(__file__).parent / "presets"
 WHOLE = "results/presets/whole.py"
