@@ -92,34 +92,32 @@ class Plain:
         self.reference = pd.read_csv(reference).model_miou.mean() if reference.is_file() else None
 
     def area(self, name: str, metric: str = "data") -> float:
-        return self._means(metric)[name][0]
-
-    def end(self, name: str, metric: str = "data") -> float:
-        return self._means(metric)[name][1]
+        return self.over_seeds(metric)[name][0, 0]
 
     @cache  # noqa: B019
-    def _means(self, metric: str) -> dict[str, tuple[float, float]]:
-        """strategy -> the means over the seeds of area and last value."""
+    def over_seeds(self, metric: str) -> dict[str, np.ndarray]:
+        """strategy -> means and sample stds over the seeds (rows) of area and last value (columns)."""
         found: dict[str, list] = {}
         for (name, _), cell in self.curves.items():
             found.setdefault(name, []).append(_area_and_end(cell, f"{metric}_miou", *self.span))
-        return {name: tuple(np.mean(rows, axis=0)) for name, rows in found.items()}
+        return {name: np.array([np.mean(rows, axis=0), np.std(rows, axis=0, ddof=1)]) for name, rows in found.items()}
 
     def auprc(self, name: str) -> float:
         cells = self.rounds[self.rounds.strategy.eq(name)]
         return cells.groupby("seed").auprc.mean().mean() if "auprc" in cells else np.nan
 
     def cost_to(self, name: str, share: float, metric: str) -> str:
-        best = max(end for _, end in self._means(metric).values())
+        best = max(found[0, 1] for found in self.over_seeds(metric).values())
         target = share * (best if metric == "data" or self.reference is None else self.reference)
         cells = [cell for (strategy, _), cell in self.curves.items() if strategy == name]
         cost = np.median([_reach(cell, f"{metric}_miou", target) for cell in cells])
         return "never" if np.isinf(cost) else f"{cost:,.0f}"
 
 
-def test_numbers_stand_in_the_committed_files(made):
-    """Areas, last values, costs, AUPRC, seconds, differences and numbers of seeds."""
-    n_checked = 0
+def test_numbers_stand_in_the_committed_files(made, committed):
+    """Areas, last values, their spread, costs, AUPRC, seconds, differences and numbers of seeds. What the tests say,
+    ranks, intervals and p, is theirs: `test_tables_share_one_level_and_are_the_suites_own_test`."""
+    n_checked, quality, overview = 0, [], None
 
     def check(text: str, value: float, unit: float = 0.01):
         nonlocal n_checked
@@ -129,8 +127,19 @@ def test_numbers_stand_in_the_committed_files(made):
     for section, caption, table in read_tables((made / "board.md").read_text()):
         against = caption.startswith("Against random: ")
         setting, _, seeds = caption.removeprefix("Against random: ").rpartition(": ")
+        if section == "Rank groups":
+            overview = table
+        across = re.fullmatch("(data|model) mIoU over .+, annotator (.+)", setting)
+        if across:
+            metric, oracle = across.groups()
+            found = [(r, v.of.setting) for r, v in committed.across(oracle, metric)]
+            plains = [Plain(", ".join(result.files), " · ".join(key)) for result, key in found]
+            means = {name: np.mean([plain.area(name, metric) for plain in plains]) for name in table.strategy}
+            for name, row in table.set_index("strategy").iterrows():
+                check(row["mean area"], 100 * means[name])
+                check(row["behind"], 100 * (means[name] - max(means.values())))
         if not (RESULTS / section.partition(", ")[0]).is_file():
-            continue  # a table over several results
+            continue
         if caption.startswith("Area of data mIoU by annotator: "):
             place = setting.partition(": ")[2]
             for oracle in table.columns[1:]:
@@ -140,6 +149,7 @@ def test_numbers_stand_in_the_committed_files(made):
                         check(text.partition(" ")[0], 100 * plain.area(name))
             continue
         plain, shown = Plain(section, setting), table.set_index("strategy")
+        quality += [] if against else [plain]
         assert seeds.split()[0] == str(len(plain.seeds)) and ("fewer than 5" in seeds) == (len(plain.seeds) < 5)
         metrics = [m for m in ("data", "model") if plain.rounds[f"{m}_miou"].notna().any()]
         for name in plain.rounds.strategy.unique():
@@ -152,9 +162,12 @@ def test_numbers_stand_in_the_committed_files(made):
             if row is None:
                 continue
             for metric in metrics:
-                check(row[f"{metric} mIoU area"], 100 * plain.area(name, metric))
                 end = next(c for c in row.index if re.match(f"{metric} mIoU (last round|end)", c))
-                check(row[end], 100 * plain.end(name, metric))
+                for column, (mean, std) in zip(
+                    (f"{metric} mIoU area", end), plain.over_seeds(metric)[name].T, strict=True
+                ):
+                    check(row[column].partition("±")[0], 100 * mean)
+                    check(row[column].partition("±")[2] or "–", 100 * std)
                 for share in (90, 95):
                     if name in plain.ranked:
                         text = row[f"{metric}: questions to {share} %"]
@@ -162,11 +175,20 @@ def test_numbers_stand_in_the_committed_files(made):
             check(row.AUPRC, 100 * plain.auprc(name))
             own = plain.rounds[plain.rounds.strategy.eq(name) & plain.rounds["round"].gt(0)]
             check(row["acquisition, s a round"], own.acquire_s.mean(), 0.001)
+    for plain, (_, extent, _, lead, _, finder) in zip(quality, overview.itertuples(index=False), strict=True):
+        assert extent.startswith(f"{len(plain.ranked)} strategies, {len(plain.seeds)} seeds")
+        if lead != "–":
+            name, _, numbers = lead.partition(": ")
+            check(numbers.partition(" ")[0], 100 * (plain.area(name) - plain.area("random")))
+        found = {name: plain.auprc(name) for name in plain.ranked}
+        name, _, auprc = finder.rpartition(", ")
+        assert found[name] == max(found.values())
+        check(auprc, 100 * found[name])
     assert n_checked > 300
 
 
 def _number(text: str) -> float:
-    return float(text.partition("±")[0].replace(",", ""))
+    return float(text.replace(",", ""))
 
 
 def _area_and_end(cell: pd.DataFrame, column: str, low: float, high: float) -> tuple[float, float]:

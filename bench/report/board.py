@@ -109,6 +109,8 @@ class Board:
         text += f" among the best by label quality on {on}"
         if "random" in counts and "random" not in names:
             text += f", `random` on {counts['random'] or 'none'}"
+        if min(len(verdict.of.seeds) for verdict in found) < ENOUGH_SEEDS:
+            text += f" ({least_seeds(found)})"
         rest = len(across) - len(found)
         return f"{text}; {rest} more {'does' if rest == 1 else 'do'} not say." if rest else f"{text}."
 
@@ -219,7 +221,12 @@ def _read(paths: list[Path], published: list[Path]) -> Results:
     cells = found.cells.assign(question="")
     cells.loc[own.index, "question"] = [getattr(plugin, "question", Strategy.question) for plugin in asked]
     cells.loc[own.index, "leaky"] = [bool(getattr(plugin, "leaky", False)) for plugin in said]
-    return Results(found.rounds, cells, found.specs)
+    # What was published names no annotator: it stands beside the one who does not err.
+    rounds, cells = (
+        table.assign(oracle=table.oracle.mask(table.foreign & table.oracle.eq(""), PERFECT))
+        for table in (found.rounds, cells)
+    )
+    return Results(rounds, cells, found.specs)
 
 
 @cache

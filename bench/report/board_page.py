@@ -28,9 +28,9 @@ from bench.store import replacing
 NOTE = (
     "Area: the mean height of the curve over the questions that all strategies of a table cover, percent. Bold, and a "
     "rank that begins at 1: cannot be told from the best. All tables of this board share one level: under equal means, "
-    "the chance of any false difference among them is 5 %; the report of one file makes fewer claims, and finds more. "
-    "They stand on seeds; other images are not tested. p and intervals are adjusted for all of that. –: not tested, as "
-    "there are too few seeds, or the difference is the same in every seed."
+    "the chance of any false difference among them is 5 %, and p and intervals are adjusted for that. They stand on "
+    "seeds; other images are not tested. The report of one run makes fewer claims, and may count images as well: its "
+    "intervals are others. –: not tested, as there are too few seeds, or the difference is the same in every seed."
 )
 
 
@@ -80,7 +80,7 @@ def overview(board: Board) -> dict:
         rows.append([_title(setting, block), extent, groups[0], _lead(data), groups[1], finder])
     headings = ["dataset, labels from, annotator", "of", "among the best by data mIoU"]
     headings += [
-        "lead of the first over random (95 %)",
+        "lead over random (95 %): of the first, or the first that has one",
         "among the best by model mIoU",
         "finds wrong labels best (AUPRC)",
     ]
@@ -247,10 +247,14 @@ def _group(verdict: Verdict) -> str:
 
 
 def _lead(verdict: Verdict) -> str:
-    names, pairs = verdict.of.ranked, verdict.pairs
-    first = best(verdict)[:1]
-    if not first or "random" not in names or first == ["random"]:
+    """Of the first among the best that is told from ``random``; where none is, of the first."""
+    names, pairs, group = verdict.of.ranked, verdict.pairs, best(verdict)
+    if not group or "random" not in names or group == ["random"]:
         return "–"
-    i, j = names.index(first[0]), names.index("random")
+    j = names.index("random")
+    first = next((name for name in group if pairs.better[names.index(name), j]), group[0])
+    if first == "random":
+        return "–"
+    i = names.index(first)
     within = interval(pairs.low[i, j], pairs.high[i, j])
-    return f"{percent(pairs.difference[i, j])} ({within}), p {tables.p_value(pairs.p[i, j])}"
+    return f"{first}: {percent(pairs.difference[i, j])} ({within}), p {tables.p_value(pairs.p[i, j])}"

@@ -23,6 +23,7 @@ from bench.report import studentised
 MIN_SEEDS = 3  # with two, a spread has one degree of freedom
 ALPHA, POWER = 0.05, 0.8
 NO_SPREAD = 1e-9  # of scores in [0, 1]: the rounding of equal numbers
+TIES = 1e-4  # a hundredth of a point: what ties that are drawn otherwise change in a strategy that draws nothing else
 NAN = float("nan")
 
 
@@ -197,12 +198,12 @@ def from_spreads(difference: np.ndarray, tests: list[Spread], n_strategies: int,
 def seed_spread(scores: np.ndarray) -> Spread:
     """The spread over seeds of each pair's mean difference, by ``scores`` (..., s, n): see the head of this module.
 
-    NaN for pairs whose difference is the same in every seed.
+    NaN for pairs whose difference is the same in every seed, but for `TIES`.
     """
     s, n = scores.shape[-2:]
     d = n - 1
     own = (scores[..., :, None, :] - scores[..., None, :, :]).var(-1, ddof=1)
-    varies = own > NO_SPREAD**2
+    varies = own > TIES**2
     residual = scores - scores.mean(-1, keepdims=True) - scores.mean(-2, keepdims=True)
     residual = residual + scores.mean((-2, -1), keepdims=True)
     noise = (residual**2).sum(-1) / d * s / (s - 1)
