@@ -319,6 +319,16 @@ def test_what_is_a_result_is_told_by_its_columns(alc, tmp_path):
     assert shown["looks"]["theirs"][0] == "published" and "theirs" in shown["curves"]["data"]["queries"]
 
 
+def test_the_chooser_says_what_data_and_annotators_are(tmp_path):
+    folder = folder_of(tmp_path, a=dict(n_seeds=3, oracles=("noisy[rate=0.3]",)), b=dict(n_seeds=3))
+    (folder / "README.md").write_text("# All\n\n## Roads, at night\n\n`a.csv`:\n\n    alc-bench run\n")
+    a, b = chooser.data(board.read(folder))["results"]
+    assert a["name"] == "Roads, at night · with a model (a)" and b["name"] == "shapes · simulated · with a model (b)"
+    assert a["made"] == ["a.csv: alc-bench run"]
+    _, annotator = a["settings"][0]["notes"]
+    assert annotator.startswith("noisy[rate=0.3]: Names another class") and annotator.endswith(" Here of=perfect.")
+
+
 def test_someone_elses_file_joins_by_its_name(alc, tmp_path):
     folder = folder_of(tmp_path, a=dict(n_seeds=5), theirs=dict(n_seeds=5, strategies=("new_one",)))
     (folder / "theirs.csv").rename(folder / "a@ann.csv")

@@ -32,9 +32,11 @@ ENOUGH_SEEDS = 5  # with fewer, a table says so
 
 @dataclass(frozen=True)
 class Result:
-    """A result with those that joined it: ``files`` to the commands that made them, "" where none is recorded."""
+    """A result with those that joined it: ``files`` to the commands that made them, "" where none is recorded.
+    ``about``: the heading of its section in the folder's README.md, if it has one."""
 
     name: str
+    about: str
     files: dict[str, str]
     study: Study
     reference: dict[str, float]
@@ -172,15 +174,16 @@ def read(folder: Path) -> Board:
     for path in kinds["result"]:
         base = path.stem.partition("@")[0]
         groups.setdefault(base if base in stems else path.stem, []).append(path)
-    commands = _commands(folder)
+    told = _told(folder)
     found = []
     for name, paths in sorted(groups.items()):
         read_there = _read(paths, kinds["published"])
         of = [p for p in kinds["reference"] if p.name == f"{name}-reference.csv"]
         reference = runfiles.parse(of[0], runfiles.REFERENCE).model_miou.mean() if of else None
         references = {} if reference is None else dict.fromkeys(read_there.cells.dataset.unique(), float(reference))
-        files = {path.name: commands.get(path.name, _of_config(path)) for path in paths}
-        found.append(Result(name, files, Study(read_there), references))
+        files = {path.name: told.get(path.name, ("", ""))[1] or _of_config(path) for path in paths}
+        about = told.get(paths[0].name, ("", ""))[0]
+        found.append(Result(name, about, files, Study(read_there), references))
     board = Board(tuple(found), *(tuple(path.name for path in kinds[kind]) for kind in ("published", "")))
     families = max(_n_tests(board), 1)
     shared = (replace(result, study=replace(result.study, families=families)) for result in found)
@@ -238,16 +241,18 @@ def _declared(kind: str, name: str):
         return None
 
 
-def _commands(folder: Path) -> dict[str, str]:
-    """file -> the command that made it: the first block of code after its name in its section of README.md."""
+def _told(folder: Path) -> dict[str, tuple[str, str]]:
+    """file -> the heading of its section of README.md, and the command that made it: the first block of code after its
+    name there."""
     file = folder / "README.md"
-    found: dict[str, str] = {}
+    found: dict[str, tuple[str, str]] = {}
     for section in re.split("^## ", file.read_text(encoding="utf-8") if file.is_file() else "", flags=re.MULTILINE):
         for name in re.findall(r"`([^`\s]+\.csv)`", section):
             block = re.search(r"(?:^    .*\n?)+", section.partition(f"`{name}`")[2], re.MULTILINE)
             if block:
                 lines = block[0].replace("\\\n", " ").splitlines()
-                found.setdefault(name, "; ".join(" ".join(line.split()) for line in lines))
+                command = "; ".join(" ".join(line.split()) for line in lines)
+                found.setdefault(name, (section.partition("\n")[0].strip(), command))
     return found
 
 

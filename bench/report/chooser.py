@@ -45,9 +45,8 @@ def _of_result(result: Result) -> dict:
     whole = title((short_name(dataset), foundation, ""), False)
     trained = any(of.metric == "model" and of.curves for row in result.study.comparisons.values() for of in row)
     made = [f"{file}: {command or 'the command is not recorded'}" for file, command in result.files.items()]
-    return dict(
-        name=f"{whole} · {'with a model' if trained else 'labels only'} ({result.name})", made=made, settings=settings
-    )
+    name = f"{result.about or whole} · {'with a model' if trained else 'labels only'} ({result.name})"
+    return dict(name=name, made=made, settings=settings)
 
 
 def _packed(answers: dict[str, dict[str, list[dict]]]) -> dict:
@@ -79,9 +78,15 @@ def _curves(metrics: list[str], setting: Setting, block: Results) -> dict[str, d
 
 
 @cache
-def _captions(kind: str) -> dict[str, str]:
-    return {entry["name"]: entry["caption"] for entry in registry.describe(kind)}
+def _entries(kind: str) -> dict[str, dict]:
+    return {entry["name"]: entry for entry in registry.describe(kind)}
 
 
 def _caption(kind: str, spec: str) -> str:
-    return f"{spec}: {_captions(kind).get(spec.partition('[')[0], 'not installed here')}"
+    """What a plug-in is, and the values of those parameters that the spec leaves as they are."""
+    name, _, given = spec.partition("[")
+    entry = _entries(kind).get(name)
+    if entry is None:
+        return f"{spec}: not installed here"
+    left = [value for value in entry["parameters"] if f"{value.partition('=')[0]}=" not in given]
+    return f"{spec}: {entry['caption']}" + (f" Here {', '.join(left)}." if left else "")
