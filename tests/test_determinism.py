@@ -11,9 +11,11 @@ import pytest
 from problems import TIMINGS
 
 REPOSITORY = Path(__file__).parent.parent
-STRATEGIES = {"none": ("area", "random", "clairvoyant_gain"), "smoke": ("entropy", "random", "sim")}
-MODELS = {"none": ["--model", "none"], "smoke": ["--preset", "smoke"]}
-SIZES = {"none": "shapes[train=6,val=2,size=32]", "smoke": "shapes[train=4,val=2,size=32]"}
+STRATEGIES = {"none": ("area", "random", "clairvoyant_gain"), "smoke": ("entropy", "random", "sim"), "probe": ("random", "sim")}
+FROZEN = ["--preset", "probe", "--cfg-options", "max_iters=4", "input_size=[64,64]", "param_scheduler=[]"]
+MODELS = {"none": ["--model", "none"], "smoke": ["--preset", "smoke"], "probe": FROZEN}
+SMALL = "shapes[train=4,val=2,size=32]"
+SIZES = {"none": "shapes[train=6,val=2,size=32]", "smoke": SMALL, "probe": SMALL}
 
 
 def arguments(model: str, out: Path, strategies=None, jobs=1) -> list[str]:
