@@ -1,6 +1,8 @@
 """The command line: what it lists, where it writes, how it ends."""
 
 import json
+import re
+import shlex
 import signal
 from pathlib import Path
 
@@ -11,8 +13,9 @@ from PIL import Image
 from problems import TIMINGS
 
 import bench
-from bench import __version__, registry
+from bench import __version__, commands, registry
 from bench.commands.run import parse_options, parse_seeds
+from bench.learners.config import PRESETS
 from bench.learners.mmseg import Mmseg
 
 LABELS = ("--model", "none", "--dataset", "shapes[train=3,val=2,size=32]", "--seeds", 1, "--rounds", 1, "--budget", 2)
@@ -45,6 +48,29 @@ def test_version_and_help(alc):
     for command in ((), ("run",), ("report",), ("list",)):
         done = alc(*command, "--help")
         assert done.code == 0 and "usage: alc-bench" in done.out
+
+
+@pytest.mark.parametrize("command", commands.COMMANDS)
+def test_a_command_s_help_has_two_examples_that_parse(alc, command):
+    lines = alc(command, "--help").out.partition("\nexamples:\n")[2].splitlines()
+    assert len(lines) >= 2 and len(set(lines)) == len(lines)
+    for line in lines:
+        program, *words = shlex.split(line)
+        assert program == "alc-bench" and words[0] == command
+        assert commands.parser(words).parse_args(words).main
+
+
+def test_help_says_the_default_of_an_option_and_of_a_switch_nothing(alc):
+    found = alc("report", "--help").out
+    assert "(default: queries)" in found and "(default: True)" not in found
+
+
+def test_help_names_the_presets(alc):
+    text = alc("run", "--help").out
+    said = text[text.index("of mmseg:") : text.index("mmengine config")]
+    named = {path.stem for path in PRESETS.glob("[a-z]*.py")}
+    parts = {name.rpartition("-")[0] for name in named if "-" in name}  # NAME-DATASET of them
+    assert {name for name in named | parts if name.isidentifier()} - {"weak"} == set(re.findall(r"\b(\w+),", said))
 
 
 def test_a_run_leaves_its_files_and_says_where_the_curves_are(alc, tmp_path):

@@ -94,6 +94,34 @@ def test_every_kind_of_plug_in_has_its_group_and_its_check():
         assert callable(getattr(testing, check))
 
 
+def test_every_strategy_is_explained_and_counted():
+    found = registry.describe("strategies")
+    text = (DOCS / "strategies.md").read_text(encoding="utf-8")
+    for part, reads_truth in zip(text.split("## Bounds"), (False, True), strict=True):
+        first_cells = re.findall(r"^\| (`[^|]*)", part, re.MULTILINE)
+        named = re.findall(r"`(\w+)", " ".join(first_cells))
+        assert sorted(named) == [entry["name"] for entry in found if entry["reads_truth"] is reads_truth]
+    n_bounds = sum(entry["reads_truth"] for entry in found)
+    said = f"{len(found) - n_bounds} strategies and {n_bounds} bounds"
+    for page in ("README.md", "CHANGELOG.md"):
+        assert said in (REPOSITORY / page).read_text(encoding="utf-8"), page
+
+
+def test_annotators_are_listed_with_their_defaults():
+    rows = re.findall(r"^\| `(\w+)(?:\[([^`]*)\])?` \|", (DOCS / "costs.md").read_text(encoding="utf-8"), re.MULTILINE)
+    known = {e["name"]: e["parameters"] for e in registry.describe("oracles")}
+    listed = {name: parameters for name, parameters in rows if name in known}
+    assert sorted(listed) == sorted(known)
+    for name, parameters in listed.items():
+        assert set(re.findall(r"\w+=[\d.]+\b(?!\.)", parameters)) <= set(known[name]), name
+
+
+def test_every_page_is_in_the_contents():
+    contents, readme = (path.read_text(encoding="utf-8") for path in (DOCS / "README.md", REPOSITORY / "README.md"))
+    for page in {path.name for path in DOCS.glob("*.md")} - {"README.md"}:
+        assert f"]({page})" in contents and f"](docs/{page})" in readme, page
+
+
 def test_the_notebook_runs(place, monkeypatch):
     monkeypatch.setenv("ALC_BENCH_CACHE", str(place / "cache"))
     monkeypatch.setenv("MPLBACKEND", "Agg")

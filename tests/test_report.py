@@ -3,6 +3,7 @@
 import io
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -195,3 +196,12 @@ def test_lines_are_named_at_their_ends_in_their_order_and_without_overlap():
     many = dict.fromkeys("abcdefghi", 0.5)
     figures.name_ends(axes, many, style.looks(many))
     assert len(axes.texts) == 4  # the legend alone names nine
+
+
+@pytest.mark.parametrize("n_seeds", [figures.MANY_SEEDS - 1, figures.MANY_SEEDS])
+def test_few_seeds_are_drawn_one_by_one_and_many_as_an_interval(tmp_path, n_seeds):
+    out = write_run(tmp_path / "run", n_seeds=n_seeds, model=False)
+    axes = figures.curves(Study(read.read([out]))).subfigs[1].axes[0]
+    assert bool(axes.collections) == (n_seeds == figures.MANY_SEEDS)
+    page = (Path(figures.__file__).parent / "page.js").read_text(encoding="utf-8")
+    assert f"c.seeds.length)) < {figures.MANY_SEEDS};" in page

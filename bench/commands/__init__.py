@@ -95,7 +95,7 @@ class Help(argparse.RawDescriptionHelpFormatter):
 
     def _get_help_string(self, action):
         text, default = action.help or "", action.default
-        plain = default is None or default is False or default == argparse.SUPPRESS or default == []
+        plain = default is None or isinstance(default, bool) or default == argparse.SUPPRESS or default == []
         return text if plain or "default" in text else f"{text} (default: %(default)s)"
 
 

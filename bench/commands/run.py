@@ -41,7 +41,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("--launcher", choices=["pytorch"], help="train each cell on all processes of a torchrun")
     parser.add_argument("--reference", choices=["full"], help="full: also train once a seed on the whole truth")
     parser.add_argument(
-        "--repeat", type=int, default=0, metavar="N", help="run all cells N more times: equal runs differ by?"
+        "--repeat", type=int, default=0, metavar="N", help="run all cells N more times, to see how equal runs differ"
     )
     parser.add_argument(
         "--bundle",

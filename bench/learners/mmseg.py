@@ -1,4 +1,4 @@
-"""Networks of mmsegmentation. The only room that imports mmseg; it sees images and label maps, and no truth as such."""
+"""Networks of mmsegmentation, which only bench/learners imports; they see images and label maps, no truth as such."""
 
 import logging
 import os

@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from bench import costs
 from bench.report.compare import Comparison
 from bench.report.results import COSTS, Results
-from bench.report.statistics import MIN_SEEDS, mean_interval
+from bench.report.statistics import mean_interval
 from bench.report.style import Look, looks, title
 from bench.report.verdict import Study
 from bench.store import replacing
@@ -35,6 +35,7 @@ RC = {
 WIDTH_IN = 3.5
 STEPS = (1, 2, 2.5, 5, 10)
 DASHED = (0, (4, 2))
+MANY_SEEDS = 5  # with fewer each is drawn, on the page (page.js) too
 MOST_NAMED, NAME_HEIGHT = 8, 0.065  # lines that are named at their ends; of the axes' height
 
 
@@ -78,7 +79,7 @@ def finish(part, setting: tuple[str, str, str], block: Results | None) -> None:
 
 
 def draw(axes, comparison: Comparison, style: dict[str, Look], ticks: int = 4, named: bool = True) -> None:
-    """Mean over the common seeds in bold; each seed thin beside it, or from `MIN_SEEDS` on the 95 % interval of the
+    """Mean over the common seeds in bold; each seed thin beside it, or from `MANY_SEEDS` on the 95 % interval of the
     mean; bounds dashed; foreign results dotted, with a band of their sample std. ``named``: names at the lines' ends.
     """
     ends = {}
@@ -87,7 +88,7 @@ def draw(axes, comparison: Comparison, style: dict[str, Look], ticks: int = 4, n
         shown = {seed: by_seed[seed] for seed in comparison.seeds if seed in by_seed}
         if not shown:
             continue
-        if len(shown) >= MIN_SEEDS and not bound:
+        if len(shown) >= MANY_SEEDS and not bound:
             cost, low, high = interval(list(shown.values()))
             axes.fill_between(cost, 100 * low, 100 * high, color=look.color, alpha=0.18, linewidth=0)
         elif len(shown) > 1 and not bound:
