@@ -308,6 +308,16 @@ def test_regions_give_the_pixels_of_a_superpixel_and_stay_in_memory_beside_the_l
     assert small.regions(0) is not first
 
 
+@pytest.mark.parametrize("side", [4, 6, 400])
+def test_the_maps_of_an_image_have_one_shape(tmp_path, side):
+    save(tmp_path / "mask_jpg" / "a.png", np.zeros((6, 4), np.uint8))
+    save(tmp_path / "obj_jpg" / "a.png", np.ones((side, side), np.uint8))
+    pseudo = PseudoLabels(tmp_path, ("a",))
+    for ask in (lambda: pseudo.region(0, 1), lambda: pseudo.superpixels(0)):
+        with pytest.raises(InputError, match=f"superpixel map of a has {side} × {side} px, its label map 6 × 4 px"):
+            ask()
+
+
 @pytest.mark.parametrize("kind", ["slic", "felzenszwalb"])
 def test_weak_learns_from_n_images_and_covers_the_image(kind):
     dataset, seen = Shapes(train=6, size=64), []

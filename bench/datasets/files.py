@@ -95,6 +95,12 @@ def read_grey(path: Path) -> np.ndarray:
     return np.asarray(_open(path).convert("L"))
 
 
+def stored_size(path: Path) -> tuple[int, int]:
+    """(height, width) in pixels as `read_png` reads them, from the file's header alone."""
+    width, height = _open(path, load=False).size
+    return height, width
+
+
 def image_size(path: Path) -> tuple[int, int]:
     """(height, width) in pixels, turned as its EXIF data says, from the file's header alone."""
     image = _open(path, load=False)

@@ -13,7 +13,7 @@ from PIL import Image
 from bench import store
 from bench.cache import Cache
 from bench.datasets import Dataset
-from bench.datasets.files import read_png
+from bench.datasets.files import read_png, stored_size
 from bench.foundation import Foundation, TrainAndPredict, painting, parameters
 from bench.foundation import superpixels as superpixel_makers
 from bench.foundation.superpixels import Superpixels
@@ -28,7 +28,8 @@ class PseudoLabels:
 
     They lie in ``folder`` as in the papers' releases: mask_jpg/<name>.png and obj_jpg/<name>.png, 8- or 16-bit PNG.
     ``index`` gives the number of a name. Up to ``memory_bytes`` of label maps and regions stay in memory, those used
-    least recently are removed first.
+    least recently are removed first. InputError names a map that is missing or damaged, and an image whose two maps
+    have two shapes.
     """
 
     def __init__(self, folder: Path, names: tuple[str, ...], memory_bytes: int = 2**30):
@@ -53,17 +54,36 @@ class PseudoLabels:
 
     def region(self, i: int, superpixel: int) -> Region:
         """Where a superpixel of train image ``i`` lies. Raises InputError where the image has no such superpixel."""
+        found = self.regions(i)
         try:
-            return self.regions(i).region(superpixel)
+            return found.region(superpixel)
         except InputError as error:
             raise InputError(f"{self.names[i]}: {error}") from error
+
+    def check_shape(self, i: int, what: str, shape: tuple[int, ...]) -> None:
+        """Raise InputError unless ``what``, of train image ``i``, has the ``shape`` (H, W) of its label map.
+
+        What is asked of a superpixel's pixels goes by their places: in a map of another shape they lie anywhere.
+        """
+        expected = stored_size(self._path("mask_jpg", i))
+        if shape != expected:
+            sizes = " × ".join(map(str, shape)), " × ".join(map(str, expected))
+            raise InputError(
+                f"{self._path('mask_jpg', i)}: the {what} of {self.names[i]} has {sizes[0]} px, its label map "
+                f"{sizes[1]} px; they must be equal"
+            )
 
     def superpixels(self, i: int) -> np.ndarray:
         """(H, W) int32 superpixel ids of train image ``i``, 0 outside every superpixel; read anew in each call."""
         return self._read("obj_jpg", i).astype(np.int32)
 
+    def _path(self, kind, i):
+        return self.folder / kind / f"{self.names[i]}.png"
+
     def _read(self, kind, i):
-        found = read_png(self.folder / kind / f"{self.names[i]}.png")
+        found = read_png(self._path(kind, i))
+        if kind == "obj_jpg":
+            self.check_shape(i, "superpixel map", found.shape)
         found = found.astype(np.min_scalar_type(int(found.max())))
         found.flags.writeable = False
         return found
