@@ -8,10 +8,12 @@ import pytest
 from problems import Nearest, by_hand
 
 from bench import report, runfiles, store
+from bench.commands.export import export
 from bench.costs.seconds import ASSUMED
 from bench.experiment.journal import Journal
 from bench.experiment.labels import LabelQuality
 from bench.experiment.round0 import load_round0
+from bench.report.source import Source
 from bench.types import Answer, InputError, Question
 
 TINY = "shapes[train=3,val=2,size=32]"
@@ -97,6 +99,22 @@ def test_the_same_command_makes_it_again_or_says_what_to_remove(alc, done, run, 
     one, other = report.load_results(done), report.load_results(run)
     seconds = runfiles.names(runfiles.ROUNDS, "time")
     assert one.drop(columns=[*seconds, "run"]).equals(other.drop(columns=[*seconds, "run"]))
+
+
+@pytest.mark.parametrize("name", ["mask_jpg", "obj_jpg", "truth", "data.json"])
+def test_a_damaged_file_of_the_bundle_is_named(run, tmp_path, monkeypatch, name):
+    monkeypatch.setenv("ALC_BENCH_CACHE", str(tmp_path / "cache"))  # of one who did not make the run
+    asked = runfiles.read(run / "cells/area__perfect__seed0/queries.csv")
+    path = run / "bundle" / (name if name == "data.json" else f"{name}/{asked.image[0]}.png")
+    data = Source.of(run, store.read_json(run / "spec.json")).dataset
+    for how in damaged(
+        path, [how for how in DAMAGE if how != "doubled" or path.suffix == ".json"]
+    ):  # a PNG ends itself
+        if name == "truth":  # which no export reads
+            refused(path, how, lambda: data.truth("train", asked.image[0]))
+        else:
+            refused(path, how, lambda: export(run, "area", 0, tmp_path / "to"))
+            assert not (tmp_path / "to").exists(), how
 
 
 def test_a_doubled_cell_is_named(run):

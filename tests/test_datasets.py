@@ -10,7 +10,7 @@ from trees import save, scene
 from bench import registry
 from bench.datasets import Tree
 from bench.datasets.cityscapes import Cityscapes
-from bench.datasets.files import read_grey
+from bench.datasets.files import read_grey, read_png
 from bench.datasets.folder import Folder
 from bench.datasets.kvasir import Kvasir
 from bench.datasets.pascal import WHOLE, Pascal
@@ -430,6 +430,17 @@ def test_identity_follows_the_content_not_the_place(folder_root, tmp_path):
     assert moved.identity() != before
     identities = [Shapes(size=s, seed=k).identity() for s, k in itertools.product((32, 33), (0, 1))]
     assert len(set(identities)) == 4
+
+
+def test_no_flipped_bit_of_a_png_becomes_another_label(tmp_path):
+    path = tmp_path / "a.png"
+    save(path, np.kron(np.arange(12, dtype=np.uint8).reshape(3, 4), np.ones((5, 5), np.uint8)))
+    whole = path.read_bytes()
+    for place, bit in itertools.product(range(len(whole)), range(8)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << bit]) + whole[place + 1 :])
+        assert f"{path}: not a whole image: " in refusal(read_png, path), (place, bit)
+    path.write_bytes(whole + b"what some programs leave behind the end")
+    assert read_png(path).max() == 11
 
 
 def test_real_pascal_and_kvasir_are_read_whole(real_data):

@@ -240,6 +240,21 @@ def test_the_cache_returns_what_was_generated_and_generates_once(tmp_path, monke
         assert (pseudo.labels(i) == labels).all() and same_areas(pseudo.superpixels(i), superpixels)
 
 
+@pytest.mark.parametrize("spec", ["simulated", "recut[of=simulated,superpixels=grid]"])
+def test_a_damaged_map_in_the_cache_is_made_again(tmp_path, spec):
+    dataset, made = Shapes(train=5, size=32), registry.load("foundations", spec)
+    folder = pseudo_labels(made, dataset, tmp_path).folder
+    whole = {path: path.read_bytes() for path in folder.glob("*/*.png")}
+    (folder / "obj_jpg" / "00001.png").unlink()
+    for i, data in ((2, whole[folder / "mask_jpg" / "00002.png"]), (3, b"")):
+        middle = len(data) // 2
+        (folder / "mask_jpg" / f"0000{i}.png").write_bytes(data[:middle] + b"?" + data[middle + 1 :])
+    steps = []
+    pseudo_labels(registry.load("foundations", spec), dataset, tmp_path, step=lambda: steps.append(1))
+    assert {path: path.read_bytes() for path in folder.glob("*/*.png")} == whole
+    assert len(steps) == (3 if made.resumes else 5) and folder in tmp_path.iterdir()
+
+
 def test_the_key_changes_with_parameters_data_and_training():
     dataset = Shapes(train=2, size=32)
     keys = [

@@ -1,6 +1,7 @@
 """Reading and writing the files that datasets lie in. Every refusal names the file."""
 
 import shutil
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ VOID_COLOR = (224, 224, 192)  # as in PASCAL VOC's own files
 IMAGES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")  # in small or capital letters
 MASKS = (".png", ".tif", ".tiff", ".bmp")  # without loss
 ORIENTATION = 0x0112  # the EXIF tag
+PNG = b"\x89PNG\r\n\x1a\n"  # how such a file begins
 TURNED = (5, 6, 7, 8)  # its values that exchange height and width
 
 
@@ -95,6 +97,20 @@ def read_grey(path: Path) -> np.ndarray:
     return np.asarray(_open(path).convert("L"))
 
 
+def check_png(path: Path) -> None:
+    """Raise ValueError unless every chunk of a PNG, up to its last one, has its checksum: a decoder looks at few, and
+    a flipped bit may become other labels. OSError where the file cannot be read."""
+    data, place, kind = memoryview(path.read_bytes()), len(PNG), b""
+    whole = data[:place] == PNG
+    while whole and kind != b"IEND":
+        end = place + 8 + int.from_bytes(data[place : place + 4], "big")
+        kind = bytes(data[place + 4 : place + 8])
+        whole = len(data) >= end + 4 and zlib.crc32(data[place + 4 : end]) == int.from_bytes(data[end : end + 4], "big")
+        place = end + 4
+    if not whole:
+        raise ValueError("a part of it is cut, or not as it was written (its checksum is another)")
+
+
 def stored_size(path: Path) -> tuple[int, int]:
     """(height, width) in pixels as `read_png` reads them, from the file's header alone."""
     width, height = _open(path, load=False).size
@@ -169,6 +185,8 @@ def _open(path: Path, load: bool = True) -> Image.Image:
     try:
         image = Image.open(path)
         if load:
+            if image.format == "PNG":
+                check_png(path)
             image.load()
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise InputError(f"{path}: not a whole image: {error}") from error
