@@ -107,9 +107,8 @@ def test_a_damaged_file_of_the_bundle_is_named(run, tmp_path, monkeypatch, name)
     asked = runfiles.read(run / "cells/area__perfect__seed0/queries.csv")
     path = run / "bundle" / (name if name == "data.json" else f"{name}/{asked.image[0]}.png")
     data = Source.of(run, store.read_json(run / "spec.json")).dataset
-    for how in damaged(
-        path, [how for how in DAMAGE if how != "doubled" or path.suffix == ".json"]
-    ):  # a PNG ends itself
+    ways = [how for how in DAMAGE if how != "doubled" or path.suffix == ".json"]  # a PNG ends itself
+    for how in damaged(path, ways):
         if name == "truth":  # which no export reads
             refused(path, how, lambda: data.truth("train", asked.image[0]))
         else:
