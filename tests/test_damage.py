@@ -161,6 +161,20 @@ def test_a_stopped_cell_with_a_damaged_file_does_not_go_on(stopped, name):
         refused(stopped / name, how, lambda: Journal(stopped))
 
 
+@pytest.mark.parametrize("name", [name for name in OF_STOPPED if name.endswith(".csv")])
+def test_a_row_more_in_a_round_that_was_taken_down_is_named(stopped, name):
+    path = stopped / name
+    last = path.read_text().splitlines(keepends=True)[-1]
+    path.write_text(path.read_text() + last)
+    refused(path, "its last row twice", lambda: Journal(stopped))
+
+
+def test_rows_of_the_round_that_was_being_written_are_not_there_yet(stopped):
+    path = stopped / "queries.csv"
+    path.write_text(path.read_text() + path.read_text().splitlines(keepends=True)[-1].replace("1,0", "2,1", 1))
+    assert Journal(stopped).n_asked == 1
+
+
 def test_a_round_without_its_last_file_is_asked_again(stopped):
     (stopped / "running.json").unlink()
     journal = Journal(stopped)
