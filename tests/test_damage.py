@@ -161,6 +161,13 @@ def test_a_stopped_cell_with_a_damaged_file_does_not_go_on(stopped, name):
         refused(stopped / name, how, lambda: Journal(stopped))
 
 
+@pytest.mark.parametrize("name", ["sums.json", "running.json"])
+def test_a_checksum_whose_name_is_damaged_is_missed(stopped, name):
+    path = stopped / name
+    path.write_bytes(path.read_bytes().replace(b'"sum":', b'"sul":'))
+    refused(path, "the name of the checksum", lambda: Journal(stopped))
+
+
 @pytest.mark.parametrize("name", [name for name in OF_STOPPED if name.endswith(".csv")])
 def test_a_row_more_in_a_round_that_was_taken_down_is_named(stopped, name):
     path = stopped / name
