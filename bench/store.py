@@ -232,11 +232,13 @@ def commit() -> str | None:
 
 
 def remember(folder: Path, command: str) -> None:
-    """Add a line to the folder's commands.jsonl: a command that wrote there, when, and by which version."""
+    """Add a line to the folder's commands.jsonl, which may end in half a one of a writer that was killed or met a full
+    disk: a command that wrote there, when, and by which version."""
     line: dict[str, object] = {"time": f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} UTC", "command": command}
     line |= {"version": version("alc-bench"), "commit": commit(), "plugins": registry.packages()}
-    with writing(folder / COMMANDS), open(folder / COMMANDS, "a", encoding="utf-8") as file:
-        file.write(json.dumps(line) + "\n")
+    with writing(folder / COMMANDS), open(folder / COMMANDS, "a+b") as file:
+        file.seek(max(file.tell() - 1, 0))
+        file.write((b"\n" if file.read() not in (b"\n", b"") else b"") + json.dumps(line).encode() + b"\n")
 
 
 def slug(*names: str) -> str:
