@@ -109,9 +109,9 @@ def write_csv(path: Path, rows: list[dict] | pd.DataFrame, columns: list[str] | 
         frame.to_csv(temporary, index=False)
 
 
-def read_json(path: Path):
+def read_json(path: Path, summed: bool = False):
     """An object from a JSON file. Raises InputError for a missing or broken file, and for one of `write_spec` that is
-    not as it was written."""
+    not as it was written. ``summed``: it always was of `write_spec`, and must have its checksum."""
     try:
         text = path.read_text()
         found = json.loads(text)
@@ -121,7 +121,8 @@ def read_json(path: Path):
         raise InputError(f"{path}: not readable as JSON: {error}") from error
     if not isinstance(found, dict):
         raise InputError(f"{path}: expected a JSON object, got {_short(found)}")
-    if found.pop("sum", None) is not None and text != _json(found | {"sum": digest(found)}):
+    known = found.pop("sum", None)
+    if (summed or known is not None) and text != _json(found | {"sum": digest(found)}):
         raise InputError(f"{path}: damaged: it is not as it was written (its checksum is another)")
     return found
 
@@ -173,7 +174,7 @@ def record(folder: Path, sums: dict[str, list]) -> None:
 
 def recorded(folder: Path) -> dict[str, list]:
     """The checksums that are known of the files of a folder, by name; none where an older version wrote it."""
-    return read_json(folder / SUMS) if (folder / SUMS).exists() else {}
+    return read_json(folder / SUMS, summed=True) if (folder / SUMS).exists() else {}
 
 
 def check(path: Path, known: list, remedy: str, more: bool = False) -> bytes:
@@ -231,11 +232,13 @@ def commit() -> str | None:
 
 
 def remember(folder: Path, command: str) -> None:
-    """Add a line to the folder's commands.jsonl: a command that wrote there, when, and by which version."""
+    """Add a line to the folder's commands.jsonl, which may end in half a one of a writer that was killed or met a full
+    disk: a command that wrote there, when, and by which version."""
     line: dict[str, object] = {"time": f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} UTC", "command": command}
     line |= {"version": version("alc-bench"), "commit": commit(), "plugins": registry.packages()}
-    with writing(folder / COMMANDS), open(folder / COMMANDS, "a", encoding="utf-8") as file:
-        file.write(json.dumps(line) + "\n")
+    with writing(folder / COMMANDS), open(folder / COMMANDS, "a+b") as file:
+        file.seek(max(file.tell() - 1, 0))
+        file.write((b"\n" if file.read() not in (b"\n", b"") else b"") + json.dumps(line).encode() + b"\n")
 
 
 def slug(*names: str) -> str:

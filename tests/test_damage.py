@@ -8,10 +8,12 @@ import pytest
 from problems import Nearest, by_hand
 
 from bench import report, runfiles, store
+from bench.commands.export import export
 from bench.costs.seconds import ASSUMED
 from bench.experiment.journal import Journal
 from bench.experiment.labels import LabelQuality
 from bench.experiment.round0 import load_round0
+from bench.report.source import Source
 from bench.types import Answer, InputError, Question
 
 TINY = "shapes[train=3,val=2,size=32]"
@@ -99,6 +101,21 @@ def test_the_same_command_makes_it_again_or_says_what_to_remove(alc, done, run, 
     assert one.drop(columns=[*seconds, "run"]).equals(other.drop(columns=[*seconds, "run"]))
 
 
+@pytest.mark.parametrize("name", ["mask_jpg", "obj_jpg", "truth", "data.json"])
+def test_a_damaged_file_of_the_bundle_is_named(run, tmp_path, monkeypatch, name):
+    monkeypatch.setenv("ALC_BENCH_CACHE", str(tmp_path / "cache"))  # of one who did not make the run
+    asked = runfiles.read(run / "cells/area__perfect__seed0/queries.csv")
+    path = run / "bundle" / (name if name == "data.json" else f"{name}/{asked.image[0]}.png")
+    data = Source.of(run, store.read_json(run / "spec.json")).dataset
+    ways = [how for how in DAMAGE if how != "doubled" or path.suffix == ".json"]  # a PNG ends itself
+    for how in damaged(path, ways):
+        if name == "truth":  # which no export reads
+            refused(path, how, lambda: data.truth("train", asked.image[0]))
+        else:
+            refused(path, how, lambda: export(run, "area", 0, tmp_path / "to"))
+            assert not (tmp_path / "to").exists(), how
+
+
 def test_a_doubled_cell_is_named(run):
     shutil.copytree(run / "cells/area__perfect__seed0", run / "cells/copy")
     with pytest.raises(InputError, match=r"cells/copy: the same cell as .*; remove one of the two"):
@@ -142,6 +159,27 @@ def test_a_stopped_cell_with_a_damaged_file_does_not_go_on(stopped, name):
     ways = set(DAMAGE) - ({"missing"} if name == "running.json" else set())  # without it, the round is asked again
     for how in damaged(stopped / name, sorted(ways)):
         refused(stopped / name, how, lambda: Journal(stopped))
+
+
+@pytest.mark.parametrize("name", ["sums.json", "running.json"])
+def test_a_checksum_whose_name_is_damaged_is_missed(stopped, name):
+    path = stopped / name
+    path.write_bytes(path.read_bytes().replace(b'"sum":', b'"sul":'))
+    refused(path, "the name of the checksum", lambda: Journal(stopped))
+
+
+@pytest.mark.parametrize("name", [name for name in OF_STOPPED if name.endswith(".csv")])
+def test_a_row_more_in_a_round_that_was_taken_down_is_named(stopped, name):
+    path = stopped / name
+    last = path.read_text().splitlines(keepends=True)[-1]
+    path.write_text(path.read_text() + last)
+    refused(path, "its last row twice", lambda: Journal(stopped))
+
+
+def test_rows_of_the_round_that_was_being_written_are_not_there_yet(stopped):
+    path = stopped / "queries.csv"
+    path.write_text(path.read_text() + path.read_text().splitlines(keepends=True)[-1].replace("1,0", "2,1", 1))
+    assert Journal(stopped).n_asked == 1
 
 
 def test_a_round_without_its_last_file_is_asked_again(stopped):

@@ -10,7 +10,7 @@ from trees import save, scene
 from bench import registry
 from bench.datasets import Tree
 from bench.datasets.cityscapes import Cityscapes
-from bench.datasets.files import read_grey
+from bench.datasets.files import read_grey, read_png
 from bench.datasets.folder import Folder
 from bench.datasets.kvasir import Kvasir
 from bench.datasets.pascal import WHOLE, Pascal
@@ -428,8 +428,26 @@ def test_identity_follows_the_content_not_the_place(folder_root, tmp_path):
     assert moved.identity() == before
     save(moved.paths("train", "train1")[1], np.arange(12 * 16, dtype=np.uint8).reshape(12, 16) % 3)
     assert moved.identity() != before
+    assert all(isinstance(part, int) for part in moved.identity()[-1])  # what PNG and JPEG are told apart by, and was
+    truth = moved.paths("train", "train1")[1]
+    Image.open(truth).save(truth.with_suffix(".TIF"))
+    truth.unlink()
+    before, size = Folder(tmp_path / "moved").identity(), truth.with_suffix(".TIF").stat().st_size
+    save(truth.with_suffix(".TIF"), np.zeros((12, 16), np.uint8))
+    assert Folder(tmp_path / "moved").identity() != before and truth.with_suffix(".TIF").stat().st_size == size
     identities = [Shapes(size=s, seed=k).identity() for s, k in itertools.product((32, 33), (0, 1))]
     assert len(set(identities)) == 4
+
+
+def test_no_flipped_bit_of_a_png_becomes_another_label(tmp_path):
+    path = tmp_path / "a.png"
+    save(path, np.kron(np.arange(12, dtype=np.uint8).reshape(3, 4), np.ones((5, 5), np.uint8)))
+    whole = path.read_bytes()
+    for place, bit in itertools.product(range(len(whole)), range(8)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << bit]) + whole[place + 1 :])
+        assert f"{path}: not a whole image: " in refusal(read_png, path), (place, bit)
+    path.write_bytes(whole + b"what some programs leave behind the end")
+    assert read_png(path).max() == 11
 
 
 def test_real_pascal_and_kvasir_are_read_whole(real_data):

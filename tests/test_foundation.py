@@ -240,6 +240,21 @@ def test_the_cache_returns_what_was_generated_and_generates_once(tmp_path, monke
         assert (pseudo.labels(i) == labels).all() and same_areas(pseudo.superpixels(i), superpixels)
 
 
+@pytest.mark.parametrize("spec", ["simulated", "recut[of=simulated,superpixels=grid]"])
+def test_a_damaged_map_in_the_cache_is_made_again(tmp_path, spec):
+    dataset, made = Shapes(train=5, size=32), registry.load("foundations", spec)
+    folder = pseudo_labels(made, dataset, tmp_path).folder
+    whole = {path: path.read_bytes() for path in folder.glob("*/*.png")}
+    (folder / "obj_jpg" / "00001.png").unlink()
+    for i, data in ((2, whole[folder / "mask_jpg" / "00002.png"]), (3, b"")):
+        middle = len(data) // 2
+        (folder / "mask_jpg" / f"0000{i}.png").write_bytes(data[:middle] + b"?" + data[middle + 1 :])
+    steps = []
+    pseudo_labels(registry.load("foundations", spec), dataset, tmp_path, step=lambda: steps.append(1))
+    assert {path: path.read_bytes() for path in folder.glob("*/*.png")} == whole
+    assert len(steps) == (3 if made.resumes else 5) and folder in tmp_path.iterdir()
+
+
 def test_the_key_changes_with_parameters_data_and_training():
     dataset = Shapes(train=2, size=32)
     keys = [
@@ -306,6 +321,16 @@ def test_regions_give_the_pixels_of_a_superpixel_and_stay_in_memory_beside_the_l
     first = small.regions(0)
     small.labels(0)
     assert small.regions(0) is not first
+
+
+@pytest.mark.parametrize("side", [4, 6, 400])
+def test_the_maps_of_an_image_have_one_shape(tmp_path, side):
+    save(tmp_path / "mask_jpg" / "a.png", np.zeros((6, 4), np.uint8))
+    save(tmp_path / "obj_jpg" / "a.png", np.ones((side, side), np.uint8))
+    pseudo = PseudoLabels(tmp_path, ("a",))
+    for ask in (lambda: pseudo.region(0, 1), lambda: pseudo.superpixels(0)):
+        with pytest.raises(InputError, match=f"superpixel map of a has {side} × {side} px, its label map 6 × 4 px"):
+            ask()
 
 
 @pytest.mark.parametrize("kind", ["slic", "felzenszwalb"])

@@ -113,6 +113,18 @@ def test_a_question_about_what_is_not_there_is_a_note_in_the_gallery(pictured, c
     assert found["cells"] == [] and len(found["notes"]) == 1
 
 
+@pytest.mark.parametrize(
+    "folder, said",
+    [("pseudo/obj_jpg", "superpixel map"), ("data/annotations/train", "truth"), ("data/images/train", "image")],
+)
+def test_maps_of_another_shape_are_a_note_in_the_gallery(pictured, tmp_path, folder, said):
+    for path in (tmp_path / folder).glob("*.png"):
+        picture = Image.open(path)
+        picture.crop((0, 0, 12, 12)).resize((400, 300), Image.Resampling.NEAREST).save(path)
+    (note,) = gallery.build(results.read([pictured]))["notes"]
+    assert f"the {said} of train_00" in note and "has 300 × 400 px, its label map 48 × 48 px" in note
+
+
 def test_a_spec_that_names_other_folders_reads_nothing_and_writes_nothing_there(alc, pictured, tmp_path):
     there = tmp_path / "elsewhere"
     there.mkdir()

@@ -85,6 +85,13 @@ def test_a_dataset_without_a_foundation_of_its_own_asks_for_one(monkeypatch):
         Setup.of(Settings("hand", model="none"), check=False)
 
 
+def test_a_truth_that_took_another_shape_is_refused(tmp_path, monkeypatch):
+    problem = by_hand(tmp_path)
+    monkeypatch.setattr(Hand, "truths", {name: np.zeros((1, 4), np.uint8) for name in "xy"})
+    with pytest.raises(InputError, match="truth of y has 1 × 4 px, its label map 2 × 4 px"):
+        problem.truth(1)
+
+
 def test_maps_without_a_superpixel_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(Hand, "superpixels", {name: np.zeros((2, 4), np.uint8) for name in "xy"})
     with pytest.raises(InputError, match="no superpixel to ask about"):

@@ -92,20 +92,21 @@ def _labels(folder: Path, protocol: dict) -> dict[str, Any]:
 
 
 def _history(folder: Path, spec: dict) -> list[str]:
-    """The commands that wrote in the folder, oldest first; of an older run, the last one alone."""
+    """The commands that wrote in the folder, oldest first; of an older run, the last one alone. A line that was not
+    written whole, as on a full disk, is told as such."""
     path = folder / store.COMMANDS
     if not path.is_file():
         versions = spec.get("versions", {})
         return [f"{spec.get('command', 'an unknown command')} (alc-bench {versions.get('alc-bench', 'unknown')})"]
     lines = []
-    for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, text in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
         try:
             line = json.loads(text)
             by = f"alc-bench {line['version']}{', commit ' + line['commit'][:9] if line['commit'] else ''}"
             plugins = "".join(f", {name} {version}" for name, version in line["plugins"].items())
             lines.append(f"{line['time']}  {line['command']}  ({by}{plugins})")
-        except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{path}, line {number}: not a command as this package notes them: {error}") from error
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            lines.append(f"{path.name}, line {number}: a command whose line is damaged or was not written whole")
     return lines
 
 

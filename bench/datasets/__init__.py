@@ -12,8 +12,8 @@ from skimage import measure
 from bench.datasets.files import (
     below,
     class_ids,
+    content,
     copy_files,
-    file_size,
     image_size,
     orientation,
     read_png,
@@ -197,7 +197,7 @@ class Tree(Dataset):
         return image_size(self.paths(split, name)[1])
 
     def identity(self) -> tuple:
-        files = [file_size(p) for name in self.names("train") for p in self.paths("train", name)]
+        files = [content(p) for name in self.names("train") for p in self.paths("train", name)]
         return (*super().identity(), tuple(files))
 
     def where(self, split: str, name: str) -> str:

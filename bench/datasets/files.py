@@ -1,17 +1,22 @@
 """Reading and writing the files that datasets lie in. Every refusal names the file."""
 
 import shutil
+import zlib
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 
+from bench.store import file_digest
 from bench.types import VOID, InputError
 
 VOID_COLOR = (224, 224, 192)  # as in PASCAL VOC's own files
 IMAGES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")  # in small or capital letters
 MASKS = (".png", ".tif", ".tiff", ".bmp")  # without loss
+FIXED = (".bmp", ".tif", ".tiff")  # as long as before when a pixel changes
 ORIENTATION = 0x0112  # the EXIF tag
+PNG = b"\x89PNG\r\n\x1a\n"  # how such a file begins
 TURNED = (5, 6, 7, 8)  # its values that exchange height and width
 
 
@@ -95,6 +100,26 @@ def read_grey(path: Path) -> np.ndarray:
     return np.asarray(_open(path).convert("L"))
 
 
+def check_png(path: Path) -> None:
+    """Raise ValueError unless every chunk of a PNG, up to its last one, has its checksum: a decoder looks at few, and
+    a flipped bit may become other labels. OSError where the file cannot be read."""
+    data, place, kind = memoryview(path.read_bytes()), len(PNG), b""
+    whole = data[:place] == PNG
+    while whole and kind != b"IEND":
+        end = place + 8 + int.from_bytes(data[place : place + 4], "big")
+        kind = bytes(data[place + 4 : place + 8])
+        whole = len(data) >= end + 4 and zlib.crc32(data[place + 4 : end]) == int.from_bytes(data[end : end + 4], "big")
+        place = end + 4
+    if not whole:
+        raise ValueError("a part of it is cut, or not as it was written (its checksum is another)")
+
+
+def stored_size(path: Path) -> tuple[int, int]:
+    """(height, width) in pixels as `read_png` reads them, from the file's header alone."""
+    width, height = _open(path, load=False).size
+    return height, width
+
+
 def image_size(path: Path) -> tuple[int, int]:
     """(height, width) in pixels, turned as its EXIF data says, from the file's header alone."""
     image = _open(path, load=False)
@@ -120,6 +145,19 @@ def by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
 def file_size(path: Path) -> int:
     """Bytes; -1 where there is no such file."""
     return path.stat().st_size if path.is_file() else -1
+
+
+def content(path: Path) -> int | str:
+    """What tells one content of a file from another: its size, or a digest where a format keeps its size in editing."""
+    if path.suffix.lower() not in FIXED or not path.is_file():
+        return file_size(path)
+    found = path.stat()
+    return _digest(path, found.st_size, found.st_mtime_ns)
+
+
+@cache
+def _digest(path: Path, size: int, changed: int) -> str:
+    return file_digest(path)
 
 
 def below(folder: Path, *parts: str) -> Path:
@@ -163,6 +201,8 @@ def _open(path: Path, load: bool = True) -> Image.Image:
     try:
         image = Image.open(path)
         if load:
+            if image.format == "PNG":
+                check_png(path)
             image.load()
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise InputError(f"{path}: not a whole image: {error}") from error

@@ -52,7 +52,7 @@ def write(dataset: Dataset, pseudo: PseudoLabels, out: Path) -> None:
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(one, pseudo.names))
         told = {"names": pseudo.names, "classes": dataset.classes, "palette": dataset.palette.tolist()}
-        store.write_json(work / "data.json", told | {"background": int(dataset.background)})
+        store.write_spec(work / "data.json", told | {"background": int(dataset.background)})
         os.replace(work, final)
 
 

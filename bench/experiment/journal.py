@@ -208,7 +208,7 @@ def _with_round(kept: Images | None, quality: LabelQuality, model: np.ndarray | 
 def _running(folder: Path, number: int) -> list[dict]:
     """The row of timings.csv of round ``number``, if its answers are there."""
     try:
-        found = store.read_json(folder / RUNNING) if (folder / RUNNING).exists() else {}
+        found = store.read_json(folder / RUNNING, summed=True) if (folder / RUNNING).exists() else {}
     except InputError as error:
         raise InputError(f"{error}; {anew(folder)}") from error
     return [found] if found.get("round") == number else []

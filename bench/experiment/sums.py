@@ -1,5 +1,6 @@
 """Whether the files of a cell, or of a run, are as they were written: their lengths and checksums."""
 
+import io
 from pathlib import Path
 
 from bench import images, runfiles, store
@@ -9,7 +10,8 @@ from bench.types import InputError
 def check(folder: Path) -> None:
     """Raise InputError, which names the file, where one of a cell's is not as it was written.
 
-    A cell that was stopped while it wrote may hold more than it took down; what it took down must be there.
+    A cell that was stopped while it wrote may hold more than it took down, of a round after those that it took down;
+    what it took down must be there.
     """
     again, n_rounds = anew(folder), 0
     try:
@@ -21,12 +23,29 @@ def check(folder: Path) -> None:
     for name in [name for name in runfiles.FILES if name in known]:
         data = store.check(folder / name, known[name], again, more=True)
         n_rounds = data.count(b"\n") - 1 if name == "rounds.csv" else n_rounds
+        _check_rest(folder / name, data, n_rounds, again)
     if images.FILE in known:
         try:
             store.check(folder / images.FILE, known[images.FILE], again)
         except InputError:
             if not _is_newer(folder / images.FILE, n_rounds):
                 raise
+
+
+def _check_rest(path: Path, known: bytes, n_rounds: int, again: str) -> None:
+    """Raise InputError where a file has more rows than the ``known`` ones of a round that was taken down whole.
+
+    ``n_rounds``: that many were measured. A writer that was stopped leaves rows of the round after them.
+    """
+    if path.stat().st_size == len(known):
+        return
+    rounds = runfiles.read(path)["round"].to_numpy()
+    source = io.StringIO(known.decode(errors="replace"))
+    n = len(runfiles.parse(path, runfiles.FILES[path.name], source=source))
+    first = max(n_rounds, rounds[:n].max(initial=-1) + 1)
+    if (rounds[n:] < first).any():
+        found = int((rounds[n:] < first).sum())
+        raise InputError(f"{path}: damaged: {found} more rows than were written of rounds before {first:g}; {again}")
 
 
 def anew(folder: Path) -> str:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 from scipy.ndimage import distance_transform_cdt
 
+from bench.datasets.files import read_png
 from bench.types import VOID, InputError
 
 FURTHEST = 50  # pixels: what lies further from every outline is counted together
@@ -83,12 +83,7 @@ def _log_likelihood(k: np.ndarray, n: np.ndarray) -> np.ndarray:
 
 
 def _labels(path: Path) -> np.ndarray:
-    try:
-        labels = np.asarray(Image.open(path))
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path}: not a whole image: {error}") from error
-    if labels.ndim != 2:
-        raise InputError(f"{path}: expected one channel of class ids, got {labels.ndim} dimensions")
+    labels = read_png(path)
     if len(values := np.unique(labels)) == 2:
         return (labels == values[1]).astype(np.uint8)
     return labels.astype(np.uint8)

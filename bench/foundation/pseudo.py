@@ -13,7 +13,7 @@ from PIL import Image
 from bench import store
 from bench.cache import Cache
 from bench.datasets import Dataset
-from bench.datasets.files import read_png
+from bench.datasets.files import check_png, read_png, stored_size
 from bench.foundation import Foundation, TrainAndPredict, painting, parameters
 from bench.foundation import superpixels as superpixel_makers
 from bench.foundation.superpixels import Superpixels
@@ -28,7 +28,8 @@ class PseudoLabels:
 
     They lie in ``folder`` as in the papers' releases: mask_jpg/<name>.png and obj_jpg/<name>.png, 8- or 16-bit PNG.
     ``index`` gives the number of a name. Up to ``memory_bytes`` of label maps and regions stay in memory, those used
-    least recently are removed first.
+    least recently are removed first. InputError names a map that is missing or damaged, and an image whose two maps
+    have two shapes.
     """
 
     def __init__(self, folder: Path, names: tuple[str, ...], memory_bytes: int = 2**30):
@@ -53,17 +54,36 @@ class PseudoLabels:
 
     def region(self, i: int, superpixel: int) -> Region:
         """Where a superpixel of train image ``i`` lies. Raises InputError where the image has no such superpixel."""
+        found = self.regions(i)
         try:
-            return self.regions(i).region(superpixel)
+            return found.region(superpixel)
         except InputError as error:
             raise InputError(f"{self.names[i]}: {error}") from error
+
+    def check_shape(self, i: int, what: str, shape: tuple[int, ...]) -> None:
+        """Raise InputError unless ``what``, of train image ``i``, has the ``shape`` (H, W) of its label map.
+
+        What is asked of a superpixel's pixels goes by their places: in a map of another shape they lie anywhere.
+        """
+        expected = stored_size(self._path("mask_jpg", i))
+        if shape != expected:
+            sizes = " × ".join(map(str, shape)), " × ".join(map(str, expected))
+            raise InputError(
+                f"{self._path('mask_jpg', i)}: the {what} of {self.names[i]} has {sizes[0]} px, its label map "
+                f"{sizes[1]} px; they must be equal"
+            )
 
     def superpixels(self, i: int) -> np.ndarray:
         """(H, W) int32 superpixel ids of train image ``i``, 0 outside every superpixel; read anew in each call."""
         return self._read("obj_jpg", i).astype(np.int32)
 
+    def _path(self, kind, i):
+        return self.folder / kind / f"{self.names[i]}.png"
+
     def _read(self, kind, i):
-        found = read_png(self.folder / kind / f"{self.names[i]}.png")
+        found = read_png(self._path(kind, i))
+        if kind == "obj_jpg":
+            self.check_shape(i, "superpixel map", found.shape)
         found = found.astype(np.min_scalar_type(int(found.max())))
         found.flags.writeable = False
         return found
@@ -81,8 +101,9 @@ def pseudo_labels(
     """The foundation's result for ``dataset``: from ``cache_dir`` if it is there, else generated into it.
 
     ``trained_by`` names what ``train_and_predict`` does (preset and its options), for foundations that train. Results
-    that lie in a folder already are checked and read in place. A cache entry is whole or absent; what a foundation that
-    resumes has made is kept when it is stopped. ``step`` is called after every image. Raises InputError.
+    that lie in a folder already are checked and read in place. A cache entry is whole or absent, and what was damaged
+    in it since is made again; what a foundation that resumes has made is kept when it is stopped. ``step`` is called
+    after every image. Raises InputError.
     """
     names = dataset.names("train")
     if foundation.folder is not None:
@@ -90,11 +111,16 @@ def pseudo_labels(
             step()
         return PseudoLabels(foundation.folder, names, memory_bytes)
     final = cache_folder(foundation, dataset, cache_dir, trained_by)
-    if not final.is_dir():
+    broken = [name for name in names if not _is_whole(final, name)]
+    if broken:
         work = final.with_name(f".{final.name}" if foundation.resumes else f".{final.name}-{os.getpid()}")
         try:
-            write(work, foundation, dataset, train_and_predict, step)
-            os.replace(work, final)
+            write(work, foundation, dataset, train_and_predict, step, only=broken)
+            if final.is_dir():
+                for part in (f"{kind}/{name}.png" for kind in KINDS for name in broken):
+                    os.replace(work / part, final / part)
+            else:
+                os.replace(work, final)
         except OSError:
             if not final.is_dir():  # else another process was faster
                 raise
@@ -121,14 +147,14 @@ def write(
 ) -> None:
     """Write the foundation's maps of the train split to ``folder``, each file whole or not at all.
 
-    A foundation that resumes is not asked for the images that are there already, and one of its images that fails goes
-    to ``on_failure``, if that is given; ``only``: its other images are left to others. ``step`` is called once for
-    every image. Raises InputError.
+    A foundation that resumes is not asked for the images that are there already, undamaged, and one of its images that
+    fails goes to ``on_failure``, if that is given; ``only``: its other images are left to others. ``step`` is called
+    once for every image. Raises InputError.
     """
     names, options = dataset.names("train"), {}
     if foundation.resumes:
         wanted = names if only is None else only
-        done = {n for n in wanted if all((folder / kind / f"{n}.png").is_file() for kind in KINDS)}
+        done = {name for name in wanted if _is_whole(folder, name)}
         for _ in done:
             step()
         options = {"done": done | (set(names) - set(wanted)), "on_failure": on_failure}
@@ -142,6 +168,16 @@ def write(
             with store.replacing(folder / kind / f"{name}.png") as path:
                 Image.fromarray(values).save(path)
         step()
+
+
+def _is_whole(folder: Path, name: str) -> bool:
+    """Whether both maps of an image are there, and as they were written."""
+    try:
+        for kind in KINDS:
+            check_png(folder / kind / f"{name}.png")
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def cache_key(foundation: Foundation, dataset: Dataset, trained_by: str = "") -> str:

@@ -1,4 +1,5 @@
-"""Loops over the pixels of one superpixel, compiled: what a question costs. Ids are in range; nothing is checked.
+"""Loops over the pixels of one superpixel, compiled: what a question costs. Nothing is checked: whoever reads maps sees
+to it that those of an image have one shape (`bench.foundation.pseudo.PseudoLabels.check_shape`).
 
 Places are unsigned: for a signed one the compiler tests whether it counts from the end, pixel by pixel.
 """

@@ -113,7 +113,7 @@ def _rounds(source: Source, journal: Journal, thumbnails: Thumbnails) -> dict[st
 def _item(source: Source, step: Step, after: np.ndarray, thumbnails: Thumbnails) -> dict:
     """A question with its pictures; ``after`` (H, W) uint8 is its image's label map after the answer."""
     row = step.row
-    truth, image = source.dataset.truth("train", row["image"]), source.image(row["image"])
+    truth, image = source.truth(row["image"]), source.image(row["image"])
     if not (0 <= row["row"] < truth.shape[0] and 0 <= row["column"] < truth.shape[1]):
         raise InputError(f"question {row['number']}: pixel {row['row']}, {row['column']} is not in {row['image']!r}")
     pixels = step.where.pixels

@@ -60,12 +60,23 @@ class Source:
         """The labels before any answer, to play answers back into."""
         return LabelMaps(self.pseudo.labels, MEMORY_BYTES)
 
+    def truth(self, name: str) -> np.ndarray:
+        """(H, W) uint8 true labels. Raises InputError where they have not the shape of the label map."""
+        truth = self.dataset.truth("train", name)
+        self.pseudo.check_shape(self.pseudo.index[name], "truth", truth.shape)
+        return truth
+
     def image(self, name: str) -> np.ndarray | None:
-        """(H, W, 3) uint8 RGB; None where the image is not there, as in a run without a model."""
+        """(H, W, 3) uint8 RGB; None where the image is not there, as in a run without a model.
+
+        Raises InputError where it has not the height and width of the label map.
+        """
         try:
-            return self.dataset.image("train", name)
+            image = self.dataset.image("train", name)
         except InputError:
             return None
+        self.pseudo.check_shape(self.pseudo.index[name], "image", image.shape[:2])
+        return image
 
 
 def trust(spec: dict) -> None:
