@@ -11,7 +11,11 @@ import pytest
 from problems import TIMINGS
 
 REPOSITORY = Path(__file__).parent.parent
-STRATEGIES = {"none": ("area", "random", "clairvoyant_gain"), "smoke": ("entropy", "random", "sim"), "probe": ("random", "sim")}
+STRATEGIES = {
+    "none": ("area", "random", "clairvoyant_gain"),
+    "smoke": ("entropy", "random", "sim"),
+    "probe": ("random", "sim"),
+}
 FROZEN = ["--preset", "probe", "--cfg-options", "max_iters=4", "input_size=[64,64]", "param_scheduler=[]"]
 MODELS = {"none": ["--model", "none"], "smoke": ["--preset", "smoke"], "probe": FROZEN}
 SMALL = "shapes[train=4,val=2,size=32]"
