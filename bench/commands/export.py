@@ -16,6 +16,7 @@ from bench import runfiles, store
 from bench.commands.report import FOLLOW
 from bench.datasets import Dataset
 from bench.datasets.files import below
+from bench.experiment import specs
 from bench.experiment.journal import Journal, Step
 from bench.report import source
 from bench.report.results import CELL, read
@@ -42,7 +43,7 @@ def add_arguments(parser) -> None:
 
 def main(args) -> int:
     if args.follow:
-        source.trust(store.read_json(args.run / "spec.json"))
+        source.trust(specs.of_run(args.run / "spec.json"))
     n_images, n_changes = export(args.run, args.strategy, args.seed, args.to, args.oracle, args.copy)
     print(f"{args.to}: {n_images} label maps, {n_changes} changes in changes.csv; what they are is in README.md")
     return 0
@@ -61,7 +62,7 @@ def export(
     cell = _cell(run, strategy, seed, oracle)
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise InputError(f"{to} holds something already; name a folder that does not exist yet")
-    spec = store.read_json(run / "spec.json")
+    spec = specs.of_run(run / "spec.json")
     began = Source.of(run, spec)
     work = to.with_name(f".{to.name}-unfinished")
     try:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench import metrics, registry, runfiles, store
 from bench.experiment import cell as cells
-from bench.experiment import sums
+from bench.experiment import specs, sums
 from bench.experiment.cell import Cell, run_cell
 from bench.experiment.fits import fit
 from bench.experiment.journal import read_rounds
@@ -207,7 +207,7 @@ def check(folder: Path) -> None:
     """Raise InputError, which names the file, where one of a cell's is not as it was written."""
     sums.check(folder)
     if is_done(folder):
-        sums.check_all(folder, store.read_json(folder / "spec.json"))
+        sums.check_all(folder, specs.of_cell(folder / "spec.json"))
 
 
 def _caught(task: Callable[[], object]) -> str | None:

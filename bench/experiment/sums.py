@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from bench import images, runfiles, store
-from bench.types import InputError
+from bench.types import InputError, printable
 
 
 def check(folder: Path) -> None:
@@ -51,7 +51,7 @@ def of(folder: Path) -> dict[str, list]:
 def check_all(folder: Path, spec: dict) -> None:
     """Raise InputError, which names the file, where one of a folder is not as its spec.json says (`of`)."""
     for name, checksum in spec.get("files", {}).items():
-        if Path(name).name != name:
+        if Path(name).name != name or printable(name) != name:
             raise InputError(f"{folder}/spec.json: {name!r} is not the name of a file in that folder")
         again = "" if name == "rounds.csv" and "strategies" in spec else f"remove {folder} and "
         store.check(folder / name, checksum, f"{again}run the same command again")
