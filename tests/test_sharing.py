@@ -9,7 +9,8 @@ import pytest
 from problems import TIMINGS
 
 import bench
-from bench import InputError, registry
+from bench import InputError, registry, runfiles, store
+from bench.experiment import sums
 from bench.report import packed
 
 RUN = ("run", "--model", "none", "--dataset", "shapes[train=3,val=2,size=32]", "--rounds", 1, "--budget", 2)
@@ -78,6 +79,16 @@ def test_a_pack_is_read_as_it_is_and_says_nothing_of_this_machine(alc, two, tmp_
     assert alc("report", pack).code == 0 and (tmp_path / "a" / "report.html").is_file()
     assert alc("merge", pack, two[1], "--out", tmp_path / "both").code == 0
     assert len(bench.load_results(tmp_path / "both")) == 5 * 2
+
+
+def test_a_pack_of_a_run_with_a_reference_is_read(two, tmp_path):
+    run = two[0]
+    runfiles.write(run / "reference.csv", [{"seed": 0, "model_miou": 0.5}])
+    store.record(run, {"reference.csv": store.checksum((run / "reference.csv").read_bytes())})
+    store.add_to_spec(run, files=sums.of(run))
+    packed.write(run, tmp_path / "a.zip")
+    assert set(sums.of(packed.opened(tmp_path / "a.zip"))) == {"rounds.csv", "reference.csv", "sums.json"}
+    assert len(bench.load_results(tmp_path / "a.zip")) == 2 * 2
 
 
 def changed(pack, name, content):

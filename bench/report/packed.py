@@ -18,6 +18,7 @@ KEPT = (
     "spec.json",
     "rounds.csv",
     "reference.csv",
+    "sums.json",
     "commands.jsonl",
     "cells/*/*.csv",
     "cells/*/*.json",
