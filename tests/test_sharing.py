@@ -111,6 +111,19 @@ def test_a_pack_that_was_changed_or_is_none_is_refused(alc, two, tmp_path, monke
         changed(pack, name, content)
         with pytest.raises(InputError, match=said):
             packed.opened(pack)
+    packed.write(two[0], pack)
+    whole = pack.read_bytes()
+    directory = whole.rindex(b"PK\x01\x02")
+    for place, bit in ((10, 64), (8, 1), (6, 64)):  # method, "encrypted", version
+        pack.write_bytes(
+            whole[: directory + place] + bytes([whole[directory + place] ^ bit]) + whole[directory + place + 1 :]
+        )
+        with pytest.raises(InputError, match="not a pack of a run"):
+            packed.opened(pack)
+    with zipfile.ZipFile(pack, "w", zipfile.ZIP_DEFLATED) as files:
+        files.writestr("pack.json", " " * 10**7)
+    with pytest.raises(InputError, match="unpacks to 10,000,000 bytes"):
+        packed.opened(pack)
     pack.write_bytes(b"no zip")
     with pytest.raises(InputError, match="not a pack of a run"):
         packed.opened(pack)

@@ -9,7 +9,7 @@ import shutil
 import zipfile
 from pathlib import Path, PurePosixPath
 
-from bench import __version__, registry, store
+from bench import __version__, images, registry, store
 from bench.experiment.settings import default_cache
 from bench.types import InputError
 
@@ -56,6 +56,7 @@ def opened(path: Path) -> Path:
         with zipfile.ZipFile(path) as pack:
             if sum(info.file_size for info in pack.infolist()) > LIMIT_BYTES:
                 raise InputError(f"{path}: holds more than {LIMIT_BYTES / 1e9:.0f} GB; a pack of a run does not")
+            images.check_size(path, pack)
             about = json.loads(pack.read("pack.json"))
             known, names = about["files"], set(pack.namelist()) - {"pack.json"}
             if about["format"] != FORMAT or names != set(known) or not all(map(_is_kept, names)):
@@ -66,9 +67,9 @@ def opened(path: Path) -> Path:
             place = Path(default_cache()) / "packs" / store.file_digest(path)[:16] / name
             if not place.is_dir():
                 _extract(pack, known, path, place)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, zipfile.BadZipFile) as error:
-        if isinstance(error, InputError):
-            raise
+    except InputError:
+        raise
+    except Exception as error:  # damaged archives and a stranger's JSON raise errors of many kinds
         raise InputError(f"{path}: not a pack of a run, as alc-bench pack writes them: {error}") from error
     return place
 
