@@ -151,6 +151,23 @@ def test_folders_that_a_strangers_spec_names_are_read_only_when_the_user_says_so
     assert gallery.build(results.read([pictured]))["cells"]
 
 
+def test_names_are_text_in_latex_and_lose_what_speaks_to_a_terminal(alc, pictured):
+    evil = "[a\\input /etc/passwd{b}~^\x1b[31m\n\\input c\u202e"
+    for path in [pictured / "rounds.csv", *pictured.glob("cells/*/rounds.csv")]:
+        pd.read_csv(path).assign(strategy=evil, foundation=evil).to_csv(path, index=False)
+    edit(next(pictured.glob("cells/*/spec.json")), strategy=evil, foundation=evil)
+    edit(pictured / "spec.json", strategies=[evil], command=evil)
+    done, told = alc("report", pictured, "--no-html"), alc("info", pictured)
+    assert done.code == told.code == 0
+    latex, markdown = (pictured / "summary.tex").read_text(), (pictured / "summary.md").read_text()
+    assert "{}[a\\textbackslash{}input /etc/passwd\\{b\\}\\textasciitilde{}\\textasciicircum{}?[31m?" in latex
+    for line in latex.splitlines():
+        assert line.startswith("%") or "\\input" not in line
+    assert all(printable(line) == line for text in (latex, markdown, told.out) for line in text.splitlines())
+    refused = alc("export", pictured, "--strategy", "\x1b[31m", "--seed", 0, "--to", pictured / "to")
+    assert refused.code == 2 and "\x1b" not in refused.err + done.out
+
+
 def test_a_status_is_one_of_those_that_there_are(pictured):
     edit(next(pictured.glob("cells/*/spec.json")), status='"><script>')
     with pytest.raises(InputError, match="the status of a cell is one of"):
