@@ -56,10 +56,11 @@ def export(
 
     ``copy``: copy the images and the val split instead of linking to them.
 
-    Raises InputError where there is no such cell, where its data is not there, or where ``to`` holds files already. The
-    folder appears when it is whole.
+    Raises InputError where there is no such cell, where its data is not there, or where ``to`` holds files already. A
+    new folder appears when it is whole.
     """
     cell = _cell(run, strategy, seed, oracle)
+    to = to.resolve()  # or "." has no name
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise InputError(f"{to} holds something already; name a folder that does not exist yet")
     spec = specs.of_run(run / "spec.json")
@@ -79,10 +80,11 @@ def export(
         (work / "README.md").write_text(_card(cell, spec, n_changed_px / n_px, len(changes), n_kept), encoding="utf-8")
         columns = ["number", "round", "image", "superpixel", "kind", "label_before", "answer", "actions"]
         store.write_csv(work / "changes.csv", pd.DataFrame(changes, columns=columns))
-        if to.exists():
-            to.rmdir()
-        to.parent.mkdir(parents=True, exist_ok=True)
-        work.rename(to)
+        if to.exists():  # somebody may stand in it
+            for path in sorted(work.iterdir()):
+                path.rename(to / path.name)
+        else:
+            work.rename(to)
     except OSError as error:
         raise InputError(f"{to}: cannot write the dataset there: {error.strerror}") from error
     finally:
@@ -149,4 +151,7 @@ def _cell(run: Path, strategy: str, seed: int, oracle: str | None):
         raise InputError(
             f"{run}: no done cell of {strategy}, seed {seed}, {oracle or 'any oracle'}; there are: {known}"
         )
-    return next(found.itertuples())
+    cell = next(found.itertuples())
+    if not cell.folder:
+        raise InputError(f"{run}: the folder of this cell is gone, with what was asked; run the same command again")
+    return cell
