@@ -3,6 +3,7 @@
 import json
 import shutil
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import pandas as pd
 import pytest
@@ -89,6 +90,15 @@ def test_a_pack_of_a_run_with_a_reference_is_read(two, tmp_path):
     packed.write(run, tmp_path / "a.zip")
     assert set(sums.of(packed.opened(tmp_path / "a.zip"))) == {"rounds.csv", "reference.csv", "sums.json"}
     assert len(bench.load_results(tmp_path / "a.zip")) == 2 * 2
+
+
+def test_several_may_open_a_pack_at_once(two, tmp_path, monkeypatch):
+    packed.write(two[0], tmp_path / "a.zip")
+    for k in range(5):
+        monkeypatch.setenv("ALC_BENCH_CACHE", str(tmp_path / f"cache{k}"))
+        with ThreadPoolExecutor(6) as pool:
+            (place,) = set(pool.map(packed.opened, [tmp_path / "a.zip"] * 6))
+        assert len(bench.load_results(place)) == 2 * 2 and [p.name for p in place.parent.iterdir()] == ["a"]
 
 
 def changed(pack, name, content):

@@ -5,7 +5,7 @@
 
 import hashlib
 import json
-import shutil
+import tempfile
 import zipfile
 from pathlib import Path, PurePosixPath
 
@@ -75,15 +75,20 @@ def opened(path: Path) -> Path:
 
 
 def _extract(pack: zipfile.ZipFile, known: dict[str, str], path: Path, place: Path) -> None:
-    work = place.with_name(f".{place.name}")
-    shutil.rmtree(work, ignore_errors=True)
-    for name, digest in known.items():
-        content = pack.read(name)
-        if _digest(content) != digest:
-            raise InputError(f"{path}: {name} is not what was packed: its digest differs; ask for the pack again")
-        (work / name).parent.mkdir(parents=True, exist_ok=True)
-        (work / name).write_bytes(content)
-    work.rename(place)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".", dir=place.parent, ignore_cleanup_errors=True) as folder:
+        work = Path(folder) / place.name  # of this process alone: others may unpack the same
+        for name, digest in known.items():
+            content = pack.read(name)
+            if _digest(content) != digest:
+                raise InputError(f"{path}: {name} is not what was packed: its digest differs; ask for the pack again")
+            (work / name).parent.mkdir(parents=True, exist_ok=True)
+            (work / name).write_bytes(content)
+        try:
+            work.rename(place)
+        except OSError:
+            if not place.is_dir():  # another one was faster
+                raise
 
 
 def _is_kept(name: str) -> bool:
