@@ -135,8 +135,11 @@ def collect(out: Path) -> None:
     """Write ``rounds.csv`` of the run in ``out``, every cell's rows in a fixed order, and take down what it holds."""
     if files := sorted(out.glob("cells/*/rounds.csv")):
         order = ["dataset", "foundation", "oracle", "strategy", "seed", "round"]
-        runfiles.write(out / "rounds.csv", read_rounds(files).sort_values(order, kind="stable"))
-        if (out / "spec.json").exists():
+        rounds, told = read_rounds(files).sort_values(order, kind="stable"), (out / "spec.json").exists()
+        if told:  # a report that comes in between must not go by the sum of the rounds before
+            store.add_to_spec(out, files={k: v for k, v in sums.of(out).items() if k != "rounds.csv"})
+        runfiles.write(out / "rounds.csv", rounds)
+        if told:
             store.add_to_spec(out, files=sums.of(out))
 
 
