@@ -115,6 +115,16 @@ def test_a_cell_whose_rows_are_not_collected_yet_is_not_done(run):
     assert status["area"] == "running"
 
 
+def test_what_a_report_writes_into_a_run_is_none_of_its_files(run):
+    for text in ("of the first report", "of a later one"):
+        (run / "detection.csv").write_text(text)
+        assert len(report.load_results(run)) == 3
+        if text == "of the first report":
+            grid.collect(run)
+    store.add_to_spec(run, files={"detection.csv": [1, "as an earlier version wrote"]})
+    assert len(report.load_results(run)) == 3
+
+
 def test_a_report_that_comes_while_rows_are_collected_reads_them(run, monkeypatch):
     write, found = runfiles.write, []
 

@@ -133,8 +133,9 @@ def test_a_spec_that_names_other_folders_reads_nothing_and_writes_nothing_there(
     with pytest.raises(InputError, match="not the name of a file in that folder"):
         results.read([pictured])
     cell = next(pictured.glob("cells/*"))
-    with pytest.raises(InputError, match="not the name of a file"):
-        sums.check_all(cell, {"files": {"/etc/passwd": store.checksum(b"")}})
+    for name in ("/etc/passwd", "a\0b", "\ud800", "x" * 5000):
+        with pytest.raises(InputError, match=r"not the name of a file|damaged: File name too long"):
+            sums.check_all(cell, {"files": {name: store.checksum(b"")}})
 
 
 def test_folders_that_a_strangers_spec_names_are_read_only_when_the_user_says_so(alc, pictured, tmp_path):
@@ -263,7 +264,6 @@ def test_a_value_of_another_type_is_read_or_refused_in_one_line(whole, tmp_path_
     "changes",
     [
         *({"files": value} for value in ([1], {"rounds.csv": 5}, {"rounds.csv": ["x", "y"]}, {"rounds.csv": []})),
-        *({"files": {name: [1, "x"]}} for name in ("a\0b", "\ud800", "x" * 5000)),
         *({"seeds": value} for value in ("abc", None, ["0"], [["a"]], [1e400])),
         *({"strategies": value} for value in (5, [1], None)),
         {"protocol": {"dataset": 5}},
