@@ -153,7 +153,7 @@ def test_folders_that_a_strangers_spec_names_are_read_only_when_the_user_says_so
 
 
 def test_names_are_text_in_latex_and_lose_what_speaks_to_a_terminal(alc, pictured):
-    evil = "[a\\input /etc/passwd{b}~^\x1b[31m\n\\input c\u202e"
+    evil = "[a\\input /etc/passwd{b}~^\x1b[31m\n\\input c\u202e$\\bad{$"
     for path in [pictured / "rounds.csv", *pictured.glob("cells/*/rounds.csv")]:
         pd.read_csv(path).assign(strategy=evil, foundation=evil).to_csv(path, index=False)
     edit(next(pictured.glob("cells/*/spec.json")), strategy=evil, foundation=evil)
