@@ -4,8 +4,8 @@ A cell's file ``images.npz`` holds them round by round, as changes against the r
 touches few images, and in an image few places of the matrix, so the file stays small and nothing dense is ever made.
 """
 
+import io
 import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +15,12 @@ import numpy as np
 
 from bench import metrics
 from bench.store import replacing
-from bench.types import InputError
+from bench.types import VOID, InputError
 
 FORMAT = 1
 FILE = "images.npz"  # in the folder of a cell
 PARTS = ("ends", "image", "place", "change", "shape")
+MOST_PLACES = 10_000_000  # of the matrices of all rounds
 
 
 @dataclass(frozen=True)
@@ -136,30 +137,57 @@ def write(path: Path, images: Images) -> None:
 
 
 def read(path: Path) -> Images:
-    """What `write` wrote. Raises InputError, in one line, for a file that is missing, cut short or another's."""
+    """What `write` wrote. Raises InputError, in one line, for a file that is missing, cut short or another's, and for
+    one that would take far more memory than its size."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            found = {name: file[name] for name in file.files}
+        with zipfile.ZipFile(path) as file:
+            check_size(path, file)
+            found = {info.filename.removesuffix(".npy"): _array(file.read(info)) for info in file.infolist()}
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
-    except (OSError, ValueError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        # one array is no context: a TypeError, in Python 3.10 an AttributeError
+    except InputError:
+        raise
+    except Exception as error:  # damaged archives and headers make zipfile, zlib and numpy raise errors of many kinds
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise InputError(f"{path}: not readable as confusion matrices by image: {reason}") from error
-    if found.get("format", -1) != FORMAT:
+    if not np.array_equal(found.get("format", -1), FORMAT):
         raise InputError(f"{path}: expected confusion matrices by image of format {FORMAT}; got {', '.join(found)}")
     return Images(_counts(path, found, "data"), _counts(path, found, "model") if "model_ends" in found else None)
 
 
+def check_size(path: Path, file: zipfile.ZipFile) -> None:
+    """Raise InputError for an archive that unpacks to far more than its size, as none of a run does."""
+    limit = 1_000_000 + 100 * path.stat().st_size
+    if (size := sum(info.file_size for info in file.infolist())) > limit:
+        raise InputError(f"{path}: unpacks to {size:,} bytes; expected at most {limit:,} of a file of its size")
+
+
+def _array(content: bytes) -> np.ndarray:
+    """The whole numbers in a .npy file. Its header alone makes no array: the numbers must be there."""
+    file = io.BytesIO(content)
+    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    shape, _, kind = readers[np.lib.format.read_magic(file)](file)
+    if kind.kind not in "iu" or len(shape) > 1:
+        raise ValueError(f"expected a list of whole numbers, got {kind} of shape {shape}")
+    return np.frombuffer(content, kind, offset=file.tell()).reshape(shape)
+
+
 def _counts(path: Path, found: dict[str, np.ndarray], name: str) -> Counts:
     try:
-        ends, image, place, change, shape = (found[f"{name}_{part}"].astype(np.int64) for part in PARTS)
-        counts = Counts(int(shape[0]), int(shape[1]), ends, image, place, change)
-        whole = len(image) == len(place) == len(change) == (ends[-1] if len(ends) else 0)
-        width = counts.n_classes * (counts.n_classes + 1)
+        parts = [found[f"{name}_{part}"] for part in PARTS]
+        n_images, n_classes = (int(n) for n in parts[-1])
+        width, n = n_classes * (n_classes + 1), len(parts[1])
+        if not (0 <= n_images <= 10 * (n + 100) and 0 < n_classes <= VOID and len(parts[0]) * width <= MOST_PLACES):
+            got = f"{n:,} changes, {len(parts[0]):,} rounds, {n_images:,} images and {n_classes:,} classes"
+            raise InputError(f"{path}: the confusion matrices of {name} are of no data set: {got}; make the cell anew")
+        ends, image, place, change = (part.astype(np.int64) for part in parts[:-1])
+        counts = Counts(n_images, n_classes, ends, image, place, change)
+        whole = n == len(place) == len(change) == (ends[-1] if len(ends) else 0)
         inside = ((image >= 0) & (image < counts.n_images) & (place >= 0) & (place < width)).all()
         if whole and inside and (np.diff(ends, prepend=0) >= 0).all():
             return counts
+    except InputError:
+        raise
     except (KeyError, IndexError, ValueError, TypeError):
         pass
     raise InputError(f"{path}: the confusion matrices of {name} do not fit together; make the cell anew")

@@ -186,6 +186,8 @@ def check(path: Path, known: list, remedy: str, more: bool = False) -> bytes:
         data = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: damaged: {error.strerror}; {remedy}") from error
+    if not (isinstance(known, list) and list(map(type, known)) == [int, str]):
+        raise InputError(f"{path}: damaged: {_short(known)} is no length and checksum of it; {remedy}")
     found = data[: known[0]] if more else data
     if checksum(found) != list(known):
         what = f"holds {len(data):,} bytes" if len(data) != known[0] else "has another checksum"

@@ -4,6 +4,7 @@ Arrays are NumPy, in row-major order. A *label map* is (H, W) uint8 of class ids
 none. A *superpixel map* is (H, W) int32, 0 outside every superpixel. *Probabilities* are (C, H, W) float32.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,11 +18,18 @@ QUESTIONS = {  # kind: what the annotator is asked; {label} is the label shown
     "dominant": "which class has most of this superpixel?",
     "multiclass": "which classes are in this superpixel?",
 }
+# What speaks to a terminal instead of being shown, ends a line, turns the direction of writing, or is no character.
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 ACTIONS = ("confirm", "correct", "classify", "void", "give_up")
 
 
 class InputError(ValueError):
     """What the user gave cannot be used. The message is one line; the command line exits with code 2."""
+
+
+def printable(text: str) -> str:
+    """``text`` with a question mark for each control character."""
+    return CONTROL.sub("?", text)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from problems import Nearest, by_hand
 from bench import report, runfiles, store
 from bench.commands.export import export
 from bench.costs.seconds import ASSUMED
+from bench.experiment import grid
 from bench.experiment.journal import Journal
 from bench.experiment.labels import LabelQuality
 from bench.experiment.round0 import load_round0
@@ -129,6 +130,29 @@ def test_a_cell_whose_rows_are_not_collected_yet_is_not_done(run):
     store.write_spec(run / "spec.json", {name: spec[name] for name in spec if name != "files"})
     status = report.read([run]).cells.set_index("strategy").status
     assert status["area"] == "running"
+
+
+def test_what_a_report_writes_into_a_run_is_none_of_its_files(run):
+    for text in ("of the first report", "of a later one"):
+        (run / "detection.csv").write_text(text)
+        assert len(report.load_results(run)) == 3
+        if text == "of the first report":
+            grid.collect(run)
+    store.add_to_spec(run, files={"detection.csv": [1, "as an earlier version wrote"]})
+    assert len(report.load_results(run)) == 3
+
+
+def test_a_report_that_comes_while_rows_are_collected_reads_them(run, monkeypatch):
+    write, found = runfiles.write, []
+
+    def and_report(path, rows):
+        for part in (rows.iloc[:-1], rows):
+            write(path, part)
+            found.append(len(report.load_results(run)))
+
+    monkeypatch.setattr(runfiles, "write", and_report)
+    grid.collect(run)
+    assert found == [2, 3] and "rounds.csv" in store.read_json(run / "spec.json")["files"]
 
 
 @pytest.fixture

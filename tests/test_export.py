@@ -2,6 +2,8 @@
 
 import argparse
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -49,6 +51,23 @@ def expected(names, asked):
         answer = Answer(tuple(map(int, answer.split())), ("correct",))
         labels[image].ravel()[pixels] = correction.corrected(labels[image].ravel()[pixels], answer)
     return labels
+
+
+def test_the_folder_where_one_stands_is_filled(tmp_path, monkeypatch):
+    root = tmp_path / "VOC2012"
+    (root / "SegmentationClass").mkdir(parents=True)
+    (root / "ImageSets/Segmentation").mkdir(parents=True)
+    (root / "ImageSets/Segmentation/train.txt").write_text("a\n")
+    Image.fromarray(QUARTERS).save(root / "SegmentationClass/a.png")
+    out = make_run(tmp_path, "pascal", tmp_path, ["a"], [("a", 1, "15")], 21)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert export(out, "sim", 0, Path(".")) == (1, 1)
+    assert Path("README.md").is_file() and Path("SegmentationClass/a.png").is_file()
+    assert not (tmp_path / ".here-unfinished").exists()
+    shutil.rmtree(out / "cells/sim__perfect__seed0")
+    with pytest.raises(InputError, match="the folder of this cell is gone"):
+        export(out, "sim", 0, tmp_path / "to")
 
 
 def test_pascal_gets_palette_pngs_and_a_change_list(tmp_path, capsys):

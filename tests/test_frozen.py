@@ -33,7 +33,7 @@ def test_shares_of_classes_in_the_cells_of_a_grid():
     assert np.allclose(shares(labels, (1, 1), 3).ravel(), np.array([3, 4, 2]) / 12)
 
 
-@pytest.mark.parametrize("damage", ["none", "flip", "cut", "empty", "remove"])
+@pytest.mark.parametrize("damage", ["none", "flip", "cut", "empty", "remove", "method"])
 def test_an_image_is_seen_once_and_a_damaged_file_is_made_again(tmp_path, damage):
     seen = []
 
@@ -50,7 +50,9 @@ def test_an_image_is_seen_once_and_a_damaged_file_is_made_again(tmp_path, damage
     if damage == "remove":
         path.unlink()
     else:
-        path.write_bytes({"none": whole, "flip": changed, "cut": whole[:-90], "empty": b""}[damage])
+        at = whole.rindex(b"PK\x01\x02") + 10
+        method = whole[:at] + b"\x40" + whole[at + 1 :]
+        path.write_bytes(dict(none=whole, flip=changed, cut=whole[:-90], empty=b"", method=method)[damage])
     again = Features(see, tmp_path).of(key, lambda: IMAGE)
     assert len(seen) == (1 if damage == "none" else 2) and path.read_bytes() == whole
     for a, b in zip(made.maps, again.maps, strict=True):

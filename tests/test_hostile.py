@@ -3,22 +3,27 @@
 import ast
 import json
 import re
+import shutil
 import zipfile
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from runs import write_run
 from test_report_page import with_pictures, write_page
 
 from bench import store
+from bench.commands.export import export
 from bench.commands.info import info
+from bench.commands.merge import merge
 from bench.datasets import files
 from bench.experiment import sums
 from bench.experiment.bundle import Bundled
-from bench.report import gallery, packed, results
-from bench.types import InputError
+from bench.report import gallery, packed, page, results
+from bench.types import InputError, printable
 
 REPOSITORY = Path(__file__).parent.parent
 SAFE = {"torch.load": ("weights_only", True), "np.load": ("allow_pickle", False)}
@@ -140,8 +145,9 @@ def test_a_spec_that_names_other_folders_reads_nothing_and_writes_nothing_there(
     with pytest.raises(InputError, match="not the name of a file in that folder"):
         results.read([pictured])
     cell = next(pictured.glob("cells/*"))
-    with pytest.raises(InputError, match="not the name of a file"):
-        sums.check_all(cell, {"files": {"/etc/passwd": store.checksum(b"")}})
+    for name in ("/etc/passwd", "a\0b", "\ud800", "x" * 5000):
+        with pytest.raises(InputError, match=r"not the name of a file|damaged: File name too long"):
+            sums.check_all(cell, {"files": {name: store.checksum(b"")}})
 
 
 def test_folders_that_a_strangers_spec_names_are_read_only_when_the_user_says_so(alc, pictured, tmp_path):
@@ -158,6 +164,23 @@ def test_folders_that_a_strangers_spec_names_are_read_only_when_the_user_says_so
     assert gallery.build(results.read([pictured]))["cells"]
 
 
+def test_names_are_text_in_latex_and_lose_what_speaks_to_a_terminal(alc, pictured):
+    evil = "[a\\input /etc/passwd{b}~^\x1b[31m\n\\input c\u202e$\\bad{$"
+    for path in [pictured / "rounds.csv", *pictured.glob("cells/*/rounds.csv")]:
+        pd.read_csv(path).assign(strategy=evil, foundation=evil).to_csv(path, index=False)
+    edit(next(pictured.glob("cells/*/spec.json")), strategy=evil, foundation=evil)
+    edit(pictured / "spec.json", strategies=[evil], command=evil)
+    done, told = alc("report", pictured, "--no-html"), alc("info", pictured)
+    assert done.code == told.code == 0
+    latex, markdown = (pictured / "summary.tex").read_text(), (pictured / "summary.md").read_text()
+    assert "{}[a\\textbackslash{}input /etc/passwd\\{b\\}\\textasciitilde{}\\textasciicircum{}?[31m?" in latex
+    for line in latex.splitlines():
+        assert line.startswith("%") or "\\input" not in line
+    assert all(printable(line) == line for text in (latex, markdown, told.out) for line in text.splitlines())
+    refused = alc("export", pictured, "--strategy", "\x1b[31m", "--seed", 0, "--to", pictured / "to")
+    assert refused.code == 2 and "\x1b" not in refused.err + done.out
+
+
 def test_a_status_is_one_of_those_that_there_are(pictured):
     edit(next(pictured.glob("cells/*/spec.json")), status='"><script>')
     with pytest.raises(InputError, match="the status of a cell is one of"):
@@ -170,7 +193,7 @@ def test_names_that_lead_elsewhere_are_refused_in_a_bundle_and_in_a_list(tmp_pat
     with pytest.raises(InputError, match="must be a plain file name"):
         Bundled(tmp_path)
     (tmp_path / "data.json").write_text(json.dumps(told | {"palette": "x"}))
-    with pytest.raises(InputError, match="not what a run keeps of its data"):
+    with pytest.raises(InputError, match=r"palette is .x.; expected a list"):
         Bundled(tmp_path)
     (tmp_path / "train.txt").write_text("a\n../b\n")
     with pytest.raises(InputError, match=r"'\.\./b' leads elsewhere"):
@@ -185,6 +208,97 @@ def test_a_grid_without_end_and_json_without_end_are_one_line(pictured):
         (pictured / "spec.json").write_text(text)
         with pytest.raises(InputError, match="not readable as JSON"):
             info(pictured)
+
+
+@pytest.fixture(scope="module")
+def whole(alc, tmp_path_factory):
+    """A run with all that it keeps."""
+    run = tmp_path_factory.mktemp("whole") / "run"
+    assert alc("run", *ALC, "--strategy", "random", "--jobs", 1, "--out", run, report_too=False).code == 0
+    return run
+
+
+OF_OTHER_TYPES = [None, True, -1, 10**30, 1.5, "x", "a\0b", "\ud800", "x" * 5000, [], [1], ["x"], [["a"]], {}, {"a": 1}]
+
+
+def places(value, path=()):
+    """The keys that lead to each value in a JSON value."""
+    yield path
+    if isinstance(value, (dict, list)):
+        for key in value if isinstance(value, dict) else range(len(value)):
+            yield from places(value[key], (*path, key))
+
+
+def replaced(value, path, by):
+    if not path:
+        return by
+    copy = value.copy()
+    copy[path[0]] = replaced(value[path[0]], path[1:], by)
+    return copy
+
+
+def everything(run, to):
+    """All that reads a run of somebody else's."""
+    shutil.rmtree(to, ignore_errors=True)
+    yield lambda: gallery.build(results.read([run]))
+    yield lambda: page._runs(results.read([run]))
+    yield lambda: info(run)
+    yield lambda: export(run, "random", 0, to / "export")
+    yield lambda: merge([run], to / "merged", "merge")
+
+
+JSONS = ["spec.json", "cells/random__perfect__seed0/spec.json", "cells/random__perfect__seed0/sums.json"]
+
+
+@pytest.mark.parametrize("name", [*JSONS, "bundle/data.json"])
+@settings(max_examples=15, phases=[Phase.generate], suppress_health_check=list(HealthCheck), deadline=None)
+@given(data=st.data())
+def test_a_value_of_another_type_is_read_or_refused_in_one_line(whole, tmp_path_factory, name, data):
+    place = tmp_path_factory.getbasetemp() / "another"
+    shutil.rmtree(place, ignore_errors=True)
+    run = Path(shutil.copytree(whole, place / "run"))
+    for path in run.rglob("spec.json"):  # without the sums that would tell; a stranger gets them right
+        told = json.loads(path.read_text())
+        without = {"sum", "files"} if name.endswith("sums.json") else {"sum"}
+        path.write_text(json.dumps({key: told[key] for key in told.keys() - without}))
+    told = json.loads((run / name).read_text())
+    told.pop("sum", None)
+    where = data.draw(st.sampled_from(list(places(told))[1:]))
+    (run / name).write_text(json.dumps(replaced(told, where, data.draw(st.sampled_from(OF_OTHER_TYPES)))))
+    for read in everything(run, place / "to"):
+        try:
+            read()
+        except InputError as error:
+            assert len(str(error).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({"files": value} for value in ([1], {"rounds.csv": 5}, {"rounds.csv": ["x", "y"]}, {"rounds.csv": []})),
+        *({"seeds": value} for value in ("abc", None, ["0"], [["a"]], [1e400])),
+        *({"strategies": value} for value in (5, [1], None)),
+        {"protocol": {"dataset": 5}},
+    ],
+)
+def test_a_malformed_spec_is_one_line(whole, tmp_path, changes):
+    run = Path(shutil.copytree(whole, tmp_path / "run"))
+    told = json.loads((run / "spec.json").read_text())
+    told.pop("sum")
+    (run / "spec.json").write_text(json.dumps(told | changes))
+    with pytest.raises(InputError, match="damaged"):
+        results.read([run])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"palette": []}, {"palette": [[0, 0, 0]]}, {"palette": [1, 2, 3]}, {"classes": [1]}, {"background": "x"}],
+)
+def test_a_malformed_bundle_is_one_line(whole, tmp_path, changes):
+    told = json.loads((whole / "bundle" / "data.json").read_text())
+    (tmp_path / "data.json").write_text(json.dumps(told | changes))
+    with pytest.raises(InputError, match=r"data\.json: (damaged|expected classes, and a colour for each)"):
+        Bundled(tmp_path)
 
 
 def test_an_image_that_would_fill_the_memory_is_one_line(alc, folder_root, monkeypatch):
@@ -219,7 +333,7 @@ def test_the_page_holds_names_only_as_text_and_allows_no_script_of_theirs(pictur
     scripts = re.findall(r"<script([^>]*)>(.*?)</script>", text, re.DOTALL)
     assert [attributes for attributes, _ in scripts] == [' type="application/json" id="data"', "", ""]
     told = json.loads(scripts[0][1])
-    assert told["settings"][0]["key"][0] == evil and "<" not in scripts[0][1]
+    assert told["settings"][0]["key"][0] == printable(evil) and "<" not in scripts[0][1]
     shown = [item["image"] for cell in told["gallery"]["cells"] for items in cell["rounds"].values() for item in items]
     assert shown and all("<script>" in image for image in shown)
     markup = re.sub(r"<script[^>]*>.*?</script>|<style>.*?</style>", "", text, flags=re.DOTALL)

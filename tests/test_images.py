@@ -1,5 +1,7 @@
 """Confusion matrices by image: what goes in comes out, and the spread over images is that of a paired bootstrap."""
 
+import zipfile
+
 import numpy as np
 import pytest
 
@@ -72,6 +74,40 @@ def test_a_broken_or_foreign_file_is_one_line(tmp_path, matrices):
         with pytest.raises(InputError, match=path.name) as error:
             images.read(path)
         assert "\n" not in str(error.value)
+
+
+def test_a_damaged_archive_is_one_line(tmp_path, matrices):
+    file = tmp_path / "images.npz"
+    images.write(file, Images(Counts.of(matrices)))
+    whole = file.read_bytes()
+    directory = whole.rindex(b"PK\x01\x02")
+    for place, bit in ((10, 64), (8, 1), (6, 64)):  # method, "encrypted", version
+        changed = bytearray(whole)
+        changed[directory + place] ^= bit
+        file.write_bytes(changed)
+        with pytest.raises(InputError, match="not readable as confusion matrices by image"):
+            images.read(file)
+
+
+@pytest.mark.parametrize("shape", [[10**13, 3], [-5, 3], [3, -2], [10**12, 10**6], [30, 0], [30]])
+def test_a_shape_is_that_of_a_data_set(tmp_path, shape):
+    none = np.zeros(0, np.uint8)
+    parts = dict(data_ends=np.zeros(2, np.uint8), data_image=none, data_place=none, data_change=none)
+    np.savez(tmp_path / "images.npz", format=np.int64(1), data_shape=np.array(shape), **parts)
+    with pytest.raises(InputError, match=r"are of no data set|do not fit together"):
+        images.read(tmp_path / "images.npz")
+
+
+def test_a_file_takes_no_more_memory_than_is_in_it(tmp_path):
+    file, zeros = tmp_path / "images.npz", np.zeros(10**7, np.uint8)
+    parts = dict(data_ends=np.array([10**7]), data_place=zeros, data_change=zeros, data_shape=np.array([1, 2]))
+    np.savez_compressed(file, format=np.int64(1), data_image=zeros, **parts)
+    with pytest.raises(InputError, match="unpacks to 30,"):
+        images.read(file)
+    with zipfile.ZipFile(file, "w") as archive, archive.open("data_ends.npy", "w") as member:
+        np.lib.format.write_array_header_1_0(member, {"descr": "<i8", "fortran_order": False, "shape": (10**13,)})
+    with pytest.raises(InputError, match="not readable as confusion matrices by image"):
+        images.read(file)
 
 
 @pytest.mark.parametrize("void_counts", [True, False])

@@ -1,5 +1,7 @@
 """The test behind a comparison: budgets, images, kinds of question, other costs and metrics."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -70,8 +72,9 @@ def test_images_of_each_cell_give_label_only_runs_a_spread(tmp_path):
     images.write(cut, Images(images.read(cut).data.until(1)))
     with pytest.raises(InputError, match=r"images\.npz: expected 3 rounds of the data, as in rounds\.csv; got 2"):
         judge.ranking(Verdict(compare([out])))
-    cut.unlink()
+    shutil.rmtree(cut.parent)
     verdict = Verdict(compare([out]))
+    assert any(s.startswith("1 of 9 cells have no images.npz, or their folder is gone") for s in sentences(verdict))
     assert not verdict.over_images and np.isnan(verdict.pairs.p[np.triu_indices(3, 1)]).all()
     assert any("no difference varies over the 3 seeds" in s for s in sentences(verdict))
     assert judge.ranking(verdict).isna().all(axis=None)

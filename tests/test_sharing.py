@@ -3,13 +3,15 @@
 import json
 import shutil
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import pandas as pd
 import pytest
 from problems import TIMINGS
 
 import bench
-from bench import InputError, registry
+from bench import InputError, registry, runfiles, store
+from bench.experiment import sums
 from bench.report import packed
 
 RUN = ("run", "--model", "none", "--dataset", "shapes[train=3,val=2,size=32]", "--rounds", 1, "--budget", 2)
@@ -80,6 +82,25 @@ def test_a_pack_is_read_as_it_is_and_says_nothing_of_this_machine(alc, two, tmp_
     assert len(bench.load_results(tmp_path / "both")) == 5 * 2
 
 
+def test_a_pack_of_a_run_with_a_reference_is_read(two, tmp_path):
+    run = two[0]
+    runfiles.write(run / "reference.csv", [{"seed": 0, "model_miou": 0.5}])
+    store.record(run, {"reference.csv": store.checksum((run / "reference.csv").read_bytes())})
+    store.add_to_spec(run, files=sums.of(run))
+    packed.write(run, tmp_path / "a.zip")
+    assert set(sums.of(packed.opened(tmp_path / "a.zip"))) == {"rounds.csv", "reference.csv", "sums.json"}
+    assert len(bench.load_results(tmp_path / "a.zip")) == 2 * 2
+
+
+def test_several_may_open_a_pack_at_once(two, tmp_path, monkeypatch):
+    packed.write(two[0], tmp_path / "a.zip")
+    for k in range(5):
+        monkeypatch.setenv("ALC_BENCH_CACHE", str(tmp_path / f"cache{k}"))
+        with ThreadPoolExecutor(6) as pool:
+            (place,) = set(pool.map(packed.opened, [tmp_path / "a.zip"] * 6))
+        assert len(bench.load_results(place)) == 2 * 2 and [p.name for p in place.parent.iterdir()] == ["a"]
+
+
 def changed(pack, name, content):
     with zipfile.ZipFile(pack) as files:
         old = {n: files.read(n) for n in files.namelist()}
@@ -100,6 +121,19 @@ def test_a_pack_that_was_changed_or_is_none_is_refused(alc, two, tmp_path, monke
         changed(pack, name, content)
         with pytest.raises(InputError, match=said):
             packed.opened(pack)
+    packed.write(two[0], pack)
+    whole = pack.read_bytes()
+    directory = whole.rindex(b"PK\x01\x02")
+    for place, bit in ((10, 64), (8, 1), (6, 64)):  # method, "encrypted", version
+        pack.write_bytes(
+            whole[: directory + place] + bytes([whole[directory + place] ^ bit]) + whole[directory + place + 1 :]
+        )
+        with pytest.raises(InputError, match="not a pack of a run"):
+            packed.opened(pack)
+    with zipfile.ZipFile(pack, "w", zipfile.ZIP_DEFLATED) as files:
+        files.writestr("pack.json", " " * 10**7)
+    with pytest.raises(InputError, match="unpacks to 10,000,000 bytes"):
+        packed.opened(pack)
     pack.write_bytes(b"no zip")
     with pytest.raises(InputError, match="not a pack of a run"):
         packed.opened(pack)

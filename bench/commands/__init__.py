@@ -15,7 +15,7 @@ import threading
 from functools import partial
 
 from bench import __version__
-from bench.types import InputError
+from bench.types import InputError, printable
 
 COMMANDS = {  # the modules of this package, in the order of --help
     "list": "strategies, oracles, datasets, foundations and learners",
@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
         print(end="", flush=True)  # what a pipe refuses is known only now
         return code
     except InputError as error:
-        print("alc-bench:", " ".join(str(error).splitlines()), file=sys.stderr)
+        print("alc-bench:", printable(" ".join(str(error).splitlines())), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("alc-bench: stopped; the same command goes on from here", file=sys.stderr)

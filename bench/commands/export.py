@@ -16,6 +16,7 @@ from bench import runfiles, store
 from bench.commands.report import FOLLOW
 from bench.datasets import Dataset
 from bench.datasets.files import below
+from bench.experiment import specs
 from bench.experiment.journal import Journal, Step
 from bench.report import source
 from bench.report.results import CELL, read
@@ -42,7 +43,7 @@ def add_arguments(parser) -> None:
 
 def main(args) -> int:
     if args.follow:
-        source.trust(store.read_json(args.run / "spec.json"))
+        source.trust(specs.of_run(args.run / "spec.json"))
     n_images, n_changes = export(args.run, args.strategy, args.seed, args.to, args.oracle, args.copy)
     print(f"{args.to}: {n_images} label maps, {n_changes} changes in changes.csv; what they are is in README.md")
     return 0
@@ -55,13 +56,14 @@ def export(
 
     ``copy``: copy the images and the val split instead of linking to them.
 
-    Raises InputError where there is no such cell, where its data is not there, or where ``to`` holds files already. The
-    folder appears when it is whole.
+    Raises InputError where there is no such cell, where its data is not there, or where ``to`` holds files already. A
+    new folder appears when it is whole.
     """
     cell = _cell(run, strategy, seed, oracle)
+    to = to.resolve()  # or "." has no name
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise InputError(f"{to} holds something already; name a folder that does not exist yet")
-    spec = store.read_json(run / "spec.json")
+    spec = specs.of_run(run / "spec.json")
     began = Source.of(run, spec)
     work = to.with_name(f".{to.name}-unfinished")
     try:
@@ -78,10 +80,11 @@ def export(
         (work / "README.md").write_text(_card(cell, spec, n_changed_px / n_px, len(changes), n_kept), encoding="utf-8")
         columns = ["number", "round", "image", "superpixel", "kind", "label_before", "answer", "actions"]
         store.write_csv(work / "changes.csv", pd.DataFrame(changes, columns=columns))
-        if to.exists():
-            to.rmdir()
-        to.parent.mkdir(parents=True, exist_ok=True)
-        work.rename(to)
+        if to.exists():  # somebody may stand in it
+            for path in sorted(work.iterdir()):
+                path.rename(to / path.name)
+        else:
+            work.rename(to)
     except OSError as error:
         raise InputError(f"{to}: cannot write the dataset there: {error.strerror}") from error
     finally:
@@ -148,4 +151,7 @@ def _cell(run: Path, strategy: str, seed: int, oracle: str | None):
         raise InputError(
             f"{run}: no done cell of {strategy}, seed {seed}, {oracle or 'any oracle'}; there are: {known}"
         )
-    return next(found.itertuples())
+    cell = next(found.itertuples())
+    if not cell.folder:
+        raise InputError(f"{run}: the folder of this cell is gone, with what was asked; run the same command again")
+    return cell

@@ -1,13 +1,15 @@
 """``alc-bench info RUN``: what a folder is, holds, lacks and was made by."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 from bench import store
+from bench.experiment import specs
 from bench.experiment.bundle import FOLDER as BUNDLE
 from bench.runfiles import FORMAT
-from bench.types import InputError
+from bench.types import InputError, printable
 
 EXAMPLES = (
     "alc-bench info results/runs/demo",
@@ -27,7 +29,7 @@ def main(args) -> int:
         return 0
     for heading, lines in found.items():
         for i, line in enumerate(lines if isinstance(lines, list) else [lines]):
-            print(f"{heading if i == 0 else '':8}{line}")
+            print(f"{heading if i == 0 else '':8}{printable(line)}")
     return 0
 
 
@@ -38,7 +40,7 @@ def info(folder: Path) -> dict[str, Any]:
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
-    spec = store.read_json(folder / "spec.json")
+    spec = specs.of_run(folder / "spec.json")
     protocol = spec.get("protocol")
     if not isinstance(protocol, dict):
         raise InputError(f"{folder}: spec.json has no protocol: is this the folder of a cell? name the run's")
@@ -47,7 +49,7 @@ def info(folder: Path) -> dict[str, Any]:
 
 
 def _run(folder: Path, spec: dict, protocol: dict) -> dict[str, Any]:
-    cells = [store.read_json(path) for path in sorted(folder.glob("cells/*/spec.json"))]
+    cells = [specs.of_cell(path) for path in sorted(folder.glob("cells/*/spec.json"))]
     by_status: dict[str, list[str]] = {}
     for cell in cells:
         name = f"{cell.get('strategy')}, {cell.get('oracle')}, seed {cell.get('seed')}"
@@ -62,7 +64,7 @@ def _run(folder: Path, spec: dict, protocol: dict) -> dict[str, Any]:
         lacks.append(f"{asked - len(cells)} of the {asked} cells that the last command asked for have not begun")
     bundled = (folder / BUNDLE).is_dir()
     for what, place in (("data", spec.get("data_root")), ("label maps", spec.get("pseudo_labels"))):
-        if place and not Path(place).is_dir():
+        if place and not os.path.isdir(place):
             lacks.append(f"{what} in {place}{': the bundle has what is drawn and exported' if bundled else ''}")
     if not bundled:
         lacks.append("a bundle: it is drawn and exported where its data and its label maps are")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from bench import runfiles, store
+from bench.experiment import specs
 from bench.experiment.bundle import FOLDER as BUNDLE
 from bench.experiment.grid import collect, is_done
 from bench.report.packed import opened
@@ -36,8 +37,8 @@ def merge(runs: list[Path], out: Path, command: str) -> int:
     Raises InputError for runs of different protocols, and for a cell that two runs have with different rounds; where
     one has more rounds, it is taken. Repeats stay where they are: they belong to one machine.
     """
-    specs = [store.read_json(run / "spec.json") for run in runs]
-    protocols = [{k: v for k, v in spec.get("protocol", {}).items() if k not in store.FORMER} for spec in specs]
+    said = [specs.of_run(run / "spec.json") for run in runs]
+    protocols = [{k: v for k, v in spec.get("protocol", {}).items() if k not in store.FORMER} for spec in said]
     for run, protocol in zip(runs, protocols, strict=True):
         if differing := sorted(k for k in protocol.keys() | protocols[0] if protocol.get(k) != protocols[0].get(k)):
             raise InputError(f"{run} is of another protocol than {runs[0]} ({', '.join(differing)}): they do not merge")
@@ -46,8 +47,8 @@ def merge(runs: list[Path], out: Path, command: str) -> int:
         for cell in sorted(path.parent for path in run.glob("cells/*/spec.json")):
             known = chosen.get(cell.name)
             chosen[cell.name] = cell if known is None else _further(known, cell)
-    asked = {name: list(dict.fromkeys(v for spec in specs for v in _listed(spec.get(name, [])))) for name in UNITED}
-    record = {k: v for k, v in specs[0].items() if k not in ("protocol", "protocol_hash")}
+    asked = {name: list(dict.fromkeys(v for spec in said for v in _listed(spec.get(name, [])))) for name in UNITED}
+    record = {k: v for k, v in said[0].items() if k not in ("protocol", "protocol_hash")}
     with store.claimed(out, protocols[0], record | asked | {"command": command}):
         for name, cell in chosen.items():
             place = out / "cells" / name

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from bench import report, store
 from bench.costs import seconds
+from bench.experiment import specs
 from bench.report import source
 from bench.report.results import COSTS
 
@@ -40,7 +41,7 @@ def add_arguments(parser) -> None:
 
 def main(args) -> int:
     for run in filter(Path.is_dir, args.runs if args.follow else ()):
-        source.trust(store.read_json(run / "spec.json"))
+        source.trust(specs.of_run(run / "spec.json"))
     times = seconds.read(args.seconds) if args.seconds else None
     to = report.write(args.runs, to=args.out, cost=args.cost, times=times, mixed=args.mixed, html=args.html)
     store.remember(to, args.command)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench import registry, report, store
 from bench.commands import experiment, progress, subset
-from bench.experiment import bundle
+from bench.experiment import bundle, specs
 from bench.experiment.grid import Grid
 from bench.experiment.problem import Setup
 from bench.experiment.settings import MOST_CELLS, Settings
@@ -126,7 +126,7 @@ def _run(args, grid: Grid, bar: progress.Bar) -> list[Path]:
         problem = setup.read(bar.step)
         store.add_to_spec(out, pseudo_labels=str(problem.pseudo.folder.resolve()))
         with suppress(store.Unwritable):  # then report and export ask for --follow
-            source.trust(store.read_json(out / "spec.json"))
+            source.trust(specs.of_run(out / "spec.json"))
         store.remember(out, args.command)
         keep = bundle.size(problem.pseudo) < bundle.LIMIT_BYTES if args.bundle is None else args.bundle
         if keep and torchrun.is_first():

@@ -12,6 +12,7 @@ from rich.table import Table
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench import registry, report, runfiles, store
+from bench.experiment import specs
 from bench.report import results
 from bench.report.source import Source
 from bench.timing import Stopwatch
@@ -63,7 +64,7 @@ def phases(run: Path) -> list[dict]:
         n = n_asked if phase not in times else int((timings[column] > 0).sum())
         rows.append(_row(phase, timings[column].sum(), n, times.get(phase, "questions"), None, "in the run"))
     rows += _again(run, found, cells)
-    spec = store.read_json(run / "spec.json")
+    spec = specs.of_run(run / "spec.json")
     for phase, flops in _flops(spec, Source.of(run, spec)).items():
         row = next(row for row in rows if row["phase"] == phase)
         row |= {"floor": flops * row["n"], "floor_unit": "FLOPs"}
@@ -73,7 +74,7 @@ def phases(run: Path) -> list[dict]:
 
 def _again(run: Path, found: results.Results, cells: list[Path]) -> list[dict]:
     """Reading, writing and reporting, done once more."""
-    source = Source.of(run, store.read_json(run / "spec.json"))
+    source = Source.of(run, specs.of_run(run / "spec.json"))
     maps = [path for kind in ("mask_jpg", "obj_jpg") for path in (source.pseudo.folder / kind).glob("*.png")]
     with Stopwatch() as reading:
         for i, name in enumerate(source.pseudo.names):

@@ -15,6 +15,7 @@ from PIL import Image
 from bench import store
 from bench.datasets import Dataset
 from bench.datasets.files import below, file_size, is_plain, read_png, read_rgb, write_lines
+from bench.experiment import specs
 from bench.foundation.pseudo import KINDS, PseudoLabels
 from bench.types import InputError
 
@@ -60,14 +61,16 @@ class Bundled(Dataset):
     """The dataset of a run as its bundle has it: the train split alone, its images small ones brought to size."""
 
     def __init__(self, folder: Path):
-        told = store.read_json(folder / "data.json")
+        told = specs.read(folder / "data.json", specs.BUNDLE)
         try:
             self.folder, self.classes, self.background = folder, tuple(told["classes"]), told["background"]
             self.palette, self._names = np.array(told["palette"], np.uint8), tuple(told["names"])
-            plain = all(map(is_plain, self._names))
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise InputError(f"{folder}/data.json: not what a run keeps of its data: {error!r}") from error
-        if not plain:
+        except KeyError as error:
+            raise InputError(f"{folder}/data.json: not what a run keeps of its data: it has no {error}") from error
+        if not 0 < len(self.palette) == len(self.classes):
+            got = f"{len(self.classes)} classes, {len(self.palette)} colours"
+            raise InputError(f"{folder}/data.json: expected classes, and a colour for each; got {got}")
+        if not all(map(is_plain, self._names)):
             raise InputError(f"{folder}/data.json: an image's name must be a plain file name; some lead elsewhere")
 
     def names(self, split: str) -> tuple[str, ...]:

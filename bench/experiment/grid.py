@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench import metrics, registry, runfiles, store
 from bench.experiment import cell as cells
-from bench.experiment import sums
+from bench.experiment import specs, sums
 from bench.experiment.cell import Cell, run_cell
 from bench.experiment.fits import fit
 from bench.experiment.journal import read_rounds
@@ -135,8 +135,11 @@ def collect(out: Path) -> None:
     """Write ``rounds.csv`` of the run in ``out``, every cell's rows in a fixed order, and take down what it holds."""
     if files := sorted(out.glob("cells/*/rounds.csv")):
         order = ["dataset", "foundation", "oracle", "strategy", "seed", "round"]
-        runfiles.write(out / "rounds.csv", read_rounds(files).sort_values(order, kind="stable"))
-        if (out / "spec.json").exists():
+        rounds, told = read_rounds(files).sort_values(order, kind="stable"), (out / "spec.json").exists()
+        if told:  # a report that comes in between must not go by the sum of the rounds before
+            store.add_to_spec(out, files={k: v for k, v in sums.of(out).items() if k != "rounds.csv"})
+        runfiles.write(out / "rounds.csv", rounds)
+        if told:
             store.add_to_spec(out, files=sums.of(out))
 
 
@@ -207,7 +210,7 @@ def check(folder: Path) -> None:
     """Raise InputError, which names the file, where one of a cell's is not as it was written."""
     sums.check(folder)
     if is_done(folder):
-        sums.check_all(folder, store.read_json(folder / "spec.json"))
+        sums.check_all(folder, specs.of_cell(folder / "spec.json"))
 
 
 def _caught(task: Callable[[], object]) -> str | None:

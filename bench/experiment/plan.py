@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from bench import kernels, store
+from bench.experiment import specs
 from bench.experiment.grid import Grid, n_done
 from bench.experiment.problem import MEMORY_BYTES, Setup
 from bench.timing import Stopwatch
@@ -84,14 +85,14 @@ def earlier(setup: Setup, folders: list[Path]) -> Costs | None:
     for folder in folders:
         if not (folder / "spec.json").exists():
             continue
-        spec = store.read_json(folder / "spec.json")
+        spec = specs.of_run(folder / "spec.json")
         found = spec.get("protocol", {})
         if spec.get("cores") != os.cpu_count() or any(found.get(k) != protocol[k] for k in alike):
             continue
         for path in folder.glob("cells/*/timings.csv"):
             timings = store.read_csv(path, ("round", "fit_s"))
             rounds.append(timings[timings["round"] > 1])  # the first has its predictions from round 0
-            memory.append(store.read_json(path.with_name("spec.json")).get("peak_memory_gib", 0.0))
+            memory.append(specs.of_cell(path.with_name("spec.json")).get("peak_memory_gib", 0.0))
     table = pd.concat(rounds).dropna() if rounds else pd.DataFrame()
     if not len(table):
         return None

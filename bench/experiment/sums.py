@@ -4,7 +4,9 @@ import io
 from pathlib import Path
 
 from bench import images, runfiles, store
-from bench.types import InputError
+from bench.types import InputError, printable
+
+OF_RUN = ("rounds.csv", "reference.csv", store.SUMS)  # a detection.csv beside these is a report's, and changes with it
 
 
 def check(folder: Path) -> None:
@@ -63,14 +65,17 @@ def _is_newer(path: Path, n_rounds: int) -> bool:
 
 def of(folder: Path) -> dict[str, list]:
     """The checksums of all files of a cell that is done, or of a run, for its spec.json."""
-    paths = [folder / name for name in (*runfiles.FILES, images.FILE, store.SUMS) if (folder / name).exists()]
+    names = OF_RUN if (folder / "cells").is_dir() else (*runfiles.FILES, images.FILE, store.SUMS)
+    paths = [folder / name for name in names if (folder / name).exists()]
     return {path.name: store.checksum(path.read_bytes()) for path in paths}
 
 
 def check_all(folder: Path, spec: dict) -> None:
     """Raise InputError, which names the file, where one of a folder is not as its spec.json says (`of`)."""
     for name, checksum in spec.get("files", {}).items():
-        if Path(name).name != name:
+        if Path(name).name != name or printable(name) != name:
             raise InputError(f"{folder}/spec.json: {name!r} is not the name of a file in that folder")
-        again = "" if name == "rounds.csv" and "strategies" in spec else f"remove {folder} and "
+        if (of_run := "strategies" in spec) and name not in OF_RUN:  # as earlier versions wrote
+            continue
+        again = "" if name == "rounds.csv" and of_run else f"remove {folder} and "
         store.check(folder / name, checksum, f"{again}run the same command again")

@@ -22,6 +22,7 @@ from bench.store import replacing
 AXES = {key: unit.axis for key, unit in zip(COSTS, costs.UNITS.values(), strict=True)}
 NAMES = {"data": "data mIoU (%)", "model": "model mIoU (%)", "labelled": "data mIoU, labelled (%)"}
 RC = {
+    "text.parse_math": False,  # names are text, dollars and all
     "font.size": 7,
     "axes.linewidth": 0.6,
     "axes.spines.top": False,

@@ -70,7 +70,7 @@ def penalties(verdict: Verdict) -> np.ndarray:
 
 def claims(verdicts: list[Verdict]) -> list[Claim]:
     """What a reader must know before believing the rankings of a setting, one verdict for each metric."""
-    found = [_basis(verdicts)]
+    found = [_basis(verdicts), *_without_images(verdicts[0])]
     for verdict in verdicts:
         of, metric = verdict.of, verdict.of.metric
         if np.isfinite(limit := float(verdict.pairs.typical_margin)):
@@ -113,6 +113,14 @@ def _basis(verdicts: list[Verdict]) -> Claim:
         return Claim("note", f"{text}; of {seeds} alone, other seeds are not tested")
     text += " (up to 9 % where strategies vary unequally)" if n < FEW_SEEDS else ""
     return Claim("note", text if images else f"{text}; other images are not tested")
+
+
+def _without_images(verdict: Verdict) -> list[Claim]:
+    """That some cells alone lack what tests over images need: no folder, or no images.npz in it."""
+    if not 0 < (n := verdict.without_images) < verdict.n_cells:
+        return []
+    text = f"{n} of {verdict.n_cells} cells have no images.npz, or their folder is gone: tests stand on seeds alone"
+    return [Claim("note", text)]
 
 
 def _better(verdict: Verdict) -> frozenset[tuple[str, str]]:

@@ -5,11 +5,11 @@
 
 import hashlib
 import json
-import shutil
+import tempfile
 import zipfile
 from pathlib import Path, PurePosixPath
 
-from bench import __version__, registry, store
+from bench import __version__, images, registry, store
 from bench.experiment.settings import default_cache
 from bench.types import InputError
 
@@ -18,6 +18,7 @@ KEPT = (
     "spec.json",
     "rounds.csv",
     "reference.csv",
+    "sums.json",
     "commands.jsonl",
     "cells/*/*.csv",
     "cells/*/*.json",
@@ -55,6 +56,7 @@ def opened(path: Path) -> Path:
         with zipfile.ZipFile(path) as pack:
             if sum(info.file_size for info in pack.infolist()) > LIMIT_BYTES:
                 raise InputError(f"{path}: holds more than {LIMIT_BYTES / 1e9:.0f} GB; a pack of a run does not")
+            images.check_size(path, pack)
             about = json.loads(pack.read("pack.json"))
             known, names = about["files"], set(pack.namelist()) - {"pack.json"}
             if about["format"] != FORMAT or names != set(known) or not all(map(_is_kept, names)):
@@ -65,23 +67,28 @@ def opened(path: Path) -> Path:
             place = Path(default_cache()) / "packs" / store.file_digest(path)[:16] / name
             if not place.is_dir():
                 _extract(pack, known, path, place)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, zipfile.BadZipFile) as error:
-        if isinstance(error, InputError):
-            raise
+    except InputError:
+        raise
+    except Exception as error:  # damaged archives and a stranger's JSON raise errors of many kinds
         raise InputError(f"{path}: not a pack of a run, as alc-bench pack writes them: {error}") from error
     return place
 
 
 def _extract(pack: zipfile.ZipFile, known: dict[str, str], path: Path, place: Path) -> None:
-    work = place.with_name(f".{place.name}")
-    shutil.rmtree(work, ignore_errors=True)
-    for name, digest in known.items():
-        content = pack.read(name)
-        if _digest(content) != digest:
-            raise InputError(f"{path}: {name} is not what was packed: its digest differs; ask for the pack again")
-        (work / name).parent.mkdir(parents=True, exist_ok=True)
-        (work / name).write_bytes(content)
-    work.rename(place)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".", dir=place.parent, ignore_cleanup_errors=True) as folder:
+        work = Path(folder) / place.name  # of this process alone: others may unpack the same
+        for name, digest in known.items():
+            content = pack.read(name)
+            if _digest(content) != digest:
+                raise InputError(f"{path}: {name} is not what was packed: its digest differs; ask for the pack again")
+            (work / name).parent.mkdir(parents=True, exist_ok=True)
+            (work / name).write_bytes(content)
+        try:
+            work.rename(place)
+        except OSError:
+            if not place.is_dir():  # another one was faster
+                raise
 
 
 def _is_kept(name: str) -> bool:

@@ -7,17 +7,18 @@ oracle means that it is drawn in every setting of its dataset; an empty seed mea
 ``data_miou_std`` and ``model_miou_std`` beside it.
 """
 
+import math
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from bench import costs, metrics, runfiles, store
-from bench.experiment import sums
+from bench import costs, metrics, runfiles
+from bench.experiment import specs, sums
 from bench.experiment.settings import MOST_CELLS
 from bench.store import FORMER, digest
-from bench.types import InputError
+from bench.types import InputError, printable
 
 SETTING = ["dataset", "foundation", "oracle"]
 CELL = ["dataset", "foundation", "strategy", "oracle", "seed"]
@@ -62,20 +63,19 @@ def read(paths: list[Path], mixed: bool = False, published: Collection[Path] = (
     """
     if not paths:
         raise InputError("nothing to report: name at least one run folder or rounds.csv file")
-    rounds, cells, specs = [], [], {}
+    rounds, cells, said = [], [], {}
     paths = [Path(p) for p in paths]
     paths += [spec.parent for path in paths for spec in path.glob("repeat*/spec.json")]
     paths = sorted({path.resolve(): path for path in paths}.values())
     for path in paths:
         if path.is_dir():
-            specs[path] = store.read_json(path / "spec.json")
-            runfiles.refuse_newer(path / "spec.json", specs[path])
-            sums.check_all(path, specs[path])
+            said[path] = specs.of_run(path / "spec.json")
+            sums.check_all(path, said[path])
         table = _read_rounds(path)
         table["run"] = str(path)
         rounds.append(table)
         if path.is_dir():
-            cells.append(_read_cells(path, table, specs[path]))
+            cells.append(_read_cells(path, table, said[path]))
         else:
             keys = table[CELL].drop_duplicates()
             foreign = keys.seed.eq(-1) | (not mixed and len(paths) > 1) | (path in published)
@@ -91,7 +91,7 @@ def read(paths: list[Path], mixed: bool = False, published: Collection[Path] = (
     done = cells.loc[cells.status.eq("done"), [*CELL, "run", "foreign", "leaky", "bound", "protocol", "name"]]
     rounds = pd.concat(rounds, ignore_index=True).merge(done, on=[*CELL, "run"])
     cells, rounds = (table.assign(strategy=table["name"]).drop(columns="name") for table in (cells, rounds))
-    return Results(rounds.sort_values([*CELL, "run", "round"], ignore_index=True), cells, specs)
+    return Results(rounds.sort_values([*CELL, "run", "round"], ignore_index=True), cells, said)
 
 
 def _read_rounds(path: Path) -> pd.DataFrame:
@@ -103,6 +103,8 @@ def _read_rounds(path: Path) -> pd.DataFrame:
         table = runfiles.parse(file, (*runfiles.ROUNDS, *STDS), FOREIGN_COLUMNS)
         if table[list(FOREIGN_VALUES)].isna().all(axis=None):
             raise InputError(f"{file}: no values in any of {', '.join(FOREIGN_VALUES)}; there are: {', '.join(table)}")
+    for name in CELL[:4]:
+        table[name] = table[name].map(printable)
     if table.empty:
         raise InputError(f"{file}: no rows; expected one for each round of each cell")
     table["seed"] = table.seed.fillna(-1).astype(int) if foreign else table.seed
@@ -117,12 +119,11 @@ def _read_cells(path: Path, table: pd.DataFrame, spec: dict) -> pd.DataFrame:
     rows: dict[tuple, dict] = {}
     there = set(table[CELL].drop_duplicates().itertuples(index=False, name=None))
     for file in sorted(folder / "spec.json" for folder in path.glob("cells/*") if folder.is_dir()):
-        cell = store.read_json(file)
+        cell = specs.of_cell(file)
         sums.check_all(file.parent, cell)
-        cell = cell.get("settings", {}) | cell
         if absent := [name for name in CELL if name not in cell]:
             raise InputError(f"{file}: no {', '.join(absent)}; expected the settings of a cell")
-        key = (*(str(cell[name]) for name in CELL[:4]), int(cell["seed"]))
+        key = tuple(cell[name] for name in CELL)
         if key in rows:
             raise InputError(f"{file.parent}: the same cell as {rows[key]['folder']}; remove one of the two")
         status = cell.get("status", "done")
@@ -141,10 +142,12 @@ def _read_cells(path: Path, table: pd.DataFrame, spec: dict) -> pd.DataFrame:
     cells = pd.DataFrame([dict(zip(CELL, key, strict=True), **row) for key, row in rows.items()])
     seeds = spec.get("seeds", [])  # once, the number of them
     seeds = range(seeds) if isinstance(seeds, int) else seeds
-    if len(spec.get("strategies", [])) * len(spec.get("oracles", [])) * len(seeds) > MOST_CELLS:
-        raise InputError(f"{path}/spec.json: asks for more than {MOST_CELLS:,} cells, which no run does")
     asked = dict(strategy=spec.get("strategies", []), oracle=spec.get("oracles", []), seed=seeds)
     axes = [sorted({*cells[name], *asked.get(name, ())}) for name in CELL]
+    if math.prod(map(len, axes)) > MOST_CELLS:
+        raise InputError(
+            f"{path}: its cells are of so many names that a grid of them has more than {MOST_CELLS:,} cells"
+        )
     cells = pd.MultiIndex.from_product(axes, names=CELL).to_frame(index=False).merge(cells, how="left", on=CELL)
     absent = cells.status.isna()
     for name, default in PLAIN.items():

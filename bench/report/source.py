@@ -4,6 +4,7 @@ The folders that a run's spec.json names are followed only where they were taken
 the ``run`` that was begun with them here, or by ``--follow``. Of a stranger's run, its bundle alone is read.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +49,7 @@ class Source:
                 dataset = bundled
             return cls(dataset, PseudoLabels(run / FOLDER, names))
         folder = Path(spec["pseudo_labels"])
-        if not (folder / "mask_jpg").is_dir():
+        if not os.path.isdir(folder / "mask_jpg"):
             raise InputError(f"{folder}: the labels that {run} began with are no longer there, and it has no bundle")
         if not _mark(spec).exists():
             named = f"its spec.json names {folder} and {spec.get('data_root')}"

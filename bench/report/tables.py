@@ -1,6 +1,5 @@
 """Tables of a report: on the screen, and as CSV, Markdown and LaTeX (booktabs)."""
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,9 @@ from bench.report.verdict import Study, Verdict
 from bench.store import replacing
 
 KINDS = ["ranked", "bound", "published"]
+LATEX = str.maketrans({c: f"\\{c}" for c in "&%$#_{}"})
+LATEX |= str.maketrans({"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"})
+LATEX |= str.maketrans({"±": r"\,$\pm$\,", "–": "--"})
 MARKS = {"done": "done", "running": "running", "failed": "FAILED", "missing": "–"}
 
 
@@ -205,14 +207,16 @@ def rank(low: float, high: float) -> str:
 
 
 def as_markdown(headings: list[str], lines: list[list[tuple[str, bool]]]) -> str:
-    rows = [[f"**{text}**" if best else text.replace("|", r"\|") for text, best in line] for line in lines]
+    safe = [[(text.replace("|", r"\|"), best) for text, best in line] for line in lines]
+    rows = [[f"**{text}**" if best else text for text, best in line] for line in safe]
     rule = ["---"] + ["---:"] * (len(headings) - 1)
     return "\n".join(f"| {' | '.join(row)} |" for row in [headings, rule, *rows])
 
 
 def _latex(headings: list[str], lines: list[list[tuple[str, bool]]]) -> str:
     def written(text):
-        return re.sub(r"([&%$#_{}])", r"\\\1", text).replace("±", r"\,$\pm$\,").replace("–", "--")
+        guard = "{}" if text[:1] in ("[", "*") else ""  # after the end of a row these are a command's
+        return guard + text.translate(LATEX)
 
     texts, best = (pd.DataFrame([[part[k] for part in line] for line in lines]) for k in range(2))
     table = texts.style.hide(axis="index").format(written).format_index(lambda i: written(headings[i]), axis=1)

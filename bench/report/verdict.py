@@ -40,8 +40,16 @@ class Verdict:
     @cached_property
     def over_images(self) -> bool:
         """Whether the test stands on seeds and images, for every cell keeps its confusion matrices by image."""
-        folders = self._cells.folder
-        return len(folders) > 0 and all(folder and (Path(folder) / images.FILE).exists() for folder in folders)
+        return len(self._cells) > 0 and not self.without_images
+
+    @cached_property
+    def without_images(self) -> int:
+        """How many of the cells that are compared keep no confusion matrices by image, or have no folder any more."""
+        return sum(not folder or not (Path(folder) / images.FILE).exists() for folder in self._cells.folder)
+
+    @property
+    def n_cells(self) -> int:
+        return len(self._cells)
 
     @property
     def _cells(self) -> pd.DataFrame:
