@@ -1,5 +1,7 @@
 """A fit is made once: found again by labels, seed and recipe, whole or not at all."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from problems import Nearest, by_hand
@@ -46,3 +48,19 @@ def test_a_damaged_model_is_made_again(made, tmp_path):
     whole = file.read_bytes()
     file.write_bytes(whole[:-1])
     assert made()[0] == 1 and file.read_bytes() == whole
+
+
+def test_a_model_that_another_process_removes_meanwhile_is_made_again(made, monkeypatch):
+    made()
+    with monkeypatch.context() as patch:
+        glob = Path.glob  # it is listed, and gone by the time it is looked at
+        patch.setattr(Path, "glob", lambda self, what: [*glob(self, what), self / f"gone{what[1:]}"])
+        assert made(seed=1)[0] == 1
+    load = Nearest.load
+
+    def late(self, path):
+        path.unlink()
+        return load(self, path)
+
+    monkeypatch.setattr(Nearest, "load", late)
+    assert made()[0] == 1 and made()[0] == 1

@@ -6,6 +6,7 @@ Models lie in the cache, by content, whole or not at all; above `CACHE_BYTES` th
 import hashlib
 import io
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -38,9 +39,9 @@ def fit(
     drawn = seeds.integer(seed, "fit", round)
     alone = start is None and n_processes() == 1 and problem.settings.reuse
     path = Path(problem.settings.cache) / "fits" / f"{_key(problem, learner, labels, drawn)}.pth" if alone else None
-    if path is not None and (known := _known(path)):
+    if path is not None and (known := _known(path, learner)):
         on_step("fit", learner.n_steps)
-        return learner.load(path), known["fit_s"]
+        return known
     with store.writing(log_dir), Stopwatch(learner.device) as watch:
         model = learner.fit(problem.samples(labels), drawn, log_dir, start, lambda n: on_step("fit", n))
     if path is not None:
@@ -64,13 +65,13 @@ def _bytes(learner: Learner, model: Model) -> bytes:
     return buffer.getvalue()
 
 
-def _known(path: Path) -> dict | None:
-    """What was taken down of a model in the cache; None where it is not there, or not as it was written."""
+def _known(path: Path, learner: Learner) -> tuple[Model, float] | None:
+    """A model in the cache and its seconds; None where it is not there, or not as it was written, or goes meanwhile."""
     try:
         known = store.read_json(path.with_suffix(".json"))
         store.check(path, known["model"], "")
-        return known
-    except (InputError, KeyError):
+        return learner.load(path), known["fit_s"]
+    except (InputError, KeyError, FileNotFoundError):
         return None
 
 
@@ -84,9 +85,14 @@ def _key(problem: Problem, learner: Learner, labels, drawn: int) -> str:
 
 def _trim(newest: Path) -> None:
     """Remove the oldest models beyond `CACHE_BYTES`; one that another process removes first is gone as well."""
+    files = []
+    for path in newest.parent.glob("*.pth"):
+        with suppress(FileNotFoundError):
+            found = path.stat()
+            files.append((-found.st_mtime, path, found.st_size))
     held = 0
-    for path in sorted(newest.parent.glob("*.pth"), key=lambda p: -p.stat().st_mtime):
-        held += path.stat().st_size
+    for _, path, size in sorted(files):
+        held += size
         if held > CACHE_BYTES and path != newest:
             path.unlink(missing_ok=True)
             path.with_suffix(".json").unlink(missing_ok=True)
