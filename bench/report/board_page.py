@@ -249,12 +249,11 @@ def _group(verdict: Verdict) -> str:
 def _lead(verdict: Verdict) -> str:
     """Of the first among the best that is told from ``random``; where none is, of the first."""
     names, pairs, group = verdict.of.ranked, verdict.pairs, best(verdict)
-    if not group or "random" not in names or group == ["random"]:
+    if not group or "random" not in names:
         return "–"
     j = names.index("random")
-    first = next((name for name in group if pairs.better[names.index(name), j]), group[0])
-    if first == "random":
+    i = next((i for i in map(names.index, group) if pairs.better[i, j]), names.index(group[0]))
+    if i == j:
         return "–"
-    i = names.index(first)
     within = interval(pairs.low[i, j], pairs.high[i, j])
-    return f"{first}: {percent(pairs.difference[i, j])} ({within}), p {tables.p_value(pairs.p[i, j])}"
+    return f"{names[i]}: {percent(pairs.difference[i, j])} ({within}), p {tables.p_value(pairs.p[i, j])}"
