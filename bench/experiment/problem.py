@@ -252,12 +252,7 @@ class Problem:
 
     def truth(self, index: int) -> np.ndarray:
         """(H, W) uint8: the truth of a train image. For oracles and metrics only."""
-        return self._truths.get(index, lambda: self._truth(index))
-
-    def _truth(self, index: int) -> np.ndarray:
-        truth = self.dataset.truth("train", self.names[index])
-        self.pseudo.check_shape(index, "truth", truth.shape)
-        return truth
+        return self._truths.get(index, lambda: self.pseudo.truth(self.dataset, index))
 
     def image(self, index: int) -> np.ndarray:
         """(H, W, 3) uint8 RGB of a train image, decoded once as long as memory lasts; not to be written to."""

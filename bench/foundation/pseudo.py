@@ -73,6 +73,12 @@ class PseudoLabels:
                 f"{sizes[1]} px; they must be equal"
             )
 
+    def truth(self, dataset: Dataset, i: int) -> np.ndarray:
+        """(H, W) uint8 true labels of train image ``i``. Raises InputError unless they fit its label map."""
+        truth = dataset.truth("train", self.names[i])
+        self.check_shape(i, "truth", truth.shape)
+        return truth
+
     def superpixels(self, i: int) -> np.ndarray:
         """(H, W) int32 superpixel ids of train image ``i``, 0 outside every superpixel; read anew in each call."""
         return self._read("obj_jpg", i).astype(np.int32)

@@ -63,9 +63,7 @@ class Source:
 
     def truth(self, name: str) -> np.ndarray:
         """(H, W) uint8 true labels. Raises InputError where they have not the shape of the label map."""
-        truth = self.dataset.truth("train", name)
-        self.pseudo.check_shape(self.pseudo.index[name], "truth", truth.shape)
-        return truth
+        return self.pseudo.truth(self.dataset, self.pseudo.index[name])
 
     def image(self, name: str) -> np.ndarray | None:
         """(H, W, 3) uint8 RGB; None where the image is not there, as in a run without a model.
