@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 from bench import compat
 from bench.experiment.problem import Setup
 from bench.experiment.settings import Settings
+from bench.learners import Images, Pairs
 from bench.learners.config import PRESETS
 from bench.learners.frozen import Features, fit_head, shares, stacked
 from bench.learners.mmseg import Mmseg
@@ -134,6 +135,18 @@ def test_with_context_every_place_hears_of_the_whole_image(preset, context):
     with torch.no_grad():
         changed = (head(levels) != head(elsewhere)).any(1)
     assert changed[:, 8:, 8:].all() and bool(changed[:, :4, :4].any()) == context
+
+
+def test_images_are_read_once_however_often_they_are_learnt_and_predicted(probe, samples, tmp_path):
+    read = []
+    images = Images(lambda i: read.append(i) or samples[i][0], 3)
+    pairs = Pairs(images, lambda i: samples[i][1])
+    for _ in range(2):
+        model = probe.fit(pairs, 3, tmp_path)
+        of_images = [p.logits for p in probe.predict(model, images)]
+    assert sorted(read) == [0, 1, 2]
+    of_list = [p.logits for p in probe.predict(model, [image for image, _ in samples])]
+    assert all(map(torch.equal, of_images, of_list))
 
 
 class Pixel(torch.nn.Module):

@@ -15,8 +15,8 @@ def test_a_label_map_is_upsampled_before_a_class_is_chosen():
 
 def test_evaluation_is_a_matrix_an_image_in_order():
     hand, learner = Hand(), Nearest(3)
-    samples = [(hand.image("train", name), hand.truths[name]) for name in "xy"]
-    found = list(learner.evaluate(hand.palette.astype(float), iter(samples)))
+    images, truths = (hand.image("train", name) for name in "xy"), (hand.truths[name] for name in "xy")
+    found = list(learner.evaluate(hand.palette.astype(float), images, truths))
     assert [matrix.tolist() for matrix in found] == [
         [[2, 0, 0, 0], [0, 4, 0, 0], [0, 0, 1, 0]],
         [[2, 0, 0, 0], [0, 0, 0, 0], [0, 0, 6, 0]],

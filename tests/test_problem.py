@@ -40,7 +40,8 @@ def test_samples_are_read_when_asked_for_and_as_often_as_wanted(tmp_path):
     assert len(samples) == 2 and read == []
     assert [labels.tolist() for _, labels in samples] == [Hand.truths["x"].tolist(), Hand.truths["y"].tolist()]
     assert samples[1][0].tolist() == problem.image(1).tolist() and read == [0, 1, 1]
-    assert [truth.tolist() for _, truth in problem.val_samples()] == [Hand.truths["x"].tolist()]
+    assert problem.images is problem.images is problem.samples(problem.truth).images  # learners keep what they saw
+    assert [image.tolist() for image in problem.val_images] == [Hand().image("val", "x").tolist()]
 
 
 def test_a_learner_is_trained_on_train_and_measured_on_val(tmp_path):

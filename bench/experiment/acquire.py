@@ -46,8 +46,7 @@ def acquire_table(
 
 def _predictions(problem, learner, model, needs) -> Iterator[Prediction]:
     read = reads(needs)
-    images = (problem.image(i) for i in range(len(problem.names)))
-    return learner.predict(model, images, "features" in read, PASSES if "passes" in read else ())
+    return learner.predict(model, problem.images, "features" in read, PASSES if "passes" in read else ())
 
 
 def _keeping(predictions: Iterator[Prediction], kept: list[Prediction]) -> Iterator[Prediction]:

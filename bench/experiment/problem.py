@@ -15,7 +15,7 @@ from bench.experiment import candidates
 from bench.experiment.settings import Settings
 from bench.foundation import Foundation, named
 from bench.foundation.pseudo import PseudoLabels, cache_folder, pseudo_labels
-from bench.learners import Learner, Model, n_processes
+from bench.learners import Images, Learner, Model, Pairs, n_processes
 from bench.types import Candidates, InputError
 
 MEMORY_BYTES = 2**29  # of each kind that a process keeps: images, truth, pseudo labels and superpixels, changed labels
@@ -258,33 +258,22 @@ class Problem:
         """(H, W, 3) uint8 RGB of a train image, decoded once as long as memory lasts; not to be written to."""
         return self._images.get(index, lambda: self.dataset.image("train", self.names[index]))
 
-    def samples(self, labels: Callable[[int], np.ndarray]) -> "Pairs":
-        """The train images with these label maps, each read when asked for."""
-        return Pairs(self.image, labels, len(self.names))
+    @cached_property
+    def images(self) -> Images:
+        """The train images."""
+        return Images(self.image, len(self.names))
 
-    def val_samples(self) -> "Pairs":
-        """The val images with their truth."""
+    @cached_property
+    def val_images(self) -> Images:
         names = self.dataset.names("val")
-        image, truth = (lambda i, of=of: of("val", names[i]) for of in (self.dataset.image, self.dataset.truth))
-        return Pairs(image, truth, len(names))
+        return Images(lambda i: self.dataset.image("val", names[i]), len(names))
 
-
-class Pairs:
-    """A sequence of (image, labels), each read when asked for."""
-
-    def __init__(self, image: Callable[[int], np.ndarray], labels: Callable[[int], np.ndarray], n: int):
-        self.image, self.labels, self.n = image, labels, n
-
-    def __len__(self) -> int:
-        return self.n
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        return self.image(index), self.labels(index)
-
-    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        return map(self.__getitem__, range(self.n))
+    def samples(self, labels: Callable[[int], np.ndarray]) -> Pairs:
+        """The train images with these label maps, each read when asked for."""
+        return Pairs(self.images, labels)
 
 
 def evaluate(problem: Problem, learner: Learner, model: Model) -> np.ndarray:
     """(M, C, C + 1) confusion matrices of the model on the val images."""
-    return np.array(list(learner.evaluate(model, problem.val_samples())), np.int32)
+    truths = (problem.dataset.truth("val", name) for name in problem.dataset.names("val"))
+    return np.array(list(learner.evaluate(model, problem.val_images, truths)), np.int32)

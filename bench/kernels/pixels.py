@@ -35,6 +35,18 @@ def put(values, start, length, labels):
 
 
 @_compiled
+def cells(labels, rows, columns, counts):
+    """Count ``labels`` (H, W) uint8 by class and cell into ``counts`` (C, h, w), which is returned; pixels of other
+    classes count for nothing. ``rows`` (H,) and ``columns`` (W,): the cell of each row and column."""
+    n_classes = len(counts)
+    for y in range(len(rows)):
+        for x in range(len(columns)):
+            if labels[y, x] < n_classes:
+                counts[labels[y, x], rows[y], columns[x]] += 1
+    return counts
+
+
+@_compiled
 def relabel(truth, was, now, confusion):
     """Bring ``confusion`` (C, C + 1), of true classes and labels with ``VOID`` last, up to date with pixels (m,) whose
     labels ``was`` (m,) uint8 became others: the label l became ``now[l]``, (C + 1,), and ``VOID`` is C.

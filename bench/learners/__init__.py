@@ -1,7 +1,6 @@
 """Learners: what is trained on the current labels and predicts the pool. One small file each; `mmseg` is the first."""
 
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +16,52 @@ from bench import metrics
 Model = Any  # what a learner's fit returns; only the learner looks into it
 
 
+class Images(Sequence[np.ndarray]):
+    """Images (H, W, 3) uint8 RGB by number, each read when it is asked for. One object always gives the same images, so
+    that a learner may keep what it makes of them."""
+
+    def __init__(self, image: Callable[[int], np.ndarray], n: int):
+        self._image, self._n = image, n
+
+    def __len__(self) -> int:
+        return self._n
+
+    def __getitem__(self, index):
+        return self._image(index)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return map(self._image, range(self._n))
+
+
 class Samples(Protocol):
     """Pairs of an image (H, W, 3) uint8 RGB and its labels (H, W) uint8, each read when it is asked for."""
 
     def __len__(self) -> int: ...
     def __getitem__(self, index: int, /) -> tuple[np.ndarray, np.ndarray]: ...
     def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]: ...
+
+
+class Pairs:
+    """`Samples` of images and the labels (H, W) uint8 of each number, of which each can be read without the other."""
+
+    def __init__(self, images: Images, labels: Callable[[int], np.ndarray]):
+        self.images, self.labels = images, labels
+
+    @classmethod
+    def of(cls, samples: Samples) -> "Pairs":
+        """``samples`` themselves where they are pairs of this kind already."""
+        if isinstance(samples, cls):
+            return samples
+        return cls(Images(lambda i: samples[i][0], len(samples)), lambda i: samples[i][1])
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        return self.images[index], self.labels(index)
+
+    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        return map(self.__getitem__, range(len(self)))
 
 
 @dataclass(frozen=True)
@@ -108,17 +147,11 @@ class Learner(ABC):
         full = F.interpolate(logits, size=size, mode="bilinear", align_corners=self.align_corners)
         return full[0].max(0).indices.to(torch.uint8).cpu().numpy()
 
-    def evaluate(self, model: Model, samples: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[np.ndarray]:
-        """The (C, C + 1) confusion matrix of each (image, truth) pair (`bench.metrics.confusion`), in order."""
-        truths: deque[np.ndarray] = deque()
-
-        def images():
-            for image, truth in samples:
-                truths.append(truth)
-                yield image
-
-        for prediction in self.predict(model, images()):
-            truth = truths.popleft()
+    def evaluate(
+        self, model: Model, images: Iterable[np.ndarray], truths: Iterable[np.ndarray]
+    ) -> Iterator[np.ndarray]:
+        """The (C, C + 1) confusion matrix of each image with its truth (`bench.metrics.confusion`), in order."""
+        for prediction, truth in zip(self.predict(model, images), truths, strict=True):
             labels = self.label_map(prediction, truth.shape)
             yield metrics.confusion(truth, labels, len(prediction.logits))
 
@@ -128,13 +161,13 @@ def n_processes() -> int:
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
-def batches(tensors: Iterable[torch.Tensor], size: int) -> Iterator[list[torch.Tensor]]:
-    """Runs of at most ``size`` tensors of one shape."""
-    batch: list[torch.Tensor] = []
-    for tensor in tensors:
-        if batch and (len(batch) == size or tensor.shape != batch[0].shape):
+def batches(items: Iterable[Any], size: int) -> Iterator[list]:
+    """Runs of at most ``size`` tensors, or what else has a ``shape``, of one shape."""
+    batch: list[Any] = []
+    for item in items:
+        if batch and (len(batch) == size or item.shape != batch[0].shape):
             yield batch
             batch = []
-        batch.append(tensor)
+        batch.append(item)
     if batch:
         yield batch

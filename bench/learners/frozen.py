@@ -2,10 +2,11 @@
 
 import hashlib
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -13,18 +14,28 @@ import torch.nn.functional as F
 
 from bench import seeds, store
 from bench.cache import Cache
-from bench.learners import Samples
-from bench.types import VOID
+from bench.kernels.pixels import cells as cells_of
+from bench.learners import Images, Pairs, Samples
 
 MEMORY_BYTES = 2**29
+Keys = dict[tuple[int, bool], str]  # of images by number, as they are and mirrored
 Image = Callable[[], torch.Tensor]  # gives an image as the backbone takes it: (3, H, W) uint8
 
 
 @dataclass(frozen=True)
 class Levels:
-    """Features of one image, each (D, h, w) float16."""
+    """Features of one image, each (h, w, D) float16, as a head reads them."""
 
     maps: tuple[np.ndarray, ...]
+
+    @classmethod
+    def of(cls, maps: Iterable[np.ndarray]) -> "Levels":
+        """From maps (D, h, w), as networks give them and files keep them."""
+        return cls(tuple(np.ascontiguousarray(level.transpose(1, 2, 0)) for level in maps))
+
+    @property
+    def shape(self) -> tuple[tuple[int, ...], ...]:
+        return tuple(level.shape for level in self.maps)
 
     @property
     def nbytes(self) -> int:
@@ -40,6 +51,7 @@ class Features:
 
     def __init__(self, see: Callable[[torch.Tensor], Sequence[torch.Tensor]], folder: Path | None):
         self.see, self.folder, self._held = see, folder, Cache(MEMORY_BYTES)
+        self._keys: WeakKeyDictionary[Images, Keys] = WeakKeyDictionary()
 
     @staticmethod
     def key(image: torch.Tensor) -> str:
@@ -52,29 +64,50 @@ class Features:
         """The levels of the image with this key; it is asked for only where they are not there yet."""
         return self._held.get(key, lambda: self._read(key) or self._make(key, image()))
 
+    def keys(self, images: Images) -> Keys:
+        """What `seen` fills; of the same `Images` the next time, too."""
+        return self._keys.setdefault(images, {})
+
+    def seen(self, keys: Keys, i: int, mirrored: bool, image: Image) -> Levels:
+        """The levels of image number ``i``, which is asked for only where its key or they are not there yet."""
+        if (i, mirrored) in keys:
+            return self.of(keys[i, mirrored], image)
+        found = image()
+        keys[i, mirrored] = self.key(found)
+        return self.of(keys[i, mirrored], lambda: found)
+
+    def all(self, images: Iterable[np.ndarray], resized: Callable[[np.ndarray], torch.Tensor]) -> Iterator[Levels]:
+        """The levels of every image, in order; `Images` that were seen before are not read again."""
+        if isinstance(images, Images):
+            for i in range(len(images)):
+                yield self.seen(self.keys(images), i, False, lambda i=i: resized(images[i]))
+        else:
+            for image in map(resized, images):
+                yield self.of(self.key(image), lambda image=image: image)
+
     def _read(self, key: str) -> Levels | None:
         if self.folder is None:
             return None
         try:
             with np.load(self.folder / f"{key}.npz", allow_pickle=False) as file:
-                return Levels(tuple(file.values()))
+                return Levels.of(file.values())
         except Exception:  # damaged archives make zipfile, zlib and numpy raise errors of many kinds
             return None
 
     @torch.no_grad()
     def _make(self, key: str, image: torch.Tensor) -> Levels:
-        made = Levels(tuple(level[0].half().cpu().numpy() for level in self.see(image[None])))
+        made = [level[0].half().cpu().numpy() for level in self.see(image[None])]
         if self.folder is not None:
             buffer = io.BytesIO()
-            np.savez(buffer, *made.maps)
+            np.savez(buffer, *made)
             store.write_bytes(self.folder / f"{key}.npz", buffer.getvalue())
-        return made
+        return Levels.of(made)
 
 
 def stacked(levels: Sequence[Levels], device: torch.device) -> list[torch.Tensor]:
-    """Levels (B, D, h, w) float32 of B images of one size."""
+    """Levels (B, D, h, w) float32 of B images of one size; channels lie last in memory."""
     by_level = zip(*(image.maps for image in levels), strict=True)
-    return [torch.from_numpy(np.stack(maps)).to(device).float() for maps in by_level]
+    return [torch.from_numpy(np.stack(maps)).to(device).float().permute(0, 3, 1, 2) for maps in by_level]
 
 
 def fit_head(
@@ -100,21 +133,20 @@ def fit_head(
     optimizer = build_optim_wrapper(head, config.optim_wrapper)
     schedulers = [PARAM_SCHEDULERS.build({"end": n, **s, "optimizer": optimizer}) for s in config.param_scheduler]
     power, weights = config.get("balanced", 0.0), None
-    keys: dict[tuple[int, bool], str] = {}
+    pairs = Pairs.of(samples)
+    keys = features.keys(pairs.images)
     targets: dict[int, np.ndarray] = {}
 
     def levels(i: int, mirrored: bool) -> Levels:
         def image() -> torch.Tensor:
-            found = resized(samples[i][0])
+            found = resized(pairs.images[i])
             return found.flip(-1).contiguous() if mirrored else found
 
-        if (i, mirrored) not in keys:
-            keys[i, mirrored] = features.key(image())
-        return features.of(keys[i, mirrored], image)
+        return features.seen(keys, i, mirrored, image)
 
     def target(i: int, mirrored: bool, shape: tuple[int, int]) -> np.ndarray:
         if i not in targets:
-            targets[i] = shares(samples[i][1], shape, n_classes).astype(np.float32)
+            targets[i] = shares(pairs.labels(i), shape, n_classes).astype(np.float32)
         return targets[i][..., ::-1] if mirrored else targets[i]
 
     draws = seeds.generator(seed, "order")
@@ -140,9 +172,5 @@ def shares(labels: np.ndarray, shape: tuple[int, int], n_classes: int) -> np.nda
     """(C, h, w) float64: the share of each class among the pixels of each cell of a grid of ``shape`` over ``labels``
     (H, W) uint8; void pixels count as pixels, and belong to no class."""
     rows, columns = (np.arange(n) * cells // n for n, cells in zip(labels.shape, shape, strict=True))
-    cells = rows[:, None] * shape[1] + columns
-    known = labels != VOID
-    n_cells = shape[0] * shape[1]
-    counts = np.bincount(labels[known].astype(np.int64) * n_cells + cells[known], minlength=n_classes * n_cells)
-    pixels = np.bincount(cells.ravel(), minlength=n_cells)
-    return (counts.reshape(n_classes, n_cells) / np.maximum(pixels, 1)).reshape(n_classes, *shape)
+    pixels = np.outer(np.bincount(rows, minlength=shape[0]), np.bincount(columns, minlength=shape[1]))
+    return cells_of(labels, rows, columns, np.zeros((n_classes, *shape), np.int64)) / np.maximum(pixels, 1)

@@ -85,13 +85,17 @@ class Mmseg(Learner):
         seen = []
         hook = model.decode_head.conv_seg.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
         try:
-            for batch in batches((self._resized(image) for image in images), self.config.batch_size):
-                held = self._seen_by(model) if self.config.get("frozen") else None
-                x = self._input(model, batch) if passes or held is None else None
+            held = self._seen_by(model) if self.config.get("frozen") else None
+            seeing = held is None or bool(
+                passes
+            )  # else the images themselves are not needed where they were seen before
+            inputs = map(self._resized, images) if seeing else held.all(images, self._resized)
+            for batch in batches(inputs, self.config.batch_size):
+                x = self._input(model, batch) if seeing else None
                 if held is None:
                     logits = _logits(model, x)
                 else:
-                    levels = [held.of(held.key(image), lambda image=image: image) for image in batch]
+                    levels = [held.of(held.key(i), lambda i=i: i) for i in batch] if seeing else batch
                     logits = model.decode_head.forward(frozen.stacked(levels, self.device)).float()
                 last = seen[-1].float()
                 views = [_view(model, x, *view) for view in passes]
