@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 from chromium import errors
 from runs import write_run
 
@@ -286,16 +287,19 @@ def test_few_seeds_are_said_and_nothing_is_claimed_of_them(tmp_path):
 
 def test_annotators_stand_side_by_side(tmp_path):
     folder = folder_of(tmp_path, a=dict(n_seeds=5, oracles=("noisy[rate=0.3]", "perfect")))
-    (table,) = board_page.section(board.read(folder).results[0])["robustness"]
-    assert table["headings"] == ["strategy", "perfect", "noisy[rate=0.3]"]
+    of_data, of_model = board_page.section(board.read(folder).results[0])["robustness"]
     rounds = pd.read_csv(folder / "a.csv").query("strategy == 'sim'")
-    areas = {
-        oracle: np.mean([_area_and_end(cell, "data_miou", 0, 200)[0] for _, cell in of.groupby("seed")])
-        for oracle, of in rounds.groupby("oracle")
-    }
-    (row,) = (row for row in table["rows"] if row[0]["text"] == "sim")
-    change = areas["noisy[rate=0.3]"] - areas["perfect"]
-    assert row[2]["text"] == f"{100 * areas['noisy[rate=0.3]']:.2f} ({100 * change:+.2f})" and row[1]["bold"]
+    for table, column in ((of_data, "data_miou"), (of_model, "model_miou")):
+        assert table["headings"] == ["strategy", "perfect", "noisy[rate=0.3]"]
+        areas = {
+            oracle: np.array([_area_and_end(cell, column, 0, 200)[0] for _, cell in of.groupby("seed")])
+            for oracle, of in rounds.groupby("oracle")
+        }
+        (row,) = (row for row in table["rows"] if row[0]["text"] == "sim")
+        change = 100 * (areas["noisy[rate=0.3]"] - areas["perfect"])
+        low, high = scipy.stats.ttest_1samp(change, 0).confidence_interval(0.95)
+        expected = f"{100 * areas['noisy[rate=0.3]'].mean():.2f} ({change.mean():+.2f}, {low:.2f} to {high:.2f})"
+        assert row[2]["text"] == expected and row[1]["bold"]
 
 
 def test_what_is_a_result_is_told_by_its_columns(alc, tmp_path):

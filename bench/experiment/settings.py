@@ -37,7 +37,7 @@ class Settings:
     )
     seconds: str = option("assumed", "of an action: assumed, measured, or a file", metavar="WHICH")
     learner: str = option("mmseg", "what is trained and predicts")
-    preset: str = option("cpu", "of mmseg: smoke, cpu, probe, paper, a2lc, or the path of an mmengine config")
+    preset: str = option("cpu", "of mmseg: smoke, quick, cpu, probe, paper, a2lc, or the path of an mmengine config")
     model: str = option("preset", "preset: train as --learner and --preset say; none: labels only, no training")
     scores: str | None = option(None, "CSV of statistics for --model none")
     start: str = option("cold", "cold (a new network each round) or warm")

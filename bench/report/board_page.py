@@ -20,7 +20,7 @@ from bench.report.board import (
 )
 from bench.report.page import NAMES, as_json, interval, render, rounded, source, table
 from bench.report.results import METRICS, SETTING, Results
-from bench.report.statistics import Pairs
+from bench.report.statistics import Pairs, mean_interval
 from bench.report.style import percent, title
 from bench.report.verdict import Verdict
 from bench.store import replacing
@@ -194,28 +194,39 @@ def _against(result: Result, setting: Setting, block: Results) -> dict | None:
 
 
 def _robustness(result: Result) -> Iterator[dict]:
-    """For each dataset and foundation with several annotators, the area by annotator, and its change from `PERFECT`."""
-    groups: dict[tuple[str, str], dict[str, Verdict]] = {}
+    """For each dataset and foundation with several annotators, the area by annotator, and its change from `PERFECT` with
+    the 95 % interval of the mean change over the seeds: a table for labels, and one for models if there are any."""
+    groups: dict[tuple[str, str, str], dict[str, Verdict]] = {}
     for setting, verdicts in result.study.verdicts.items():
-        groups.setdefault(setting[:2], {})[setting[2]] = verdicts["data"]
-    for key, verdicts in groups.items():
-        oracles = sorted(verdicts, key=perfect_first)
-        areas = pd.DataFrame({o: verdicts[o].of.areas.mean(axis=1).loc[verdicts[o].of.ranked] for o in oracles})
-        if len(oracles) < 2 or areas.empty:
+        for metric in METRICS:
+            if metric in verdicts and verdicts[metric].of.ranked:
+                groups.setdefault((*setting[:2], metric), {})[setting[2]] = verdicts[metric]
+    for (*key, metric), found in groups.items():
+        if len(found) < 2:
             continue
-        firsts = {oracle: best(verdicts[oracle]) for oracle in oracles}
-        rows: list[list] = []
-        for name, row in areas.sort_values(oracles, ascending=False).iterrows():
-            line: list = [name]
-            for oracle in oracles:
-                change = row[oracle] - row.get(PERFECT, np.nan)
-                text = percent(row[oracle])
-                text += f" ({100 * change:+.2f})" if oracle != PERFECT and np.isfinite(change) else ""
-                line.append(dict(text=text, bold=name in firsts[oracle]))
-            rows.append(line)
-        seeds = least_seeds(verdicts.values())
-        caption = f"Area of data mIoU by annotator: {title((*key, ''), False)}: {seeds}"
+        oracles = sorted(found, key=perfect_first)
+        means = pd.DataFrame({o: found[o].of.areas.mean(axis=1).loc[found[o].of.ranked] for o in oracles})
+        firsts = {oracle: best(found[oracle]) for oracle in oracles}
+        rows = [
+            [name, *(dict(text=_changed(found, name, oracle), bold=name in firsts[oracle]) for oracle in oracles)]
+            for name in means.sort_values(oracles, ascending=False).index
+        ]
+        what = f"Area of {NAMES[metric]} by annotator, and its change (95 %, one mean each)"
+        caption = f"{what}: {title((*key, ''), False)}: {least_seeds(found.values())}"
         yield table(["strategy", *oracles], rows, caption)
+
+
+def _changed(found: dict[str, Verdict], name: str, oracle: str) -> str:
+    """``83.02 (-1.35, -1.90 to -0.80)``: a strategy's area with an annotator, and how far that is from `PERFECT`."""
+    areas = {o: found[o].of.areas.loc[name] for o in (oracle, PERFECT) if o in found and name in found[o].of.ranked}
+    if oracle not in areas:
+        return "–"
+    text = percent(areas[oracle].mean())
+    if oracle == PERFECT or PERFECT not in areas:
+        return text
+    change = (areas[oracle] - areas[PERFECT]).dropna().to_numpy()
+    within = interval(*mean_interval(change))
+    return f"{text} ({100 * change.mean():+.2f}{'' if within == '–' else f', {within}'})"
 
 
 def files(board: Board) -> dict:
