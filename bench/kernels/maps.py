@@ -57,6 +57,15 @@ def pixelwise(wanted, scores, labels, superpixels, logits, align_corners, temper
     return {name: found[name]().cpu().numpy() for name in wanted}
 
 
+def predicted(logits: torch.Tensor, size: tuple[int, int], align_corners: bool) -> np.ndarray:
+    """(H, W) uint8 of ``size``: the most probable class of each pixel, logits (C, h, w) upsampled bilinearly."""
+    scores = np.ascontiguousarray(logits.detach().float().cpu().numpy().transpose(1, 2, 0))
+    axes = (axis_weights(*sizes, align_corners) for sizes in zip(scores.shape, size, strict=False))
+    out = np.empty(size, np.uint8)
+    neighbours.predict(scores, scores.argmax(2).astype(np.uint8), *axes, out)
+    return out
+
+
 class _Scene:
     """One image: what statistics share, computed once, and a method for each statistic."""
 
@@ -88,11 +97,7 @@ class _Scene:
         """(H, W) uint8."""
         if not self.logits:
             return self.scores.max(0)[1].to(torch.uint8).cpu().numpy()
-        scores = np.ascontiguousarray(self.scores.detach().float().cpu().numpy().transpose(1, 2, 0))
-        axes = (axis_weights(*sizes, self.align_corners) for sizes in zip(scores.shape, self.size, strict=False))
-        out = np.empty(self.size, np.uint8)
-        neighbours.predict(scores, scores.argmax(2).astype(np.uint8), *axes, out)
-        return out
+        return predicted(self.scores, self.size, self.align_corners)
 
     def feature(self):
         depth, *cells = self.features.shape

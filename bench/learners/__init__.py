@@ -9,9 +9,9 @@ from typing import Any, BinaryIO, Protocol
 import numpy as np
 import torch
 import torch.distributed as dist
-import torch.nn.functional as F
 
 from bench import metrics
+from bench.kernels.maps import predicted
 
 Model = Any  # what a learner's fit returns; only the learner looks into it
 
@@ -143,9 +143,7 @@ class Learner(ABC):
 
     def label_map(self, prediction: Prediction, size: tuple[int, int]) -> np.ndarray:
         """(H, W) uint8: the most probable class of each pixel, logits upsampled to ``size``."""
-        logits = prediction.logits[None]
-        full = F.interpolate(logits, size=size, mode="bilinear", align_corners=self.align_corners)
-        return full[0].max(0).indices.to(torch.uint8).cpu().numpy()
+        return predicted(prediction.logits, size, self.align_corners)
 
     def evaluate(
         self, model: Model, images: Iterable[np.ndarray], truths: Iterable[np.ndarray]

@@ -4,6 +4,7 @@ import hashlib
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -68,22 +69,25 @@ class Features:
         """What `seen` fills; of the same `Images` the next time, too."""
         return self._keys.setdefault(images, {})
 
+    def of_image(self, image: torch.Tensor) -> Levels:
+        """The levels of an image (3, H, W) uint8."""
+        return self.of(self.key(image), lambda: image)
+
     def seen(self, keys: Keys, i: int, mirrored: bool, image: Image) -> Levels:
         """The levels of image number ``i``, which is asked for only where its key or they are not there yet."""
         if (i, mirrored) in keys:
             return self.of(keys[i, mirrored], image)
         found = image()
         keys[i, mirrored] = self.key(found)
-        return self.of(keys[i, mirrored], lambda: found)
+        return self.of_image(found)
 
     def all(self, images: Iterable[np.ndarray], resized: Callable[[np.ndarray], torch.Tensor]) -> Iterator[Levels]:
         """The levels of every image, in order; `Images` that were seen before are not read again."""
         if isinstance(images, Images):
-            for i in range(len(images)):
-                yield self.seen(self.keys(images), i, False, lambda i=i: resized(images[i]))
+            keys = self.keys(images)
+            yield from (self.seen(keys, i, False, partial(_numbered, images, resized, i)) for i in range(len(images)))
         else:
-            for image in map(resized, images):
-                yield self.of(self.key(image), lambda image=image: image)
+            yield from map(self.of_image, map(resized, images))
 
     def _read(self, key: str) -> Levels | None:
         if self.folder is None:
@@ -102,6 +106,10 @@ class Features:
             np.savez(buffer, *made)
             store.write_bytes(self.folder / f"{key}.npz", buffer.getvalue())
         return Levels.of(made)
+
+
+def _numbered(images: Images, resized: Callable[[np.ndarray], torch.Tensor], i: int) -> torch.Tensor:
+    return resized(images[i])
 
 
 def stacked(levels: Sequence[Levels], device: torch.device) -> list[torch.Tensor]:

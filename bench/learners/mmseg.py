@@ -85,34 +85,31 @@ class Mmseg(Learner):
         seen = []
         hook = model.decode_head.conv_seg.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
         try:
-            held = self._seen_by(model) if self.config.get("frozen") else None
-            seeing = held is None or bool(
-                passes
-            )  # else the images themselves are not needed where they were seen before
-            inputs = map(self._resized, images) if seeing else held.all(images, self._resized)
-            for batch in batches(inputs, self.config.batch_size):
-                x = self._input(model, batch) if seeing else None
-                if held is None:
-                    logits = _logits(model, x)
-                else:
-                    levels = [held.of(held.key(i), lambda i=i: i) for i in batch] if seeing else batch
-                    logits = model.decode_head.forward(frozen.stacked(levels, self.device)).float()
+            for logits, x in self._logits(model, images, bool(passes)):
                 last = seen[-1].float()
                 views = [_view(model, x, *view) for view in passes]
                 seen.clear()
-                for i in range(len(batch)):
-                    yield Prediction(
-                        logits[i], last[i] if features else None, [v[i] for v in views] if passes else None
-                    )
+                for i, found in enumerate(logits):
+                    yield Prediction(found, last[i] if features else None, [v[i] for v in views] or None)
         finally:
             hook.remove()
+
+    def _logits(self, model, images, seeing: bool) -> Iterator[tuple[torch.Tensor, torch.Tensor | None]]:
+        """The logits of each batch, and the network's input where it is read anyway or it is ``seeing`` more of it."""
+        held, size = self._seen_by(model) if self.config.get("frozen") else None, self.config.batch_size
+        if held is not None and not seeing:
+            for levels in batches(held.all(images, self._resized), size):
+                yield _of_levels(model, levels, self.device), None
+            return
+        for batch in batches(map(self._resized, images), size):
+            x = self._input(model, batch)
+            yield _logits(model, x) if held is None else _of_levels(model, map(held.of_image, batch), self.device), x
 
     def build(self) -> torch.nn.Module:
         """The preset's network on the device; its weights are not the initial ones before `fit` or `load`."""
         model = presets.build(self.config).to(self.device)
-        if self.config.get("channels_last", True):  # half the time of a fit on a CPU
-            model = model.to(memory_format=torch.channels_last)
-        return model
+        last = self.config.get("channels_last", True)  # half the time of a fit on a CPU
+        return model.to(memory_format=torch.channels_last) if last else model
 
     def save(self, model: torch.nn.Module, file: BinaryIO) -> None:
         torch.save(self._trained(model).state_dict(), file)
@@ -261,6 +258,10 @@ def _shared(model: torch.nn.Module, device: torch.device) -> torch.nn.Module:
 
     gpus = [device] if device.type == "cuda" else None
     return MMDistributedDataParallel(model, device_ids=gpus, broadcast_buffers=False)
+
+
+def _of_levels(model, levels, device) -> torch.Tensor:
+    return model.decode_head.forward(frozen.stacked(list(levels), device)).float()
 
 
 def _logits(model, x) -> torch.Tensor:

@@ -194,14 +194,14 @@ def _against(result: Result, setting: Setting, block: Results) -> dict | None:
 
 
 def _robustness(result: Result) -> Iterator[dict]:
-    """For each dataset and foundation with several annotators, the area by annotator, and its change from `PERFECT` with
-    the 95 % interval of the mean change over the seeds: a table for labels, and one for models if there are any."""
+    """For each dataset and foundation with several annotators, the area by annotator, and its change from `PERFECT`
+    with the 95 % interval of the mean over the seeds: a table for labels, and one for models if there are any."""
     groups: dict[tuple[str, str, str], dict[str, Verdict]] = {}
     for setting, verdicts in result.study.verdicts.items():
         for metric in METRICS:
             if metric in verdicts and verdicts[metric].of.ranked:
                 groups.setdefault((*setting[:2], metric), {})[setting[2]] = verdicts[metric]
-    for (*key, metric), found in groups.items():
+    for (dataset, foundation, metric), found in groups.items():
         if len(found) < 2:
             continue
         oracles = sorted(found, key=perfect_first)
@@ -212,7 +212,7 @@ def _robustness(result: Result) -> Iterator[dict]:
             for name in means.sort_values(oracles, ascending=False).index
         ]
         what = f"Area of {NAMES[metric]} by annotator, and its change (95 %, one mean each)"
-        caption = f"{what}: {title((*key, ''), False)}: {least_seeds(found.values())}"
+        caption = f"{what}: {title((dataset, foundation, ''), False)}: {least_seeds(found.values())}"
         yield table(["strategy", *oracles], rows, caption)
 
 
@@ -225,7 +225,7 @@ def _changed(found: dict[str, Verdict], name: str, oracle: str) -> str:
     if oracle == PERFECT or PERFECT not in areas:
         return text
     change = (areas[oracle] - areas[PERFECT]).dropna().to_numpy()
-    within = interval(*mean_interval(change))
+    within = interval(*map(float, mean_interval(change)))
     return f"{text} ({100 * change.mean():+.2f}{'' if within == '–' else f', {within}'})"
 
 
