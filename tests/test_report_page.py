@@ -241,6 +241,8 @@ def test_a_colour_belongs_to_a_name():
     assert style.look("random").color == style.GREY
     assert style.look("area @ friend").color == style.look("area").color
     assert [style.look(name).color for name in names[1:]] == ["#A87900", "#A0653A"]
+    known = "random area entropy sim sim_worth cil_area cil cil_pixel abc abc+lcm bvsb confident_learning coreset badge"
+    assert len({(look.color, look.marker) for look in style.looks(known.split()).values()}) == len(known.split())
 
 
 def test_the_answer_is_reached_by_keyboard(browser, run, tmp_path):

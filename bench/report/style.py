@@ -23,6 +23,7 @@ PALETTE = (
 )
 GREY = "#767676"
 SALT = 970  # ten of the best known strategies get ten colours
+MARKER_SALT = 2641  # and of the twenty best known no two look alike: who shares a colour has another marker
 # matplotlib's marker, plotly's symbol of the same form, and that form as text
 MARKERS = {
     "o": ("circle", "●"),
@@ -51,7 +52,7 @@ def look(strategy: str) -> Look:
     colour."""
     name = strategy.partition(" @ ")[0]
     place = zlib.crc32(f"{SALT} {name}".encode())
-    marker = list(MARKERS)[zlib.crc32(strategy.encode()) % len(MARKERS)]
+    marker = list(MARKERS)[zlib.crc32(f"{strategy} {MARKER_SALT}".encode()) % len(MARKERS)]
     return Look(GREY if name == "random" else PALETTE[place % len(PALETTE)], marker, *MARKERS[marker])
 
 
