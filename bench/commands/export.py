@@ -109,7 +109,8 @@ def _card(cell, spec: dict, changed: float, n_changes: int, n_kept: int) -> str:
     """What the exported labels are, in Markdown."""
     rounds = runfiles.read(Path(cell.folder) / "rounds.csv")
     last = rounds.iloc[-1]
-    missing = "" if n_kept else " Its images are not here: they were not where the run had them.\n"
+    why = "they were not where the run had them, or it was made elsewhere and `--follow` was not given"
+    missing = "" if n_kept else f" Its images are not here: {why}.\n"
     return f"""# Corrected labels of {cell.dataset}
 
 The train labels began as those of `{cell.foundation}`; {last.n_queries:,} questions of `{cell.strategy}` to the
