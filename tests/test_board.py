@@ -141,13 +141,18 @@ def test_numbers_stand_in_the_committed_files(made, committed):
                 check(row["behind"], 100 * (means[name] - max(means.values())))
         if not (RESULTS / section.partition(", ")[0]).is_file():
             continue
-        if caption.startswith("Area of data mIoU by annotator: "):
-            place = setting.partition(": ")[2]
+        if robustness := re.match(r"Area of (data|model) mIoU by annotator.*?: ", caption):
+            metric, place = robustness[1], setting.removeprefix(robustness[0])
+            perfect = Plain(section, f"{place} · perfect")
             for oracle in table.columns[1:]:
                 plain = Plain(section, f"{place} · {oracle}")
                 for name, text in table.set_index("strategy")[oracle].items():
                     if text != "–":
-                        check(text.partition(" ")[0], 100 * plain.area(name))
+                        area, _, change = text.partition(" (")
+                        check(area, 100 * plain.area(name, metric))
+                        if change:
+                            moved = plain.area(name, metric) - perfect.area(name, metric)
+                            check(change.partition(",")[0].rstrip(")"), 100 * moved)
             continue
         plain, shown = Plain(section, setting), table.set_index("strategy")
         quality += [] if against else [plain]
