@@ -62,12 +62,19 @@ SLOW = (  # they train, start processes, drive a browser or draw many pages: `py
     "wheel",
 )
 
+LONG = ("determinism", "docs", "end_to_end", "every_strategy", "ray", "sam", "torchrun", "wheel")
+
 
 def pytest_configure(config):
     """yapf, which mmengine imports, writes its grammar to the user's cache at its first import: of two workers on a
     fresh account, one would read what the other has half written. So the process that starts them imports it first."""
     if not hasattr(config, "workerinput"):
         import yapf  # noqa: F401
+
+
+def pytest_collection_modifyitems(items):
+    """With several processes, files of few and long tests go first: at the end, one process would wait for another."""
+    items.sort(key=lambda item: item.path.stem.removeprefix("test_") not in LONG)
 
 
 def pytest_addoption(parser):

@@ -17,7 +17,8 @@ GARDEN = Path(__file__).parent / "garden"
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    """The package in tests/garden, built and installed; returns ``python -m bench`` with it on the path."""
+    """The package in tests/garden, built and installed; returns the command line with it on the path. Figures are PNG
+    alone, as with `alc`."""
     folder = tmp_path_factory.mktemp("garden")
     shutil.copytree(GARDEN, folder / "source")
     site = folder / "site"
@@ -32,8 +33,10 @@ def installed(tmp_path_factory):
         command = [sys.executable, *map(str, arguments)]
         return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True)
 
+    code = "import sys; from bench import commands, report; report.SUFFIXES = ('png',); sys.exit(commands.main())"
+
     def bench(*arguments):
-        return python("-m", "bench", *arguments)
+        return python("-c", code, *arguments)
 
     bench.python = python
     return bench

@@ -69,7 +69,7 @@ def test_everything_bounds_better_than_as_many_superpixels_of_colour(checkpoint,
             dataset, registry.load("foundations", f"recut[of={labels},superpixels={maker}]").generate(dataset)
         )
 
-    found = measure("everything[points=8]")
+    found = measure("everything[points=5]")
     n = found["per_image_mean"]
     plain = min(
         (measure(f"felzenszwalb[n={n_asked}]") for n_asked in (round(n), round(1.5 * n), round(2 * n))),

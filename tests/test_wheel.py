@@ -60,10 +60,12 @@ COMMANDS = (
 def test_every_command_runs_from_a_wheel(elsewhere):
     code = f"""
 import bench, baselines, oracles
-from bench import commands, testing
+from bench import commands, report, testing
+write = report.write
 assert bench.__file__.startswith({str(elsewhere.site)!r})
 assert set(commands.COMMANDS) == {{words[0] for words in {COMMANDS!r}}}
 for words in {COMMANDS!r}:
+    report.write = write if words[0] == "report" else lambda *_, **__: None  # one is enough
     assert commands.main(list(words)) == 0, words
 testing.check_strategy("sim")
 testing.check_oracle("noisy")

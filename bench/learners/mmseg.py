@@ -85,7 +85,7 @@ class Mmseg(Learner):
         seen = []
         hook = model.decode_head.conv_seg.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
         try:
-            for logits, x in self._logits(model, images, bool(passes)):
+            for logits, x in self._batches(model, images, bool(passes)):
                 last = seen[-1].float()
                 views = [_view(model, x, *view) for view in passes]
                 seen.clear()
@@ -94,7 +94,7 @@ class Mmseg(Learner):
         finally:
             hook.remove()
 
-    def _logits(self, model, images, seeing: bool) -> Iterator[tuple[torch.Tensor, torch.Tensor | None]]:
+    def _batches(self, model, images, seeing: bool) -> Iterator[tuple[torch.Tensor, torch.Tensor | None]]:
         """The logits of each batch, and the network's input where it is read anyway or it is ``seeing`` more of it."""
         held, size = self._seen_by(model) if self.config.get("frozen") else None, self.config.batch_size
         if held is not None and not seeing:

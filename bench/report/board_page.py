@@ -205,10 +205,11 @@ def _robustness(result: Result) -> Iterator[dict]:
         if len(found) < 2:
             continue
         oracles = sorted(found, key=perfect_first)
-        means = pd.DataFrame({o: found[o].of.areas.mean(axis=1).loc[found[o].of.ranked] for o in oracles})
+        areas = {oracle: found[oracle].of.areas.loc[found[oracle].of.ranked] for oracle in oracles}
+        means = pd.DataFrame({oracle: area.mean(axis=1) for oracle, area in areas.items()})
         firsts = {oracle: best(found[oracle]) for oracle in oracles}
         rows = [
-            [name, *(dict(text=_changed(found, name, oracle), bold=name in firsts[oracle]) for oracle in oracles)]
+            [name, *(dict(text=_changed(areas, name, oracle), bold=name in firsts[oracle]) for oracle in oracles)]
             for name in means.sort_values(oracles, ascending=False).index
         ]
         what = f"Area of {NAMES[metric]} by annotator, and its change (95 %, one mean each)"
@@ -216,15 +217,15 @@ def _robustness(result: Result) -> Iterator[dict]:
         yield table(["strategy", *oracles], rows, caption)
 
 
-def _changed(found: dict[str, Verdict], name: str, oracle: str) -> str:
+def _changed(areas: dict[str, pd.DataFrame], name: str, oracle: str) -> str:
     """``83.02 (-1.35, -1.90 to -0.80)``: a strategy's area with an annotator, and how far that is from `PERFECT`."""
-    areas = {o: found[o].of.areas.loc[name] for o in (oracle, PERFECT) if o in found and name in found[o].of.ranked}
-    if oracle not in areas:
+    by_seed = {o: areas[o].loc[name] for o in (oracle, PERFECT) if o in areas and name in areas[o].index}
+    if oracle not in by_seed:
         return "–"
-    text = percent(areas[oracle].mean())
-    if oracle == PERFECT or PERFECT not in areas:
+    text = percent(by_seed[oracle].mean())
+    if oracle == PERFECT or PERFECT not in by_seed:
         return text
-    change = (areas[oracle] - areas[PERFECT]).dropna().to_numpy()
+    change = (by_seed[oracle] - by_seed[PERFECT]).dropna().to_numpy()
     within = interval(*map(float, mean_interval(change)))
     return f"{text} ({100 * change.mean():+.2f}{'' if within == '–' else f', {within}'})"
 
