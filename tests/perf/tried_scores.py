@@ -1,7 +1,7 @@
-"""Scores beside SIM, tried on one model a seed: what the data mIoU would be after each quarter of four rounds of questions.
+"""Scores beside SIM, tried on one model a seed: the data mIoU after each quarter of four rounds of questions if it stayed.
 
-``python tests/perf/tried_scores.py DATA`` writes ``results/tried-scores.csv``: a row a dataset, score and seed, with the
-area under the curve and the last value. A model of each seed, trained on the pseudo labels, scores the pool once; each
+``python tests/perf/tried_scores.py DATA`` writes ``results/tried-scores.csv``: a row a dataset, score and seed, with
+the area under the curve and the last value. A model of each seed, trained on the pseudo labels, scores the pool once; each
 superpixel has one label, so that an answer moves a row of truths from one column of the confusion matrix to another.
 What looks good here is then run as a strategy, with a model a round, on seeds that were not looked at.
 """
