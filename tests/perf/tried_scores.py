@@ -1,9 +1,10 @@
-"""Scores beside SIM, tried on one model a seed: the data mIoU after each quarter of four rounds of questions if it stayed.
+"""Scores beside SIM, tried on one model a seed: the data mIoU after each quarter of four rounds of questions.
 
 ``python tests/perf/tried_scores.py DATA`` writes ``results/tried-scores.csv``: a row a dataset, score and seed, with
-the area under the curve and the last value. A model of each seed, trained on the pseudo labels, scores the pool once; each
-superpixel has one label, so that an answer moves a row of truths from one column of the confusion matrix to another.
-What looks good here is then run as a strategy, with a model a round, on seeds that were not looked at.
+the area under the curve and the last value. A model of each seed, trained on the pseudo labels, scores the pool once,
+as if it stayed so; each superpixel has one label, so that an answer moves a row of truths from one column of the
+confusion matrix to another. What looks good here is then run as a strategy, with a model a round, on seeds that were
+not looked at.
 """
 
 import sys
