@@ -72,8 +72,9 @@ def test_board_md_is_what_the_command_makes_of_the_committed_results(made):
     assert (RESULTS / "board.png").is_file() and (made / "board.png").is_file()
 
 
+@cache
 class Plain:
-    """A setting of committed files, by pandas alone."""
+    """A setting of committed files, by pandas alone; each is read once."""
 
     def __init__(self, section: str, setting: str):
         names = section.split(", ")
