@@ -50,12 +50,12 @@ def tables(where: dict, logs: Path):
     problem = setup.read(lambda what, n: None)
     labels, learner = problem.pseudo.labels, setup.learner
     images = range(len(problem.names))
-    found = sum(metrics.confusion(problem.truth(i), labels(i), problem.n_classes) for i in images)
+    confusion = sum(metrics.confusion(problem.truth(i), labels(i), problem.n_classes) for i in images).astype(float)
     for seed in SEEDS:
         model = learner.fit(problem.samples(labels), seeds.integer(seed, "fit", 0), logs)
         pool = acquire_table(problem, learner, model, labels, NEEDS)[0]
         truth = truth_columns(Session(problem, "perfect", seed, LabelMaps(labels, 2**30)), pool, "correction")
-        yield seed, pool, truth, np.array(found, float)
+        yield seed, pool, truth, confusion
 
 
 def scores(pool, seed: int) -> dict[str, np.ndarray]:

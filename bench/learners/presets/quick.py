@@ -1,4 +1,4 @@
-"""For experiments of many cells on a CPU: `probe` without its finest level, half as wide, in a quarter of the seconds.
+"""For experiments of many cells on a CPU: `probe` without its finest level, half as wide, in a fifth of the seconds.
 
 Chosen by ``alc-bench time --fit`` (results/README.md).
 """
