@@ -4,7 +4,6 @@ import numpy as np
 import torch
 from PIL import Image
 
-from bench import runfiles
 from bench.costs.seconds import ASSUMED
 from bench.datasets import Dataset
 from bench.experiment.problem import Problem, Setup
@@ -12,9 +11,10 @@ from bench.experiment.settings import Settings
 from bench.experiment.workers import local
 from bench.foundation.files import Files
 from bench.learners import Learner, Prediction
+from bench.runs import schema
 
 SHAPES = "shapes[train=12,val=6,size=64]"
-TIMINGS = runfiles.names(runfiles.ROUNDS, "time")
+TIMINGS = schema.names(schema.ROUNDS, "time")
 
 
 def setup_of(dataset=SHAPES, model="none", **settings) -> Setup:

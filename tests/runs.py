@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bench import runfiles, seeds
+from bench import seeds
+from bench.runs import schema
 
 N_CLASSES = 7
 QUALITY = {"random": 0.5, "entropy": 0.8, "cil_pixel": 0.9, "sim": 1.4, "clairvoyant_gain": 2.2}
@@ -52,7 +53,7 @@ def write_run(
                     table.to_csv(folder / "rounds.csv", index=False)
                     _queries(spec, rounds, budget).to_csv(folder / "queries.csv", index=False)
                     _classes(table, model).to_csv(folder / "classes.csv", index=False)
-                    runfiles.write(folder / "timings.csv", table.assign(evaluate_s=0.3 if model else 0.0))
+                    schema.write(folder / "timings.csv", table.assign(evaluate_s=0.3 if model else 0.0))
     spec = common | dict(strategies=list(strategies), oracles=list(oracles), seeds=n_seeds)
     (out / "spec.json").write_text(json.dumps(spec))
     pd.concat(tables).to_csv(out / "rounds.csv", index=False)

@@ -14,11 +14,13 @@ import scipy.stats
 from chromium import errors
 from runs import write_run
 
-from bench import report, runfiles
+from bench import report
 from bench.commands import parser
-from bench.report import answer, board, board_page, chooser
+from bench.report import budgets
+from bench.report.board import chooser, committed, pages
 from bench.report.results import COSTS
-from bench.report.verdict import Verdict
+from bench.report.study import Verdict
+from bench.runs import schema
 
 REPOSITORY = Path(__file__).parent.parent
 RESULTS = REPOSITORY / "results"
@@ -36,8 +38,8 @@ def made(alc, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def committed() -> board.Board:
-    return board.read(RESULTS)
+def committed() -> committed.Board:
+    return committed.read(RESULTS)
 
 
 def folder_of(tmp_path, **files) -> Path:
@@ -235,7 +237,7 @@ def _without_seconds(path: Path) -> list[list[str]]:
     """The cells of a rounds.csv as they are written, but for measured seconds."""
     with path.open(newline="") as file:
         head, *rows = csv.reader(file)
-    seconds = {head.index(name) for name in runfiles.names(runfiles.ROUNDS, "time")}
+    seconds = {head.index(name) for name in schema.names(schema.ROUNDS, "time")}
     return [head, *([cell for i, cell in enumerate(row) if i not in seconds] for row in rows)]
 
 
@@ -248,10 +250,10 @@ def test_the_readme_says_and_shows_what_the_board_does(made):
 
 def test_tables_share_one_level_and_are_the_suites_own_test(tmp_path):
     folder = folder_of(tmp_path, a=dict(n_seeds=5), b=dict(n_seeds=5, dataset="kvasir"), few=dict(n_seeds=2))
-    found = board.read(folder)
+    found = committed.read(folder)
     # data and model in two files, and once more over both datasets; two seeds are not tested
     assert {result.study.families for result in found.results} == {2 * 2 + 2}
-    data, model = board_page.over_datasets(found)
+    data, model = pages.over_datasets(found)
     assert data["caption"] == "data mIoU over shapes, kvasir, annotator perfect: 5 seeds"
     assert model["caption"].startswith("model mIoU") and len(model["rows"]) == 4
     ranks = {row[0]["text"]: row[1]["text"] for row in data["rows"]}
@@ -259,7 +261,7 @@ def test_tables_share_one_level_and_are_the_suites_own_test(tmp_path):
     assert found.headline.startswith("With an annotator who does not err, `sim` is among the best by label quality")
     assert found.headline.endswith(" on 2 of 2 datasets, `random` on none.")
     alone = report.compare([tmp_path / "run-a"])["pairs"].set_index(["metric", "a", "b"]).loc[("data", "sim", "random")]
-    (against,) = (s["against"] for s in board_page.section(found.results[0])["settings"])
+    (against,) = (s["against"] for s in pages.section(found.results[0])["settings"])
     row = next([cell["text"] for cell in row] for row in against["rows"] if row[0]["text"] == "sim")
     assert row[1] == f"{100 * alone.difference:.2f}"
     low, high = map(float, row[2].split(" to "))
@@ -267,8 +269,8 @@ def test_tables_share_one_level_and_are_the_suites_own_test(tmp_path):
 
 
 def test_a_row_of_the_chooser_has_its_difference_to_one_above_it(tmp_path):
-    (result,) = board.read(folder_of(tmp_path, a=dict(n_seeds=5))).results
-    rows = answer.of_setting(result.study, SHAPES, ["queries"])["data"]["queries"][-1]["rows"]
+    (result,) = committed.read(folder_of(tmp_path, a=dict(n_seeds=5))).results
+    rows = budgets.of_setting(result.study, SHAPES, ["queries"])["data"]["queries"][-1]["rows"]
     sim, *_, random = sorted(rows, key=lambda row: -row["mean"])
     assert (sim["strategy"], sim["to"], sim["difference"]) == ("sim", "sim", 0)
     assert (random["strategy"], random["to"]) == ("random", "sim") and random["p"] < 0.05
@@ -278,22 +280,22 @@ def test_a_row_of_the_chooser_has_its_difference_to_one_above_it(tmp_path):
 
 def test_few_seeds_are_said_and_nothing_is_claimed_of_them(tmp_path):
     folder = folder_of(tmp_path, few=dict(n_seeds=2))
-    found = board.read(folder)
+    found = committed.read(folder)
     assert found.headline == "Which labels should a person check first? The data does not say."
-    (row,) = board_page.overview(found)["rows"]
+    (row,) = pages.overview(found)["rows"]
     assert [cell["text"] for cell in row][1:5] == [
         "4 strategies, 2 seeds, fewer than 5",
         "not tested",
         "–",
         "not tested",
     ]
-    (part,) = board_page.section(found.results[0])["settings"]
+    (part,) = pages.section(found.results[0])["settings"]
     assert "fewer than 5" in part["quality"]["caption"] and part["against"] is None
 
 
 def test_annotators_stand_side_by_side(tmp_path):
     folder = folder_of(tmp_path, a=dict(n_seeds=5, oracles=("noisy[rate=0.3]", "perfect")))
-    of_data, of_model = board_page.section(board.read(folder).results[0])["robustness"]
+    of_data, of_model = pages.section(committed.read(folder).results[0])["robustness"]
     rounds = pd.read_csv(folder / "a.csv").query("strategy == 'sim'")
     for table, column in ((of_data, "data_miou"), (of_model, "model_miou")):
         assert table["headings"] == ["strategy", "perfect", "noisy[rate=0.3]"]
@@ -317,10 +319,10 @@ def test_what_is_a_result_is_told_by_its_columns(alc, tmp_path):
     done = alc("board", folder)
     assert done.code == 0 and "No results, as they lack columns of rounds.csv: time.csv." in done.out
     assert "drawn dotted and never ranked: a-paper.csv, published-b.csv." in done.out
-    found = board.read(folder)
+    found = committed.read(folder)
     assert [result.name for result in found.results] == ["a"] and found.published == ("a-paper.csv", "published-b.csv")
     assert found.results[0].reference == pytest.approx({"shapes": 0.65})
-    (part,) = board_page.section(found.results[0])["settings"]
+    (part,) = pages.section(found.results[0])["settings"]
     theirs = next(row for row in part["quality"]["rows"] if row[0]["text"] == "theirs (published)")
     assert theirs[1]["text"] == "–"
     assert "65.00 (model), training on the truth" in " ".join(part["remarks"])
@@ -332,7 +334,7 @@ def test_what_is_a_result_is_told_by_its_columns(alc, tmp_path):
 def test_the_chooser_says_what_data_and_annotators_are(tmp_path):
     folder = folder_of(tmp_path, a=dict(n_seeds=3, oracles=("noisy[rate=0.3]",)), b=dict(n_seeds=3))
     (folder / "README.md").write_text("# All\n\n## Roads, at night\n\n`a.csv`:\n\n    alc-bench run\n")
-    a, b = chooser.data(board.read(folder))["results"]
+    a, b = chooser.data(committed.read(folder))["results"]
     assert a["name"] == "Roads, at night · with a model (a)" and b["name"] == "shapes · simulated · with a model (b)"
     assert a["made"] == ["a.csv: alc-bench run"]
     _, annotator = a["settings"][0]["notes"]
@@ -342,7 +344,7 @@ def test_the_chooser_says_what_data_and_annotators_are(tmp_path):
 def test_someone_elses_file_joins_by_its_name(alc, tmp_path):
     folder = folder_of(tmp_path, a=dict(n_seeds=5), theirs=dict(n_seeds=5, strategies=("new_one",)))
     (folder / "theirs.csv").rename(folder / "a@ann.csv")
-    (result,) = board.read(folder).results
+    (result,) = committed.read(folder).results
     assert list(result.files) == ["a.csv", "a@ann.csv"]
     assert "new_one" in result.study.verdicts[SHAPES]["data"].of.ranked
     shutil.copy(folder / "a.csv", folder / "a@bob.csv")
@@ -407,5 +409,5 @@ def _check_choice(browser, result, place, setting, budget):
         assert "is below" in evidence and " p " in evidence
     else:
         assert choice == "The data does not say."
-    assert evidence.endswith(f"Evidence: {board.n_seeds(verdict)}.")
+    assert evidence.endswith(f"Evidence: {committed.n_seeds(verdict)}.")
     assert all(f"{name}: {made_by}" in command for name, made_by in result.files.items())

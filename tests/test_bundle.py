@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import bench
-from bench import registry, store
-from bench.experiment.bundle import Bundled
+from bench import registry
+from bench.runs.bundle import Bundled
+from bench.runs.folder import remember
 
 RUN = (
     "run",
@@ -100,13 +101,13 @@ def test_info_says_what_a_run_is_holds_lacks_and_was_made_by(alc, moved):
 
 def test_info_goes_on_after_half_a_line_of_the_commands(alc, tmp_path):
     run = shutil.copytree(Path(__file__).parent / "format1", tmp_path / "run")
-    store.remember(run, "alc-bench first")
+    remember(run, "alc-bench first")
     with open(run / "commands.jsonl", "ab") as file:
         file.write(b'{"time": "2026-\xc3')
     said = alc("info", run)
     assert said.code == 0 and "alc-bench first" in said.out
     assert "commands.jsonl, line 2: a command whose line is damaged or was not written whole" in said.out
-    store.remember(run, "alc-bench third")
+    remember(run, "alc-bench third")
     first, half, third = json.loads(alc("info", run, "--json").out)["made by"]
     assert "alc-bench first" in first and "line 2" in half and "alc-bench third" in third
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from problems import SHAPES, TIMINGS, read, setup_of
 
-from bench import costs, metrics, registry, store
+from bench import costs, files, metrics, registry
 from bench.acquisition import Strategy
 from bench.experiment.cell import Cell, run_cell
 from bench.experiment.round0 import Round0
@@ -34,7 +34,7 @@ def run(alc, out, *arguments, seeds=1, rounds=2, budget=4):
 
 
 def cell(out, strategy, oracle="perfect", seed=0) -> Path:
-    return out / "cells" / store.slug(strategy, oracle, f"seed{seed}")
+    return out / "cells" / files.slug(strategy, oracle, f"seed{seed}")
 
 
 def queries(folder, name="queries.csv") -> pd.DataFrame:
@@ -42,7 +42,7 @@ def queries(folder, name="queries.csv") -> pd.DataFrame:
     return pd.read_csv(folder / name, dtype=texts, keep_default_na=False)
 
 
-def files(out) -> dict[str, str]:
+def contents(out) -> dict[str, str]:
     """Everything that a run says, without its timings."""
     said = {}
     for path in sorted(p for name in COUNTED for p in out.rglob(name)):
@@ -151,20 +151,20 @@ def test_classes_average_to_the_rounds(trained):
 
 def test_the_same_command_twice_says_the_same(alc, trained, tmp_path):
     run(alc, tmp_path / "out", *FIT, "--strategy", "random", "--strategy", "sim", seeds=2)
-    assert files(tmp_path / "out") == files(trained[0])
+    assert contents(tmp_path / "out") == contents(trained[0])
 
 
 def test_two_jobs_say_what_one_says(alc, trained, tmp_path):
     run(alc, tmp_path / "out", *FIT[:-1], 2, "--strategy", "random", "--strategy", "sim", seeds=2)
-    assert files(tmp_path / "out") == files(trained[0])
+    assert contents(tmp_path / "out") == contents(trained[0])
 
 
 def test_a_finished_run_is_not_done_again(alc, trained):
-    before = files(trained[0])
+    before = contents(trained[0])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Mmseg, "fit", lambda *a, **k: pytest.fail("fitted again"))
         run(alc, trained[0], *FIT, "--strategy", "random", "--strategy", "sim", seeds=2)
-    assert files(trained[0]) == before
+    assert contents(trained[0]) == before
 
 
 def test_more_strategies_join_a_finished_run(alc, trained, tmp_path):
@@ -172,7 +172,7 @@ def test_more_strategies_join_a_finished_run(alc, trained, tmp_path):
     run(alc, out, *FIT, "--strategy", "sim", seeds=2)
     rows = run(alc, out, *FIT, "--strategy", "random", seeds=2)
     assert sorted(rows.strategy.unique()) == ["random", "sim"]
-    assert files(out) == files(trained[0])
+    assert contents(out) == contents(trained[0])
 
 
 class Crash(BaseException):
@@ -215,7 +215,7 @@ def test_a_run_that_dies_at_any_write_ends_the_same(alc, problem, tmp_path, stra
         out = tmp_path / str(n)
         crashed(alc, out, n, *command)
         run(alc, out, *command)
-        assert files(out) == files(tmp_path / "whole"), (n, made)
+        assert contents(out) == contents(tmp_path / "whole"), (n, made)
         assert not list(out.rglob("*partial*"))
 
 
@@ -224,7 +224,7 @@ def test_a_training_run_that_dies_ends_the_same(alc, refined, n):
     out = refined.parent / f"crash{n}"
     crashed(alc, out, n, *FIT, "--strategy", "sim+lcm[tau=0.1]")
     run(alc, out, *FIT, "--strategy", "sim+lcm[tau=0.1]")
-    assert files(out) == files(refined)
+    assert contents(out) == contents(refined)
 
 
 @pytest.fixture(scope="session")
@@ -253,7 +253,7 @@ def test_a_warm_start_shares_round_0_and_then_goes_its_own_way(alc, trained, tmp
     assert warm.model_miou.tolist()[1:] != cold.model_miou.tolist()[1:]
     crashed(alc, tmp_path / "again", 16, *FIT, "--strategy", "sim", "--start", "warm")
     run(alc, tmp_path / "again", *FIT, "--strategy", "sim", "--start", "warm")
-    assert files(tmp_path / "again") == files(tmp_path / "warm")
+    assert contents(tmp_path / "again") == contents(tmp_path / "warm")
 
 
 @pytest.mark.parametrize(("budget", "unit"), [("20s", "seconds"), ("7clicks", "clicks"), ("12.5bits", "bits")])
@@ -289,9 +289,9 @@ def test_a_seed_is_itself_whatever_its_company(alc, tmp_path):
     many = ("--strategy", "area", "--strategy", "random", "--oracle", "perfect", "--oracle", "noisy[rate=0.5]")
     run(alc, tmp_path / "b", *LABELS, *many, seeds=3)
     assert len(alone) == 3
-    one = files(cell(tmp_path / "a", "random", "noisy[rate=0.5]"))
-    assert one == files(cell(tmp_path / "b", "random", "noisy[rate=0.5]"))
-    assert one["queries.csv"] != files(cell(tmp_path / "b", "random", "noisy[rate=0.5]", 1))["queries.csv"]
+    one = contents(cell(tmp_path / "a", "random", "noisy[rate=0.5]"))
+    assert one == contents(cell(tmp_path / "b", "random", "noisy[rate=0.5]"))
+    assert one["queries.csv"] != contents(cell(tmp_path / "b", "random", "noisy[rate=0.5]", 1))["queries.csv"]
 
 
 def test_void_answers_by_both_rules(alc, tmp_path):

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from bench.correction import corrected
+from bench.labels import corrected
 from bench.types import VOID, Answer
 
 ids = st.sampled_from([0, 1, 2, 3, VOID])

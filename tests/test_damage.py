@@ -7,14 +7,16 @@ import numpy as np
 import pytest
 from problems import Nearest, by_hand
 
-from bench import report, runfiles, store
+from bench import files, report
 from bench.commands.export import export
 from bench.costs.seconds import ASSUMED
 from bench.experiment import grid
-from bench.experiment.journal import Journal
-from bench.experiment.labels import LabelQuality
 from bench.experiment.round0 import load_round0
-from bench.report.source import Source
+from bench.labels import LabelQuality
+from bench.runs import schema
+from bench.runs.folder import add_to_spec
+from bench.runs.journal import Journal
+from bench.runs.source import Source
 from bench.types import Answer, InputError, Question
 
 TINY = "shapes[train=3,val=2,size=32]"
@@ -98,16 +100,16 @@ def test_the_same_command_makes_it_again_or_says_what_to_remove(alc, done, run, 
         shutil.rmtree((run / name).parent)
         assert alc(*RUN, run, report_too=False).code == 0
     one, other = report.load_results(done), report.load_results(run)
-    seconds = runfiles.names(runfiles.ROUNDS, "time")
+    seconds = schema.names(schema.ROUNDS, "time")
     assert one.drop(columns=[*seconds, "run"]).equals(other.drop(columns=[*seconds, "run"]))
 
 
 @pytest.mark.parametrize("name", ["mask_jpg", "obj_jpg", "truth", "data.json"])
 def test_a_damaged_file_of_the_bundle_is_named(run, tmp_path, monkeypatch, name):
     monkeypatch.setenv("ALC_BENCH_CACHE", str(tmp_path / "cache"))  # of one who did not make the run
-    asked = runfiles.read(run / "cells/area__perfect__seed0/queries.csv")
+    asked = schema.read(run / "cells/area__perfect__seed0/queries.csv")
     path = run / "bundle" / (name if name == "data.json" else f"{name}/{asked.image[0]}.png")
-    data = Source.of(run, store.read_json(run / "spec.json")).dataset
+    data = Source.of(run, files.read_json(run / "spec.json")).dataset
     ways = [how for how in DAMAGE if how != "doubled" or path.suffix == ".json"]  # a PNG ends itself
     for how in damaged(path, ways):
         if name == "truth":  # which no export reads
@@ -124,10 +126,10 @@ def test_a_doubled_cell_is_named(run):
 
 
 def test_a_cell_whose_rows_are_not_collected_yet_is_not_done(run):
-    rounds = runfiles.read(run / "rounds.csv")
-    runfiles.write(run / "rounds.csv", rounds.assign(strategy="random"))
-    spec = store.read_json(run / "spec.json")
-    store.write_spec(run / "spec.json", {name: spec[name] for name in spec if name != "files"})
+    rounds = schema.read(run / "rounds.csv")
+    schema.write(run / "rounds.csv", rounds.assign(strategy="random"))
+    spec = files.read_json(run / "spec.json")
+    files.write_spec(run / "spec.json", {name: spec[name] for name in spec if name != "files"})
     status = report.read([run]).cells.set_index("strategy").status
     assert status["area"] == "running"
 
@@ -138,21 +140,21 @@ def test_what_a_report_writes_into_a_run_is_none_of_its_files(run):
         assert len(report.load_results(run)) == 3
         if text == "of the first report":
             grid.collect(run)
-    store.add_to_spec(run, files={"detection.csv": [1, "as an earlier version wrote"]})
+    add_to_spec(run, files={"detection.csv": [1, "as an earlier version wrote"]})
     assert len(report.load_results(run)) == 3
 
 
 def test_a_report_that_comes_while_rows_are_collected_reads_them(run, monkeypatch):
-    write, found = runfiles.write, []
+    write, found = schema.write, []
 
     def and_report(path, rows):
         for part in (rows.iloc[:-1], rows):
             write(path, part)
             found.append(len(report.load_results(run)))
 
-    monkeypatch.setattr(runfiles, "write", and_report)
+    monkeypatch.setattr(schema, "write", and_report)
     grid.collect(run)
-    assert found == [2, 3] and "rounds.csv" in store.read_json(run / "spec.json")["files"]
+    assert found == [2, 3] and "rounds.csv" in files.read_json(run / "spec.json")["files"]
 
 
 @pytest.fixture
@@ -221,22 +223,22 @@ def test_round_0_is_made_again(tmp_path, name):
     first, folder = load(), tmp_path / "round0" / "seed0"
     for how in damaged(folder / name):
         again = load()
-        assert all(store.intact(path) for path in folder.iterdir()), how
+        assert all(files.intact(path) for path in folder.iterdir()), how
         np.testing.assert_array_equal(first.confusion, again.confusion)
         assert first.candidates.columns.keys() == again.candidates.columns.keys()
         for column, values in first.candidates.columns.items():
             np.testing.assert_array_equal(values, again.candidates.columns[column])
 
 
-@pytest.mark.parametrize("name", runfiles.FILES)
+@pytest.mark.parametrize("name", schema.FILES)
 def test_rows_become_the_text_that_a_table_gives(tmp_path, name):
     rng = np.random.default_rng(0)
     kinds = {"text": lambda: str(rng.choice(["", "a b", 'x,"y"\nz', "NA"])), "whole": lambda: int(rng.integers(10**9))}
     kinds |= {"number": lambda: float(rng.lognormal(0, 30)), "share": lambda: float(rng.random() ** 9)}
-    columns = runfiles.FILES[name]
+    columns = schema.FILES[name]
     rows = [{c.name: kinds[c.kind]() for c in columns} for _ in range(50)]
     for row in rows[:20]:
         row |= {c.name: rng.choice([None, float("nan"), np.float64(1 / 3)]) for c in columns if c.empty}
-    runfiles.write(tmp_path / name, rows)
-    assert runfiles.encode(name, rows) == (tmp_path / name).read_bytes()
-    assert runfiles.encode(name, rows[:9]) + runfiles.encode(name, rows[9:], head=False) == runfiles.encode(name, rows)
+    schema.write(tmp_path / name, rows)
+    assert schema.encode(name, rows) == (tmp_path / name).read_bytes()
+    assert schema.encode(name, rows[:9]) + schema.encode(name, rows[9:], head=False) == schema.encode(name, rows)

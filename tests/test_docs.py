@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 from trees import save, scene
 
-from bench import registry, runfiles, testing
+from bench import registry, testing
 from bench.commands import COMMANDS, parser
+from bench.runs import schema
 
 REPOSITORY = Path(__file__).parent.parent
 DOCS = REPOSITORY / "docs"
@@ -80,7 +81,7 @@ def test_links_lead_somewhere(page):
 
 def test_every_column_of_every_file_is_listed():
     text = (DOCS / "formats.md").read_text(encoding="utf-8")
-    for file, columns in runfiles.FILES.items():
+    for file, columns in schema.FILES.items():
         part = text.partition(f"## {file}\n")[2].partition("\n## ")[0]
         listed = re.findall(r"^\| `(\w+)` \| (\w+) \| (.*?)(?:, since format 2)? \|$", part, re.MULTILINE)
         assert listed == [(c.name, c.kind, c.what) for c in columns], file

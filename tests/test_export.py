@@ -11,11 +11,11 @@ import pytest
 from PIL import Image
 from runs import write_run
 
-from bench import correction, registry
+from bench import registry
 from bench.commands.export import add_arguments, export, main
 from bench.datasets import Dataset
 from bench.datasets.files import read_png
-from bench.report import source
+from bench.runs import source
 from bench.types import Answer, InputError
 
 QUARTERS = np.kron([[1, 2], [3, 4]], np.ones((24, 24), int)).astype(np.uint8)
@@ -49,7 +49,7 @@ def expected(names, asked):
     for image, superpixel, answer in asked:
         pixels = np.flatnonzero(QUARTERS.ravel() == superpixel)
         answer = Answer(tuple(map(int, answer.split())), ("correct",))
-        labels[image].ravel()[pixels] = correction.corrected(labels[image].ravel()[pixels], answer)
+        labels[image].ravel()[pixels] = labels.corrected(labels[image].ravel()[pixels], answer)
     return labels
 
 

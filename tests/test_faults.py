@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import runfiles
+from bench.runs import schema
 
 RUN = ["run", "--model", "none", "--dataset", "shapes[train=3,val=2,size=32]", "--strategy", "random"]
 RUN += ["--strategy", "area", "--seeds", "1", "--rounds", "2", "--budget", "2", "--jobs", "1", "--out"]
@@ -83,8 +83,8 @@ def done(tmp_path_factory):
 
 def files(run: Path) -> dict[str, bytes]:
     found = {str(path.relative_to(run)): path.read_bytes() for path in run.glob("cells/*/queries.csv")}
-    times = runfiles.names(runfiles.ROUNDS, "time")
-    return found | {"rounds.csv": runfiles.read(run / "rounds.csv").drop(columns=times).to_csv().encode()}
+    times = schema.names(schema.ROUNDS, "time")
+    return found | {"rounds.csv": schema.read(run / "rounds.csv").drop(columns=times).to_csv().encode()}
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,6 @@ from bench import foundation, registry
 from bench.datasets.folder import Folder
 from bench.datasets.pascal import Pascal
 from bench.datasets.shapes import Shapes
-from bench.experiment.labels import LabelMaps
 from bench.experiment.problem import Setup
 from bench.experiment.session import Session
 from bench.experiment.settings import Settings
@@ -17,6 +16,7 @@ from bench.foundation.files import Files
 from bench.foundation.pseudo import PseudoLabels, cache_key, pseudo_labels
 from bench.foundation.simulated import Simulated
 from bench.foundation.weak import Weak
+from bench.labels import LabelMaps
 from bench.types import InputError
 
 CLEAN = dict(miss=0, flip=0, merge=0, duplicate=0, jitter=0, erode=0, extra=0)

@@ -15,14 +15,15 @@ from PIL import Image
 from runs import write_run
 from test_report_page import with_pictures, write_page
 
-from bench import store
+from bench import files
 from bench.commands.export import export
 from bench.commands.info import info
 from bench.commands.merge import merge
-from bench.datasets import files
-from bench.experiment import sums
-from bench.experiment.bundle import Bundled
-from bench.report import gallery, packed, page, results
+from bench.datasets.files import read_list
+from bench.report import results
+from bench.report.page import document, gallery
+from bench.runs import checksums, pack
+from bench.runs.bundle import Bundled
 from bench.types import InputError, printable
 
 REPOSITORY = Path(__file__).parent.parent
@@ -47,11 +48,11 @@ def test_nothing_that_is_read_is_run(package):
 def pack_of(path: Path, contents: dict[str, str], name="run", **spec) -> Path:
     """A pack whose digests are right, whatever is in it."""
     contents = {"spec.json": json.dumps(spec), "rounds.csv": "x\n"} | contents
-    digests = {inner: store.checksum(text.encode())[1] for inner, text in contents.items()}
-    about = {"format": packed.FORMAT, "name": name, "files": digests}
-    with zipfile.ZipFile(path, "w") as pack:
+    digests = {inner: files.checksum(text.encode())[1] for inner, text in contents.items()}
+    about = {"format": pack.FORMAT, "name": name, "files": digests}
+    with zipfile.ZipFile(path, "w") as zipped:
         for inner, text in ({"pack.json": json.dumps(about)} | contents).items():
-            pack.writestr(inner, text)
+            zipped.writestr(inner, text)
     return path
 
 
@@ -61,25 +62,25 @@ def pack_of(path: Path, contents: dict[str, str], name="run", **spec) -> Path:
 def test_a_pack_holds_no_more_than_the_files_of_a_run(tmp_path, monkeypatch, inner):
     monkeypatch.setenv("ALC_BENCH_CACHE", str(tmp_path / "deep" / "cache"))
     with pytest.raises(InputError, match="its files are not those"):
-        packed.opened(pack_of(tmp_path / "a.zip", {inner: "x"}))
+        pack.opened(pack_of(tmp_path / "a.zip", {inner: "x"}))
     assert not (tmp_path / "deep").exists()
 
 
 @pytest.mark.parametrize("name", ["..", ".", "", "../../up", "/etc"])
 def test_a_packs_name_leads_nowhere(tmp_path, monkeypatch, name):
     monkeypatch.setenv("ALC_BENCH_CACHE", str(tmp_path / "cache"))
-    place = packed.opened(pack_of(tmp_path / "a.zip", {}, name=name))
+    place = pack.opened(pack_of(tmp_path / "a.zip", {}, name=name))
     assert place.resolve().parent.parent == tmp_path / "cache" / "packs" and (place / "rounds.csv").is_file()
 
 
 def test_a_pack_names_no_folder_of_this_machine_and_is_of_bounded_size(tmp_path, monkeypatch):
     monkeypatch.setenv("ALC_BENCH_CACHE", str(tmp_path / "cache"))
-    for place in packed.PLACES:
+    for place in pack.PLACES:
         with pytest.raises(InputError, match="names folders of this machine"):
-            packed.opened(pack_of(tmp_path / "a.zip", {}, **{place: "/etc"}))
-    monkeypatch.setattr(packed, "LIMIT_BYTES", 10_000)
+            pack.opened(pack_of(tmp_path / "a.zip", {}, **{place: "/etc"}))
+    monkeypatch.setattr(pack, "LIMIT_BYTES", 10_000)
     with pytest.raises(InputError, match="holds more than"):
-        packed.opened(pack_of(tmp_path / "a.zip", {"cells/a/queries.csv": "0" * 10_000}))
+        pack.opened(pack_of(tmp_path / "a.zip", {"cells/a/queries.csv": "0" * 10_000}))
     assert not (tmp_path / "cache").exists()
 
 
@@ -141,13 +142,13 @@ def test_a_spec_that_names_other_folders_reads_nothing_and_writes_nothing_there(
     assert sorted(tmp_path.glob("*")) == before and [p.name for p in there.iterdir()] == ["secret.csv"]
     written = [p.read_bytes() for p in pictured.rglob("*") if p.is_file()]
     assert not any(b"password" in content for content in written)
-    edit(pictured / "spec.json", files={"../elsewhere/secret.csv": store.checksum(b"password\n")})
+    edit(pictured / "spec.json", files={"../elsewhere/secret.csv": files.checksum(b"password\n")})
     with pytest.raises(InputError, match="not the name of a file in that folder"):
         results.read([pictured])
     cell = next(pictured.glob("cells/*"))
     for name in ("/etc/passwd", "a\0b", "\ud800", "x" * 5000):
         with pytest.raises(InputError, match=r"not the name of a file|damaged: File name too long"):
-            sums.check_all(cell, {"files": {name: store.checksum(b"")}})
+            checksums.check_all(cell, {"files": {name: files.checksum(b"")}})
 
 
 def test_folders_that_a_strangers_spec_names_are_read_only_when_the_user_says_so(alc, pictured, tmp_path):
@@ -197,7 +198,7 @@ def test_names_that_lead_elsewhere_are_refused_in_a_bundle_and_in_a_list(tmp_pat
         Bundled(tmp_path)
     (tmp_path / "train.txt").write_text("a\n../b\n")
     with pytest.raises(InputError, match=r"'\.\./b' leads elsewhere"):
-        files.read_list(tmp_path / "train.txt")
+        read_list(tmp_path / "train.txt")
 
 
 def test_a_grid_without_end_and_json_without_end_are_one_line(pictured):
@@ -241,7 +242,7 @@ def everything(run, to):
     """All that reads a run of somebody else's."""
     shutil.rmtree(to, ignore_errors=True)
     yield lambda: gallery.build(results.read([run]))
-    yield lambda: page._runs(results.read([run]))
+    yield lambda: document._runs(results.read([run]))
     yield lambda: info(run)
     yield lambda: export(run, "random", 0, to / "export")
     yield lambda: merge([run], to / "merged", "merge")

@@ -5,8 +5,8 @@ import pytest
 from problems import by_hand
 
 from bench.costs.seconds import ASSUMED
-from bench.experiment.journal import Journal, answer_of
-from bench.experiment.labels import LabelMaps, LabelQuality
+from bench.labels import LabelMaps, LabelQuality
+from bench.runs.journal import Journal, answer_of
 from bench.types import Answer, InputError, Question
 
 KEYS = {"dataset": "hand", "foundation": "files", "strategy": "area", "oracle": "perfect", "seed": 0}

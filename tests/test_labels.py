@@ -4,9 +4,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench import correction, metrics
-from bench.experiment.labels import LabelMaps, LabelQuality
+from bench import metrics
 from bench.kernels.pixels import relabel
+from bench.labels import LabelMaps, LabelQuality, corrected
 from bench.types import VOID, Answer, Region
 
 SIDE, N_CLASSES, N_IMAGES = 8, 3, 6
@@ -41,7 +41,7 @@ def test_maps_put_together_are_those_written_pixel_by_pixel(writes, n_held):
         answer = Answer(tuple(labels), ("classify",))
         flat = expected[image].ravel()
         np.testing.assert_array_equal(found.at(image, where), flat[pixels])
-        flat[pixels] = correction.corrected(flat[pixels], answer)
+        flat[pixels] = corrected(flat[pixels], answer)
         quality.count(image, where, was := found.at(image, where), answer)
         found.write(image, where, was, answer)
         if look:

@@ -3,9 +3,9 @@
 import pytest
 from problems import Nearest, by_hand
 
-from bench.experiment.journal import Journal
 from bench.experiment.models import Models
 from bench.experiment.round0 import load_round0
+from bench.runs.journal import Journal
 
 
 @pytest.fixture

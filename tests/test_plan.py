@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from problems import SHAPES, here, setup_of
 
-from bench import commands, report, store
+from bench import commands, files, report
 from bench.experiment import plan
 from bench.experiment.grid import Grid
 
@@ -35,10 +35,10 @@ def test_nothing_done_then_all(cells):
 def test_a_begun_cell_counts_by_its_rounds(cells):
     assert cells.run(here(cells.setup)) == []
     folder = cells.cells[0].folder(cells.out)
-    store.write_json(folder / "spec.json", store.read_json(folder / "spec.json") | {"status": "running"})
+    files.write_json(folder / "spec.json", files.read_json(folder / "spec.json") | {"status": "running"})
     rounds = pd.read_csv(folder / "rounds.csv")
-    store.write_csv(folder / "rounds.csv", rounds[rounds["round"] <= 1])
-    store.record(folder, {"rounds.csv": store.checksum((folder / "rounds.csv").read_bytes())})
+    files.write_csv(folder / "rounds.csv", rounds[rounds["round"] <= 1])
+    files.record(folder, {"rounds.csv": files.checksum((folder / "rounds.csv").read_bytes())})
     assert cells.left() == {cells.cells[0]: 2} and cells.fits_left() == 2
     lines = plan.estimate(cells, 2, COSTS)
     assert lines["cells"] == "4: 3 done, 1 begun, 0 to do; rounds of questions: 10 of 12 done"
@@ -60,10 +60,10 @@ def test_times_of_earlier_rounds_count_where_all_that_decides_them_is_alike(cell
     protocol = cells.setup.protocol()
     for name, fit_s, changed in (("a", 4.0, {}), ("b", 6.0, {}), ("other", 1.0, {"names": "0"})):
         folder = tmp_path / name
-        store.write_json(folder / "spec.json", {"protocol": protocol | changed, "cores": os.cpu_count()})
-        store.write_json(folder / "cells" / "c" / "spec.json", {"peak_memory_gib": fit_s})
+        files.write_json(folder / "spec.json", {"protocol": protocol | changed, "cores": os.cpu_count()})
+        files.write_json(folder / "cells" / "c" / "spec.json", {"peak_memory_gib": fit_s})
         times = {"fit_s": fit_s, "predict_s": 2.0, "evaluate_s": 1.0}
-        store.write_csv(folder / "cells" / "c" / "timings.csv", [{"round": r, **times} for r in range(3)])
+        files.write_csv(folder / "cells" / "c" / "timings.csv", [{"round": r, **times} for r in range(3)])
     found = plan.earlier(cells.setup, [tmp_path / name for name in ("a", "b", "other", "absent")])
     assert found == plan.Costs(5.0, 3.0, 6.0, "2 rounds that were run before")
     assert plan.earlier(cells.setup, []) is None

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 from problems import TIMINGS, here, setup_of
 
-from bench import store
 from bench.experiment.grid import Grid
 from bench.experiment.workers import ray
+from bench.runs.folder import claimed
 from bench.types import InputError
 
 STRATEGIES = ["random", "area"]
@@ -26,7 +26,7 @@ def setup(tmp_path, monkeypatch):
 
 def run(setup, out, open_workers) -> pd.DataFrame:
     cells = Grid(setup, STRATEGIES, ["perfect"], range(2), out)
-    with store.claimed(out, setup.protocol(), {}):
+    with claimed(out, setup.protocol(), {}):
         assert cells.run(open_workers) == []
     return pd.read_csv(out / "rounds.csv").drop(columns=TIMINGS)
 

@@ -12,11 +12,13 @@ from rich.console import Console
 from runs import write_run
 
 from bench import report
-from bench.report import figures, style, tables
 from bench.report import results as read
-from bench.report.compare import Comparison
-from bench.report.statistics import area_weights
-from bench.report.verdict import Study
+from bench.report import style, tables
+from bench.report.comparison import Comparison
+from bench.report.figures import curves
+from bench.report.page import document
+from bench.report.statistics.inference import area_weights
+from bench.report.study import Study
 from bench.types import InputError
 
 
@@ -111,7 +113,7 @@ def test_label_only_runs_and_leaky_oracles(tmp_path):
     tables.show(Study(found), tables.summarise(Study(found)), console)
     text = console.file.getvalue()
     assert "perfect[gate=superpixel] (leaky)" in text and "model mIoU" not in text and text.count("(leaky)") == 1
-    assert [len(part.axes) for part in figures.curves(Study(found)).subfigs] == [0, 1, 1]
+    assert [len(part.axes) for part in curves.curves(Study(found)).subfigs] == [0, 1, 1]
 
 
 def test_only_seeds_common_to_all_are_aggregated(tmp_path):
@@ -186,22 +188,22 @@ def test_a_column_without_a_cost_span_has_no_area():
 
 
 def test_lines_are_named_at_their_ends_in_their_order_and_without_overlap():
-    axes = figures.new_figure(2).subplots()
+    axes = curves.new_figure(2).subplots()
     axes.set_ylim(0, 1)
     ends = {"a": 0.5, "b": 0.9, "c": 0.501, "d": 0.499}
-    figures.name_ends(axes, ends, style.looks(ends))
+    curves.name_ends(axes, ends, style.looks(ends))
     found = sorted((text.get_position()[1], text.get_text()) for text in axes.texts)
     assert [name for _, name in found] == ["d", "a", "c", "b"]
-    assert np.diff([place for place, _ in found]).min() >= figures.NAME_HEIGHT - 1e-9
+    assert np.diff([place for place, _ in found]).min() >= curves.NAME_HEIGHT - 1e-9
     many = dict.fromkeys("abcdefghi", 0.5)
-    figures.name_ends(axes, many, style.looks(many))
+    curves.name_ends(axes, many, style.looks(many))
     assert len(axes.texts) == 4  # the legend alone names nine
 
 
-@pytest.mark.parametrize("n_seeds", [figures.MANY_SEEDS - 1, figures.MANY_SEEDS])
+@pytest.mark.parametrize("n_seeds", [curves.MANY_SEEDS - 1, curves.MANY_SEEDS])
 def test_few_seeds_are_drawn_one_by_one_and_many_as_an_interval(tmp_path, n_seeds):
     out = write_run(tmp_path / "run", n_seeds=n_seeds, model=False)
-    axes = figures.curves(Study(read.read([out]))).subfigs[1].axes[0]
-    assert bool(axes.collections) == (n_seeds == figures.MANY_SEEDS)
-    page = (Path(figures.__file__).parent / "page.js").read_text(encoding="utf-8")
-    assert f"c.seeds.length)) < {figures.MANY_SEEDS};" in page
+    axes = curves.curves(Study(read.read([out]))).subfigs[1].axes[0]
+    assert bool(axes.collections) == (n_seeds == curves.MANY_SEEDS)
+    page = (Path(document.__file__).parent / "page.js").read_text(encoding="utf-8")
+    assert f"c.seeds.length)) < {curves.MANY_SEEDS};" in page

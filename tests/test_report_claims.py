@@ -12,11 +12,13 @@ import pytest
 from rich.console import Console
 from scipy import stats
 
-from bench import runfiles, seeds
-from bench.report import answer, figures, judge, tables
-from bench.report import statistics as s
+from bench import seeds
+from bench.report import budgets, claims, tables
+from bench.report.figures import curves
 from bench.report.results import CELL, PLAIN, Results
-from bench.report.verdict import Study
+from bench.report.statistics import inference as s
+from bench.report.study import Study
+from bench.runs import schema
 
 ORACLES = ("perfect", "noisy[rate=0.2]")
 N_ROUNDS = 4
@@ -41,7 +43,7 @@ def simulate(rng, means, n_seeds, oracles=ORACLES, stds=None, metrics=("data_mio
         noise = rng.normal(0, 1, (len(keys), 1)) + 0.5 * rng.normal(0, 1, (len(keys), N_ROUNDS))
         noise *= (NOISE_STD * np.ones(n) if stds is None else stds)[place[::N_ROUNDS], None]
         rounds[name] = 0.3 + 0.2 * rise + of_seed + np.asarray(means)[place] + noise.ravel()
-    for name in {c.name for c in runfiles.ROUNDS if c.role in ("measure", "detection")} - set(rounds):
+    for name in {c.name for c in schema.ROUNDS if c.role in ("measure", "detection")} - set(rounds):
         rounds[name] = np.nan
     rounds = rounds.assign(run="run", foreign=False, leaky=False, bound=False, protocol="")
     cells = rounds[CELL].drop_duplicates().assign(**PLAIN, run="run", foreign=False)
@@ -84,17 +86,17 @@ def false_claims(study: Study, truth: dict[str, float]) -> list[str]:
                         found.append(f"rank {text} of {name}")
             elif column and not heading.endswith(("area", "last round")):
                 raise AssertionError(f"no test knows what the column {heading!r} claims")
-        said = tables.claims(verdicts, rows)
+        said = tables.statements(verdicts, rows)
         assert [claim.text for claim in said] == tables.remarks(verdicts, rows)
         for claim in said:
-            assert claim.kind in judge.KINDS, f"no test knows what a sentence of the kind {claim.kind!r} claims"
+            assert claim.kind in claims.KINDS, f"no test knows what a sentence of the kind {claim.kind!r} claims"
             if claim.kind == "note":
                 assert not any(name in claim.text for name in truth), claim.text
             found += [f"sentence: {claim.text}" for pair in claim.better if is_false(*pair)]
             if claim.kind == "apart":
                 assert claim.text.startswith(f"{len(claim.better)} of ")
         for verdict in verdicts.values():
-            for row in judge.pairs(verdict).itertuples():
+            for row in claims.pairs(verdict).itertuples():
                 real = truth[row.a] - truth[row.b]
                 if not row.low - 1e-12 <= real <= row.high + 1e-12 and np.isfinite(row.low):
                     found.append(f"interval: {row.a} - {row.b}")
@@ -102,10 +104,10 @@ def false_claims(study: Study, truth: dict[str, float]) -> list[str]:
                     *((row.a, row.b) if row.difference > 0 else (row.b, row.a))
                 ):
                     found.append(f"p or penalty: {row.a} - {row.b}")
-    for row in judge.aggregate(study).itertuples():
+    for row in claims.aggregate(study).itertuples():
         if is_outside(truth, row.strategy, row.rank_low, row.rank_high):
             found.append(f"rank over all settings: {row.strategy}")
-    found += [f"changed: {name}" for name in judge.robustness(study).query("changed").strategy]
+    found += [f"changed: {name}" for name in claims.robustness(study).query("changed").strategy]
     return found
 
 
@@ -114,14 +116,14 @@ def false_openings(study: Study, truth: dict[str, float]) -> list[str]:
     best = {name for name, value in truth.items() if value == max(truth.values())}
     found = []
     for setting, _ in study.settings:
-        for by_cost in answer.of_setting(study, setting).values():
+        for by_cost in budgets.of_setting(study, setting).values():
             for at in (at for answers in by_cost.values() for at in answers):
                 ranks = {row["strategy"]: (row["rank_low"], row["rank_high"]) for row in at["rows"]}
                 first, named = {name for name, (low, _) in ranks.items() if low == 1}, at["sentence"].split("`")[1::2]
                 if "no two of the" in at["sentence"]:
                     assert not named and set(ranks.values()) == {(1, len(truth))}
                 else:
-                    assert set(named) <= first and len(named) == min(len(first), answer.MOST_NAMES), at["sentence"]
+                    assert set(named) <= first and len(named) == min(len(first), budgets.MOST_NAMES), at["sentence"]
                 if not best <= first or any(is_outside(truth, name, *both) for name, both in ranks.items()):
                     found.append(at["sentence"])
     return found
@@ -157,7 +159,7 @@ def test_pages_of_strategies_that_differ_claim_only_what_is_so():
         study = Study(simulate(rng, np.array(list(truth.values())), 5, ORACLES[:1]))
         wrong += [claims] if (claims := false_claims(study, truth)) else []
         (verdicts,) = study.verdicts.values()
-        n_found += sum(len(claim.better) for claim in judge.claims(list(verdicts.values())))
+        n_found += sum(len(claim.better) for claim in claims.claims(list(verdicts.values())))
     assert len(wrong) <= allowed(0.05, n_pages), wrong
     assert n_found > 0.95 * n_pages * 2 * 36
 
@@ -173,7 +175,7 @@ def test_pages_open_with_no_sentence_that_does_not_hold():
                 study = Study(simulate(rng, means, n_seeds, ORACLES[:1], metrics=("data_miou",)))
                 wrong += [claims] if (claims := false_openings(study, truth)) else []
                 (setting,) = study.verdicts
-                last = answer.of_setting(study, setting)["data"]["queries"][-1]["sentence"]
+                last = budgets.of_setting(study, setting)["data"]["queries"][-1]["sentence"]
                 n_found += gain > 0 and n_seeds > 3 and "no two" not in last
     assert len(wrong) <= allowed(0.05, 6 * n_pages), wrong
     assert n_found > 0.95 * 2 * n_pages
@@ -213,7 +215,7 @@ def test_bands_of_curves_cover_their_means(n_seeds):
     """Row 14: 95 % ± 2 % of the bands hold the true mean."""
     rng, n_rounds = seeds.generator(0, "bands", n_seeds), 4000
     cost = np.arange(n_rounds)
-    _, low, high = figures.interval([(cost, rng.normal(0.5, 0.02, n_rounds)) for _ in range(n_seeds)])
+    _, low, high = curves.interval([(cost, rng.normal(0.5, 0.02, n_rounds)) for _ in range(n_seeds)])
     assert np.mean((low <= 0.5) & (high >= 0.5)) == pytest.approx(0.95, abs=0.02)
 
 
@@ -236,15 +238,15 @@ def test_intervals_over_seeds_and_images_cover_other_seeds_and_images(of_seeds, 
 def test_a_sentence_of_another_kind_fails():
     """The net itself: a sentence that names a winner as a note, or is of a kind that nobody checks, is caught."""
     study = Study(simulate(seeds.generator(0, "net"), np.zeros(4), 5))
-    truth, said = {f"s{i:02d}": 0.0 for i in range(4)}, judge.claims
-    for claim in (judge.Claim("note", "s00 is the best"), judge.Claim("winner", "the first is the best")):
+    truth, said = {f"s{i:02d}": 0.0 for i in range(4)}, claims.claims
+    for claim in (claims.Claim("note", "s00 is the best"), claims.Claim("winner", "the first is the best")):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(judge, "claims", lambda verdicts, claim=claim: [*said(verdicts), claim])
+            patch.setattr(claims, "claims", lambda verdicts, claim=claim: [*said(verdicts), claim])
             with pytest.raises(AssertionError):
                 false_claims(study, truth)
     with pytest.MonkeyPatch.context() as patch:
-        claim = judge.Claim("apart", "1 of 6 pairs are told apart", "data", frozenset({("s00", "s01")}))
-        patch.setattr(judge, "claims", lambda verdicts: [*said(verdicts), claim])
+        claim = claims.Claim("apart", "1 of 6 pairs are told apart", "data", frozenset({("s00", "s01")}))
+        patch.setattr(claims, "claims", lambda verdicts: [*said(verdicts), claim])
         assert false_claims(study, truth)
 
 
@@ -253,5 +255,5 @@ def test_screen_says_what_was_checked():
     summary, console = tables.summarise(study), Console(file=io.StringIO(), width=200)
     tables.show(study, summary, console)
     for setting, verdicts in study.verdicts.items():
-        for claim in tables.claims(verdicts, summary[summary.oracle.eq(setting[2])]):
+        for claim in tables.statements(verdicts, summary[summary.oracle.eq(setting[2])]):
             assert claim.text in console.file.getvalue()

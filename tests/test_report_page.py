@@ -9,14 +9,16 @@ from chromium import errors
 from runs import write_run
 
 from bench.costs import seconds
-from bench.report import answer, page, prices, results, source, style, tables
-from bench.report.verdict import Study
+from bench.report import budgets, prices, results, style, tables
+from bench.report.page import document
+from bench.report.study import Study
+from bench.runs import source
 
 
 def write_page(outs, path):
     found = results.read(outs)
     times = seconds.read("measured")
-    page.write(Study(found), tables.summarise(Study(found)), path, prices.table(found, times), times)
+    document.write(Study(found), tables.summarise(Study(found)), path, prices.table(found, times), times)
     return path
 
 
@@ -175,14 +177,14 @@ def test_sentence_slider_and_dots_say_what_the_tables_say(browser, tmp_path, wid
     ]
     out = write_run(tmp_path / "run", strategies=names, n_seeds=5, oracles=("noisy[rate=0.1]", "perfect"), rounds=5)
     study = Study(results.read([out]))
-    summary, budgets = tables.summarise(study), answer.table(study)
+    summary, by_budget = tables.summarise(study), budgets.table(study)
     browser.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride", dict(width=width, height=900, deviceScaleFactor=1, mobile=False)
     )
     browser.get(write_page([out], tmp_path / "report.html").as_uri())
     for oracle in ("perfect", "noisy[rate=0.1]"):
         Select(browser.find_element(By.ID, "oracle")).select_by_value(oracle)
-        of_oracle = budgets[budgets.oracle.eq(oracle) & budgets.metric.eq("data")]
+        of_oracle = by_budget[by_budget.oracle.eq(oracle) & by_budget.metric.eq("data")]
         for place in (1, 4, 9):
             set_budget = "const b = document.getElementById('budget'); b.value = arguments[0];"
             browser.execute_script(set_budget + "b.dispatchEvent(new Event('input', {bubbles: true}))", place)
@@ -199,7 +201,7 @@ def test_sentence_slider_and_dots_say_what_the_tables_say(browser, tmp_path, wid
             best = rows[rows.kind.eq("ranked")]
             group = best.strategy[best.rank_low.eq(1)].tolist()
             named = [code.text for code in sentence.find_elements(By.TAG_NAME, "code")]
-            assert named[: min(len(group), answer.MOST_NAMES)] == group[: answer.MOST_NAMES]
+            assert named[: min(len(group), budgets.MOST_NAMES)] == group[: budgets.MOST_NAMES]
             ours, random = best["mean"].max(), best.set_index("strategy")["mean"]["random"]
             below = f"random is {100 * (ours - random):.1f} points below {group[0]}"
             assert (below in sentence.text) == ("random" not in group)
@@ -227,7 +229,8 @@ def contrast(a: str, b: str) -> float:
 def test_contrast_is_enough_in_light_and_dark():
     """WCAG 2.2: 4.5 to 1 for text, 3 to 1 for lines and symbols."""
     light, dark = (
-        dict(re.findall(r"--(\w+): (#\w+)", block)) for block in re.findall(r":root {(.*?)}", page.source("page.css"))
+        dict(re.findall(r"--(\w+): (#\w+)", block))
+        for block in re.findall(r":root {(.*?)}", document.source("page.css"))
     )
     for scheme in (light, dark):
         for ink in ("ink", "dim", "accent", "failed"):

@@ -10,8 +10,10 @@ from runs import write_run
 
 from bench import report
 from bench.costs import seconds
-from bench.report import audit, detection, figures, judge, page, panels, prices, results, tables
-from bench.report.verdict import Study
+from bench.report import cell_files, claims, detection, prices, results, tables
+from bench.report.figures import curves, panels
+from bench.report.page import document
+from bench.report.study import Study
 from bench.types import InputError
 
 RESULTS = Path(__file__).parent.parent / "results"
@@ -50,7 +52,7 @@ def test_every_table_gives_an_own_strategy_its_own_numbers(both, alone):
     pd.testing.assert_frame_equal(own, tables.summarise(alone), check_dtype=False)
     assert set(summary.kind[summary.strategy.eq(FRIEND)]) == {"published"}
     assert summary.data_end_mean[summary.strategy.eq(FRIEND)].tolist() == pytest.approx([0.9, 0.9])
-    for table in (tables.pairs, judge.aggregate, judge.robustness):
+    for table in (tables.pairs, claims.aggregate, claims.robustness):
         assert not table(alone).empty
         pd.testing.assert_frame_equal(table(both), table(alone))
     for table in (tables.coverage, detection.summarise, lambda r: prices.table(r, seconds.read("measured"))):
@@ -68,7 +70,7 @@ def test_screen_and_markdown_have_a_row_for_each(both, tmp_path):
 
 
 def test_legends_call_an_own_strategy_ours(both):
-    for figure in (figures.curves(both), panels.costs(both.results)):
+    for figure in (curves.curves(both), panels.costs(both.results)):
         names = [text.get_text() for part in figure.subfigs for legend in part.legends for text in legend.get_texts()]
         assert names == ["random", "sim", f"{FRIEND} (published)"]
 
@@ -89,7 +91,7 @@ def test_figures_of_what_only_runs_measure_are_the_same_beside_a_friend(both, al
 
 def test_a_friends_curve_is_one_more_line(both, alone):
     for with_friend, without in (
-        (figures.curves(both), figures.curves(alone)),
+        (curves.curves(both), curves.curves(alone)),
         (panels.costs(both.results), panels.costs(alone.results)),
     ):
         assert all(line in lines(with_friend) for line in lines(without))
@@ -99,14 +101,14 @@ def test_a_friends_curve_is_one_more_line(both, alone):
 def test_the_page_has_a_curve_for_each(both, tmp_path):
     times = seconds.read("measured")
     path = tmp_path / "report.html"
-    page.write(both, tables.summarise(both), path, prices.table(both.results, times), times)
+    document.write(both, tables.summarise(both), path, prices.table(both.results, times), times)
     text = path.read_text(encoding="utf-8")
     assert text.count(f'"strategy":"{FRIEND}","kind":"published"') == len(ORACLES)
     assert text.count('"strategy":"sim","kind":"ranked","color"') == len(ORACLES)
 
 
 def test_seconds_are_priced_anew_for_own_strategies_alone(both):
-    rounds = audit.reprice(both.results, seconds.read("measured").mean).rounds
+    rounds = cell_files.reprice(both.results, seconds.read("measured").mean).rounds
     assert rounds.cost_s[rounds.strategy.eq(FRIEND)].isna().all()
     assert rounds.cost_s[rounds.strategy.eq("sim")].notna().all()
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from bench import seeds
-from bench.report import statistics as s
-from bench.report import studentised
+from bench.report.statistics import inference as s
+from bench.report.statistics import studentised
 
 RNG = seeds.generator(0, "test statistics")
 

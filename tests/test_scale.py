@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from runs import write_run
 
-from bench import runfiles
-from bench.report import gallery, page
+from bench.report.page import document, gallery
 from bench.report.results import CELL
+from bench.runs import schema
 from bench.types import InputError
 
 
@@ -31,9 +31,9 @@ def test_the_gallery_takes_first_seeds_first_and_spreads_the_rest(n_strategies, 
 
 def test_a_curve_keeps_its_ends_and_no_more_points_than_it_may():
     rounds = pd.DataFrame({"round": np.arange(1000)})
-    found = page.thinned(rounds, 20)["round"].tolist()
+    found = document.thinned(rounds, 20)["round"].tolist()
     assert len(found) == 20 and (found[0], found[-1]) == (0, 999) and found == sorted(set(found))
-    assert page.thinned(rounds[:7], 20)["round"].tolist() == list(range(7))
+    assert document.thinned(rounds[:7], 20)["round"].tolist() == list(range(7))
 
 
 @pytest.fixture
@@ -42,11 +42,11 @@ def files(tmp_path) -> list[Path]:
 
 
 def one_by_one(files):
-    return pd.concat([runfiles.read(file).assign(file=i) for i, file in enumerate(files)], ignore_index=True)
+    return pd.concat([schema.read(file).assign(file=i) for i, file in enumerate(files)], ignore_index=True)
 
 
 def test_tables_that_are_read_together_are_those_read_one_by_one(files):
-    pd.testing.assert_frame_equal(runfiles.read_all(files), one_by_one(files))
+    pd.testing.assert_frame_equal(schema.read_all(files), one_by_one(files))
 
 
 def empty(file):
@@ -54,11 +54,11 @@ def empty(file):
 
 
 def quoted(file):
-    runfiles.write(file, runfiles.read(file).assign(image='two\nlines, "quoted"'))
+    schema.write(file, schema.read(file).assign(image='two\nlines, "quoted"'))
 
 
 def newer(file):
-    runfiles.read(file).assign(more=1).to_csv(file, index=False)
+    schema.read(file).assign(more=1).to_csv(file, index=False)
 
 
 def gap(file):
@@ -68,7 +68,7 @@ def gap(file):
 @pytest.mark.parametrize("change", [empty, quoted, newer, gap])
 def test_one_table_of_another_form_is_read_as_well(files, change):
     change(files[3])
-    pd.testing.assert_frame_equal(runfiles.read_all(files), one_by_one(files))
+    pd.testing.assert_frame_equal(schema.read_all(files), one_by_one(files))
 
 
 def half(file):
@@ -83,4 +83,4 @@ def spoilt(file):
 def test_a_broken_one_among_them_is_named(files, change):
     change(files[3])
     with pytest.raises(InputError, match=str(files[3])):
-        runfiles.read_all(files)
+        schema.read_all(files)

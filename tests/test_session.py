@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from problems import by_hand
 
-from bench.experiment.labels import LabelMaps
 from bench.experiment.session import Session, places
 from bench.experiment.truth import truth_columns
+from bench.labels import LabelMaps
 from bench.types import ACTIONS, Answer, Query
 
 

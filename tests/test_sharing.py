@@ -10,9 +10,9 @@ import pytest
 from problems import TIMINGS
 
 import bench
-from bench import InputError, registry, runfiles, store
-from bench.experiment import sums
-from bench.report import packed
+from bench import InputError, files, registry
+from bench.runs import checksums, pack, schema
+from bench.runs.folder import add_to_spec
 
 RUN = ("run", "--model", "none", "--dataset", "shapes[train=3,val=2,size=32]", "--rounds", 1, "--budget", 2)
 
@@ -84,20 +84,20 @@ def test_a_pack_is_read_as_it_is_and_says_nothing_of_this_machine(alc, two, tmp_
 
 def test_a_pack_of_a_run_with_a_reference_is_read(two, tmp_path):
     run = two[0]
-    runfiles.write(run / "reference.csv", [{"seed": 0, "model_miou": 0.5}])
-    store.record(run, {"reference.csv": store.checksum((run / "reference.csv").read_bytes())})
-    store.add_to_spec(run, files=sums.of(run))
-    packed.write(run, tmp_path / "a.zip")
-    assert set(sums.of(packed.opened(tmp_path / "a.zip"))) == {"rounds.csv", "reference.csv", "sums.json"}
+    schema.write(run / "reference.csv", [{"seed": 0, "model_miou": 0.5}])
+    files.record(run, {"reference.csv": files.checksum((run / "reference.csv").read_bytes())})
+    add_to_spec(run, files=checksums.of(run))
+    pack.write(run, tmp_path / "a.zip")
+    assert set(checksums.of(pack.opened(tmp_path / "a.zip"))) == {"rounds.csv", "reference.csv", "sums.json"}
     assert len(bench.load_results(tmp_path / "a.zip")) == 2 * 2
 
 
 def test_several_may_open_a_pack_at_once(two, tmp_path, monkeypatch):
-    packed.write(two[0], tmp_path / "a.zip")
+    pack.write(two[0], tmp_path / "a.zip")
     for k in range(5):
         monkeypatch.setenv("ALC_BENCH_CACHE", str(tmp_path / f"cache{k}"))
         with ThreadPoolExecutor(6) as pool:
-            (place,) = set(pool.map(packed.opened, [tmp_path / "a.zip"] * 6))
+            (place,) = set(pool.map(pack.opened, [tmp_path / "a.zip"] * 6))
         assert len(bench.load_results(place)) == 2 * 2 and [p.name for p in place.parent.iterdir()] == ["a"]
 
 
@@ -117,11 +117,11 @@ def test_a_pack_that_was_changed_or_is_none_is_refused(alc, two, tmp_path, monke
         ("../escaped.csv", b"x", "its files are not those that pack.json names"),
         ("pack.json", b"[]", "not a pack of a run"),
     ):
-        packed.write(two[0], pack)
+        pack.write(two[0], pack)
         changed(pack, name, content)
         with pytest.raises(InputError, match=said):
-            packed.opened(pack)
-    packed.write(two[0], pack)
+            pack.opened(pack)
+    pack.write(two[0], pack)
     whole = pack.read_bytes()
     directory = whole.rindex(b"PK\x01\x02")
     for place, bit in ((10, 64), (8, 1), (6, 64)):  # method, "encrypted", version
@@ -129,13 +129,13 @@ def test_a_pack_that_was_changed_or_is_none_is_refused(alc, two, tmp_path, monke
             whole[: directory + place] + bytes([whole[directory + place] ^ bit]) + whole[directory + place + 1 :]
         )
         with pytest.raises(InputError, match="not a pack of a run"):
-            packed.opened(pack)
+            pack.opened(pack)
     with zipfile.ZipFile(pack, "w", zipfile.ZIP_DEFLATED) as files:
         files.writestr("pack.json", " " * 10**7)
     with pytest.raises(InputError, match="unpacks to 10,000,000 bytes"):
-        packed.opened(pack)
+        pack.opened(pack)
     pack.write_bytes(b"no zip")
     with pytest.raises(InputError, match="not a pack of a run"):
-        packed.opened(pack)
+        pack.opened(pack)
     assert not list(tmp_path.rglob("escaped.csv"))
     assert alc("pack", tmp_path / "nowhere").code == 2

@@ -14,13 +14,15 @@ import pandas as pd
 import pytest
 from problems import SHAPES, TIMINGS, here, read, setup_of
 
-from bench import commands, report, runfiles, store
+from bench import commands, files, report
 from bench.experiment import cell, grid, models
 from bench.experiment.grid import Grid
-from bench.experiment.journal import Journal
-from bench.experiment.labels import LabelMaps, LabelQuality
 from bench.experiment.workers import local
+from bench.labels import LabelMaps, LabelQuality
 from bench.registry import catalogue
+from bench.runs import schema
+from bench.runs.folder import claimed
+from bench.runs.journal import Journal
 
 FIT = ["run", "--preset", "smoke", "--cfg-options", "max_iters=5", "--dataset", SHAPES, "--rounds", "2", "--seeds", "1"]
 FIT += ["--strategy", "sim", "--strategy", "cil+lcm[epochs=2]", "--oracle", "tired[half_life=10]", "--budget", "8"]
@@ -107,7 +109,7 @@ def same(a: Path, b: Path) -> None:
 
 
 def litter(out: Path) -> list[Path]:
-    return [*out.rglob(f"{store.PARTIAL}*"), *out.rglob("model-*.pth")]
+    return [*out.rglob(f"{files.PARTIAL}*"), *out.rglob("model-*.pth")]
 
 
 def test_killed_at_five_moments_it_ends_as_if_nothing_had_happened(tmp_path, cache):
@@ -151,15 +153,15 @@ def test_an_interrupted_fit_costs_no_answers_and_a_whole_one_is_not_done_again(t
 
 
 def test_answers_without_their_last_file_are_asked_again(tmp_path):
-    keys = dict.fromkeys(runfiles.names(runfiles.ROUNDS, "key"), 0)
-    row = dict.fromkeys(runfiles.names(runfiles.QUERIES), 0) | {"round": 1, "answer": "", "actions": "confirm"}
+    keys = dict.fromkeys(schema.names(schema.ROUNDS, "key"), 0)
+    row = dict.fromkeys(schema.names(schema.QUERIES), 0) | {"round": 1, "answer": "", "actions": "confirm"}
     row |= {"image": "a", "kind": "correction"}
     done = Journal(tmp_path)
     done.seconds(0)
     done.add_round(keys, ("a", "b"), LabelQuality(None, np.ones((1, 2, 3), int)), None, {"confirm": 1.0})
     done.write_round()
     done.queries.append(row)
-    runfiles.write(tmp_path / "queries.csv", done.queries)  # killed here
+    schema.write(tmp_path / "queries.csv", done.queries)  # killed here
     found = Journal(tmp_path)
     assert (found.n_measured, found.has_answers(1), found.queries) == (1, False, [])
     done.seconds(1)
@@ -169,8 +171,8 @@ def test_answers_without_their_last_file_are_asked_again(tmp_path):
 
 
 def test_leftovers_of_a_killed_run_go_and_do_not_count_as_files(tmp_path):
-    (tmp_path / f"{store.PARTIAL}1234-spec.json").write_text("{")
-    with store.claimed(tmp_path, {}, {}):
+    (tmp_path / f"{files.PARTIAL}1234-spec.json").write_text("{")
+    with claimed(tmp_path, {}, {}):
         assert sorted(p.name for p in tmp_path.iterdir()) == [".lock", "spec.json"]
 
 
@@ -218,7 +220,7 @@ def test_a_failing_cell_is_recorded_the_others_go_on_and_it_is_tried_again(tmp_p
         assert commands.main(command) == 1
     assert "failed" in capsys.readouterr().err
     specs = {
-        name: store.read_json(tmp_path / "cells" / f"{name}__perfect__seed0" / "spec.json")
+        name: files.read_json(tmp_path / "cells" / f"{name}__perfect__seed0" / "spec.json")
         for name in ("random", "area")
     }
     assert specs["random"]["status"] == "failed" and "ZeroDivisionError" in specs["random"]["error"]

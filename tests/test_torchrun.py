@@ -7,7 +7,7 @@ import sys
 import pandas as pd
 import pytest
 
-from bench import commands, store
+from bench import commands, files
 from bench.experiment.workers import torchrun as ranks
 
 COMMAND = ["run", "--preset", "smoke", "--dataset", "shapes[train=12,val=6,size=64]", "--seeds", "1", "--jobs", "1"]
@@ -31,8 +31,8 @@ def test_two_processes_train_a_cell(tmp_path):
     assert done.returncode == 0, done.stderr
     rounds = pd.read_csv(out / "rounds.csv")
     assert rounds["round"].tolist() == [0, 1] and rounds.model_miou.notna().all()
-    assert store.read_json(out / "spec.json")["protocol"]["processes"] == 2
-    assert store.read_json(next(out.glob("cells/*/spec.json")))["status"] == "done"
+    assert files.read_json(out / "spec.json")["protocol"]["processes"] == 2
+    assert files.read_json(next(out.glob("cells/*/spec.json")))["status"] == "done"
     assert not list(tmp_path.glob("alc-bench-*"))  # the other process's copy
     again = torchrun(tmp_path, out, "--rounds", "1")
     assert again.returncode == 0, again.stderr

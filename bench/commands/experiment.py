@@ -13,7 +13,7 @@ from typing import Any
 
 import tomli_w
 
-from bench import store
+from bench import files
 from bench.registry import one_of
 from bench.types import InputError
 
@@ -69,7 +69,7 @@ def write(path: Path, given: dict[str, Any]) -> None:
                 raise InputError(f"--save-config: TOML has no null, which {none[0]} is")
         elif name not in OWN:
             told[name.replace("_", "-")] = str(value) if isinstance(value, Path) else value
-    with store.replacing(path) as temporary:
+    with files.replacing(path) as temporary:
         temporary.write_text(tomli_w.dumps(told), encoding="utf-8")
 
 

@@ -12,15 +12,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bench import runfiles, store
+from bench import files
 from bench.commands.report import FOLLOW
 from bench.datasets import Dataset
 from bench.datasets.files import below
-from bench.experiment import specs
-from bench.experiment.journal import Journal, Step
-from bench.report import source
 from bench.report.results import CELL, read
-from bench.report.source import Source
+from bench.runs import schema, source, specs
+from bench.runs.journal import Journal, Step
+from bench.runs.source import Source
 from bench.types import InputError
 
 EXAMPLES = (
@@ -79,7 +78,7 @@ def export(
         n_kept = _keep(began.dataset, work, copy)
         (work / "README.md").write_text(_card(cell, spec, n_changed_px / n_px, len(changes), n_kept), encoding="utf-8")
         columns = ["number", "round", "image", "superpixel", "kind", "label_before", "answer", "actions"]
-        store.write_csv(work / "changes.csv", pd.DataFrame(changes, columns=columns))
+        files.write_csv(work / "changes.csv", pd.DataFrame(changes, columns=columns))
         if to.exists():  # somebody may stand in it
             for path in sorted(work.iterdir()):
                 path.rename(to / path.name)
@@ -107,7 +106,7 @@ def _keep(dataset: Dataset, to: Path, copy: bool) -> int:
 
 def _card(cell, spec: dict, changed: float, n_changes: int, n_kept: int) -> str:
     """What the exported labels are, in Markdown."""
-    rounds = runfiles.read(Path(cell.folder) / "rounds.csv")
+    rounds = schema.read(Path(cell.folder) / "rounds.csv")
     last = rounds.iloc[-1]
     why = "they were not where the run had them, or it was made elsewhere and `--follow` was not given"
     missing = "" if n_kept else f" Its images are not here: {why}.\n"

@@ -5,10 +5,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-from bench import store
-from bench.experiment import specs
-from bench.experiment.bundle import FOLDER as BUNDLE
-from bench.runfiles import FORMAT
+from bench.runs import specs
+from bench.runs.bundle import FOLDER as BUNDLE
+from bench.runs.folder import COMMANDS
+from bench.runs.schema import FORMAT
 from bench.types import InputError, printable
 
 EXAMPLES = (
@@ -96,7 +96,7 @@ def _labels(folder: Path, protocol: dict) -> dict[str, Any]:
 def _history(folder: Path, spec: dict) -> list[str]:
     """The commands that wrote in the folder, oldest first; of an older run, the last one alone. A line that was not
     written whole, as on a full disk, is told as such."""
-    path = folder / store.COMMANDS
+    path = folder / COMMANDS
     if not path.is_file():
         versions = spec.get("versions", {})
         return [f"{spec.get('command', 'an unknown command')} (alc-bench {versions.get('alc-bench', 'unknown')})"]

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench import runfiles, store
-from bench.experiment import specs
-from bench.experiment.bundle import FOLDER as BUNDLE
 from bench.experiment.grid import collect, is_done
-from bench.report.packed import opened
-from bench.runfiles import ROUNDS, names
+from bench.runs import schema, specs
+from bench.runs.bundle import FOLDER as BUNDLE
+from bench.runs.folder import FORMER, claimed, remember
+from bench.runs.pack import opened
+from bench.runs.schema import ROUNDS, names
 from bench.types import InputError
 
 EXAMPLES = (
@@ -38,7 +38,7 @@ def merge(runs: list[Path], out: Path, command: str) -> int:
     one has more rounds, it is taken. Repeats stay where they are: they belong to one machine.
     """
     said = [specs.of_run(run / "spec.json") for run in runs]
-    protocols = [{k: v for k, v in spec.get("protocol", {}).items() if k not in store.FORMER} for spec in said]
+    protocols = [{k: v for k, v in spec.get("protocol", {}).items() if k not in FORMER} for spec in said]
     for run, protocol in zip(runs, protocols, strict=True):
         if differing := sorted(k for k in protocol.keys() | protocols[0] if protocol.get(k) != protocols[0].get(k)):
             raise InputError(f"{run} is of another protocol than {runs[0]} ({', '.join(differing)}): they do not merge")
@@ -49,7 +49,7 @@ def merge(runs: list[Path], out: Path, command: str) -> int:
             chosen[cell.name] = cell if known is None else _further(known, cell)
     asked = {name: list(dict.fromkeys(v for spec in said for v in _listed(spec.get(name, [])))) for name in UNITED}
     record = {k: v for k, v in said[0].items() if k not in ("protocol", "protocol_hash")}
-    with store.claimed(out, protocols[0], record | asked | {"command": command}):
+    with claimed(out, protocols[0], record | asked | {"command": command}):
         for name, cell in chosen.items():
             place = out / "cells" / name
             if not place.is_dir() or _further(place, cell) == cell:
@@ -59,11 +59,11 @@ def merge(runs: list[Path], out: Path, command: str) -> int:
             for folder in (*run.glob("round0/seed*"), *run.glob(BUNDLE)):
                 if not (place := out / folder.relative_to(run)).exists():
                     shutil.copytree(folder, place)
-        references = [runfiles.read(run / "reference.csv") for run in runs if (run / "reference.csv").is_file()]
+        references = [schema.read(run / "reference.csv") for run in runs if (run / "reference.csv").is_file()]
         if references:
-            runfiles.write(out / "reference.csv", pd.concat(references).drop_duplicates("seed").sort_values("seed"))
+            schema.write(out / "reference.csv", pd.concat(references).drop_duplicates("seed").sort_values("seed"))
         collect(out)
-        store.remember(out, command)
+        remember(out, command)
     return len(list(out.glob("cells/*/spec.json")))
 
 
@@ -81,7 +81,7 @@ def _further(one: Path, other: Path) -> Path:
 def _rounds(cell: Path) -> pd.DataFrame:
     if not (cell / "rounds.csv").is_file():
         return pd.DataFrame()
-    return runfiles.read(cell / "rounds.csv").drop(columns=names(ROUNDS, "time"))
+    return schema.read(cell / "rounds.csv").drop(columns=names(ROUNDS, "time"))
 
 
 def _listed(value) -> list:

@@ -6,7 +6,7 @@ from pathlib import Path
 from string import Template
 
 import bench
-from bench import registry, store
+from bench import files, registry
 from bench.types import InputError
 
 EXAMPLES = ("alc-bench new strategy my_score", "alc-bench new oracle hasty --to plugins/hasty")
@@ -145,13 +145,13 @@ def write(kind: str, name: str, to: Path) -> None:
     told = dict(kind=kind, name=name, group=group, cls=cls, caption=caption, dist=name.replace("_", "-"))
     told["imports"] = {"strategy": "check_strategy, pool, random_columns", "oracle": "check_oracle"}[kind]
     told["requirement"] = f"alc-bench @ {source.as_uri()}" if here else f"alc-bench=={bench.__version__}"
-    files = {
+    contents = {
         f"{name}.py": {"strategy": STRATEGY, "oracle": ORACLE}[kind],
         f"tests/test_{name}.py": TEST + OWN[kind],
         "pyproject.toml": PROJECT,
         "tox.ini": TOX,
         "README.md": README,
     }
-    for inner, text in files.items():
-        with store.replacing(to / inner) as path:
+    for inner, text in contents.items():
+        with files.replacing(to / inner) as path:
             path.write_text(Template(text).substitute(told), encoding="utf-8")

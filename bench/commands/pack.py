@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bench.report import packed
+from bench.runs import pack
 from bench.types import InputError
 
 EXAMPLES = ("alc-bench pack results/runs/demo", "alc-bench pack RUN --to sim-on-kvasir.zip")
@@ -17,6 +17,6 @@ def main(args) -> int:
     to = args.to or args.run.resolve().with_suffix(".zip")
     if to.suffix != ".zip":
         raise InputError(f"--to {to}: a pack is a zip; name it *.zip")
-    n_bytes = packed.write(args.run, to)
+    n_bytes = pack.write(args.run, to)
     print(f"{to}: {n_bytes / 1e6:.1f} MB; alc-bench report {to} reads it")
     return 0

@@ -5,10 +5,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from bench import foundation, registry, store
+from bench import files, foundation, registry
 from bench.commands import progress, quality, subset
 from bench.foundation import fit, jobs, observers, pseudo
 from bench.foundation.simulated import Simulated
+from bench.runs.folder import claimed, environment, remember
 from bench.types import InputError
 
 COMPARED = ("data_miou", "covered", "per_image_mean", "wrong", "ceiling_miou", "n_superpixels", "size_median_px")
@@ -66,14 +67,14 @@ def _prepare(args, dataset) -> int:
     folder = args.out / str(getattr(source, "threshold", ""))
     protocol = {
         "dataset": args.dataset,
-        "names": store.digest(names),
+        "names": files.digest(names),
         "foundation": {"name": registry.parse(spec)[0], **foundation.parameters(source)},
     }
     protocol = json.loads(json.dumps(protocol))  # as it will be read back
-    record = {"command": args.command, **store.environment()}
+    record = {"command": args.command, **environment()}
     failed: dict[str, Exception] = {}
-    with progress.bar() as bar, store.claimed(folder, protocol, record):
-        store.remember(folder, args.command)
+    with progress.bar() as bar, claimed(folder, protocol, record):
+        remember(folder, args.command)
         for left in folder.glob("*_jpg/.*.png-*"):  # by a process that was killed
             left.unlink()
         bar.begin("making labels", len(names))
@@ -82,7 +83,7 @@ def _prepare(args, dataset) -> int:
         if not failed:
             bar.begin("measuring", len(names))
             found = quality.measure(dataset, pseudo.PseudoLabels(folder, names), lambda: bar.step("read", 1))
-            store.write_json(folder / "quality.json", found)
+            files.write_json(folder / "quality.json", found)
     for name, error in failed.items():
         print(f"failed: {name}: {str(error).splitlines()[0]}", file=sys.stderr)
     if failed:
@@ -108,7 +109,7 @@ def _fit(args, dataset) -> int:
     with progress.bar() as bar:
         bar.begin("fitting", len(names))
         parameters = fit.estimate(dataset, maps, lambda: bar.step("read", 1))
-        store.write_json(args.out, {"classes": dataset.classes, "parameters": parameters})
+        files.write_json(args.out, {"classes": dataset.classes, "parameters": parameters})
         bar.begin("simulating and measuring", 2 * len(names))
         step = lambda: bar.step("read", 1)  # noqa: E731
         measured = quality.measure(dataset, maps, step)
@@ -118,7 +119,7 @@ def _fit(args, dataset) -> int:
         | {"ratio": simulated[name] / measured[name] if measured[name] else float("nan")}
         for name in COMPARED
     ]
-    store.write_csv(args.out.with_suffix(".csv"), rows)
+    files.write_csv(args.out.with_suffix(".csv"), rows)
     for row in rows:
         print("{measure:16} measured {measured:10.5g}  simulated {simulated:10.5g}  ratio {ratio:.3f}".format(**row))
     print(f"parameters: {args.out}; use them with --foundation simulated[like={args.out}]")
@@ -133,7 +134,7 @@ def _fit_annotator(args) -> int:
         bar.begin("comparing", len(pairs))
         profile = observers.profile(pairs, lambda: bar.step("read", 1))
     found = observers.fit(profile)
-    store.write_csv(args.out, profile)
+    files.write_csv(args.out, profile)
     print(f"{len(pairs)} images, two people each: {100 * found.disagree:.2f} % of pixels differ")
     print(f"within {found.width_px} px of another class {100 * found.near:.1f} %, further away {100 * found.far:.2f} %")
     print(f"by distance: {args.out}; use it with --oracle boundary[width_px={found.width_px},rate={found.rate:.2f}]")

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from bench import report, store
+from bench import report
 from bench.costs import seconds
-from bench.experiment import specs
-from bench.report import source
 from bench.report.results import COSTS
+from bench.runs import source, specs
+from bench.runs.folder import remember
 
 FOLLOW = "read images and labels in the folders that the run's spec.json names, though it was not made here"
 EXAMPLES = (
@@ -44,5 +44,5 @@ def main(args) -> int:
         source.trust(specs.of_run(run / "spec.json"))
     times = seconds.read(args.seconds) if args.seconds else None
     to = report.write(args.runs, to=args.out, cost=args.cost, times=times, mixed=args.mixed, html=args.html)
-    store.remember(to, args.command)
+    remember(to, args.command)
     return 0

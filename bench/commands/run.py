@@ -10,14 +10,15 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from bench import registry, report, store
+from bench import files, registry, report
 from bench.commands import experiment, progress, subset
-from bench.experiment import bundle, specs
 from bench.experiment.grid import Grid
 from bench.experiment.problem import Setup
-from bench.experiment.settings import MOST_CELLS, Settings
+from bench.experiment.settings import Settings
 from bench.experiment.workers import local, ray, torchrun
-from bench.report import source
+from bench.runs import bundle, source, specs
+from bench.runs.folder import add_to_spec, claimed, environment, remember
+from bench.runs.specs import MOST_CELLS
 from bench.types import InputError
 
 STRATEGIES, ORACLES = ["random", "entropy", "cil_pixel", "sim"], ["perfect"]
@@ -118,16 +119,16 @@ def _run(args, grid: Grid, bar: progress.Bar) -> list[Path]:
         "data_root": str(Path(args.data_root).resolve()) if args.data_root else None,
         **{"strategies": grid.strategies, "oracles": grid.oracles, "seeds": grid.seeds},
         **{"foundation": setup.settings.foundation, "rounds": setup.settings.rounds},
-        **store.environment(),
+        **environment(),
     }
     n_images, by = len(setup.dataset.names("train")), ("fit",) if setup.learner else ("round",)
-    with store.claimed(out, protocol, record):
+    with claimed(out, protocol, record):
         bar.begin("making and reading labels", 2 * n_images)
         problem = setup.read(bar.step)
-        store.add_to_spec(out, pseudo_labels=str(problem.pseudo.folder.resolve()))
-        with suppress(store.Unwritable):  # then report and export ask for --follow
+        add_to_spec(out, pseudo_labels=str(problem.pseudo.folder.resolve()))
+        with suppress(files.Unwritable):  # then report and export ask for --follow
             source.trust(specs.of_run(out / "spec.json"))
-        store.remember(out, args.command)
+        remember(out, args.command)
         keep = bundle.size(problem.pseudo) < bundle.LIMIT_BYTES if args.bundle is None else args.bundle
         if keep and torchrun.is_first():
             bundle.write(problem.dataset, problem.pseudo, out)
@@ -138,7 +139,7 @@ def _run(args, grid: Grid, bar: progress.Bar) -> list[Path]:
         failed = [cell.folder(out) for cell in grid.run(workers)]
         for k in range(1, args.repeat + 1):
             again = Grid(setup, grid.strategies, grid.oracles, grid.seeds, out / f"repeat{k}")
-            with store.claimed(again.out, protocol, record):
+            with claimed(again.out, protocol, record):
                 bar.begin(f"cells again ({k} of {args.repeat})", again.n_steps(), by)
                 failed += [cell.folder(again.out) for cell in again.run(workers)]
     return failed
@@ -158,7 +159,7 @@ def grid_of(args, check: bool = True) -> Grid:
     if torchrun.is_first():
         subset.tell(setup.dataset, args.strict, ("train", "val") if setup.learner else ("train",))
     name = setup.dataset.name or registry.parse(args.dataset)[0]
-    out = args.out or Path("results/runs") / f"{store.slug(name)}-{store.digest(setup.protocol())[:8]}"
+    out = args.out or Path("results/runs") / f"{files.slug(name)}-{files.digest(setup.protocol())[:8]}"
     grid = Grid(setup, args.strategy or STRATEGIES, args.oracle or ORACLES, seeds, out)
     if torchrun.is_first():
         subset.tell_classes(setup.dataset.classes, setup.pixels)

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from scipy.spatial import cKDTree
 
-from bench import seeds, store
+from bench import files, seeds
 from bench.commands import time_fit, time_maps, time_run
 from bench.kernels import fastest, superpixel_statistics
 from bench.kernels.per_pixel import look_ahead
@@ -65,7 +65,7 @@ def main(args) -> int:
     else:
         code, rows, drawn = measured(args)
     if args.out:
-        store.write_csv(args.out, rows)
+        files.write_csv(args.out, rows)
         drawn(args.out.with_suffix(".png"))
         Console().print(f"{args.out}\n{args.out.with_suffix('.png')}")
     return code
@@ -275,5 +275,5 @@ def draw(rows, path: Path) -> None:
     )
     axes.grid(alpha=0.3)
     figure.legend(fontsize=8, frameon=False, loc="outside right center")
-    with store.replacing(path) as temporary:
+    with files.replacing(path) as temporary:
         figure.savefig(temporary, dpi=150)

@@ -9,7 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from bench import store
+from bench import files
 from bench.commands import progress
 from bench.experiment import window
 from bench.experiment.problem import Setup
@@ -95,5 +95,5 @@ def draw(found: pd.DataFrame, path: Path) -> None:
     axes.set(xlabel="CPU seconds of a fit", ylabel="val mIoU, %\nfull: on the truth; hollow: on pseudo labels")
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
-    with store.replacing(path) as temporary:
+    with files.replacing(path) as temporary:
         figure.savefig(temporary, dpi=150)

@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.table import Table
 from torch.utils.flop_counter import FlopCounterMode
 
-from bench import registry, report, runfiles, store
-from bench.experiment import specs
+from bench import files, registry, report
 from bench.report import results
-from bench.report.source import Source
+from bench.runs import schema, specs
+from bench.runs.source import Source
 from bench.timing import Stopwatch
 from bench.types import InputError
 
@@ -50,7 +50,7 @@ def phases(run: Path) -> list[dict]:
     cells = [Path(folder) for folder in found.cells.folder[found.cells.status.eq("done")] if folder]
     if not cells:
         raise InputError(f"{run}: no cell is done; run it first")
-    timings = pd.concat([runfiles.read(cell / "timings.csv").assign(cell=cell.name) for cell in cells])
+    timings = pd.concat([schema.read(cell / "timings.csv").assign(cell=cell.name) for cell in cells])
     seeds = dict(zip((c.name for c in cells), found.cells.seed[found.cells.status.eq("done")], strict=True))
     timings["seed"] = timings.cell.map(seeds)
     shared = timings["round"].eq(0) & timings.duplicated(["seed", "round"])
@@ -80,12 +80,12 @@ def _again(run: Path, found: results.Results, cells: list[Path]) -> list[dict]:
         for i, name in enumerate(source.pseudo.names):
             source.pseudo.labels(i), source.pseudo.regions(i), source.dataset.truth("train", name)
     rows = [_row("read", reading.total_s, len(source.pseudo), "images", _bytes(maps), "now")]
-    files = [cell / name for cell in cells for name in runfiles.FILES if (cell / name).is_file()]
-    tables = [(path.name, runfiles.read(path)) for path in files]
+    files = [cell / name for cell in cells for name in schema.FILES if (cell / name).is_file()]
+    tables = [(path.name, schema.read(path)) for path in files]
     with tempfile.TemporaryDirectory(prefix="alc-bench-") as folder:
         with Stopwatch() as writing:
             for name, table in tables:
-                runfiles.write(Path(folder) / name, table)
+                schema.write(Path(folder) / name, table)
         rows.append(_row("write", writing.total_s, len(files), "files", _bytes(files), "now"))
         with Stopwatch() as reporting:
             report.write([run], to=Path(folder) / "report")
@@ -104,7 +104,7 @@ def _flops(spec: dict, source: Source) -> dict[str, int]:
     known = dict(dataset=registry.parse(protocol["dataset"])[0], n_classes=len(protocol["classes"]), device="cpu")
     known |= dict(preset=protocol["preset"], options=protocol["cfg_options"])
     learner = registry.load("learners", protocol["learner"], **known)
-    if store.digest(learner.recipe()) != protocol["config"]:
+    if files.digest(learner.recipe()) != protocol["config"]:
         return {}
     samples = [(source.dataset.image("train", name), source.pseudo.labels(i)) for i, name in enumerate(names[:8])]
     step, image = FlopCounterMode(display=False), FlopCounterMode(display=False)
@@ -159,5 +159,5 @@ def draw(rows: list[dict], path: Path) -> None:
         left += row["seconds"]
     axes.set(yticks=[], xlabel="seconds", xlim=(0, left or 1))
     figure.legend(fontsize=8, frameon=False, loc="outside upper center", ncols=5)
-    with store.replacing(path) as temporary:
+    with files.replacing(path) as temporary:
         figure.savefig(temporary, dpi=150)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from bench.store import file_digest
+from bench.files import file_digest
 from bench.types import VOID, InputError
 
 VOID_COLOR = (224, 224, 192)  # as in PASCAL VOC's own files

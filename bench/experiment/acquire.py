@@ -7,9 +7,9 @@ import numpy as np
 
 from bench import kernels
 from bench.experiment.candidates import gather
-from bench.experiment.labels import Maps
 from bench.experiment.problem import Problem
 from bench.kernels.statistics import PASSES, reads, trips
+from bench.labels import Maps
 from bench.learners import Learner, Model, Prediction
 from bench.timing import Stopwatch
 from bench.types import Candidates

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bench import store
+from bench import files
 from bench.kernels.regions import Regions
 from bench.kernels.regions import regions as regions_of
 from bench.types import Candidates, InputError
@@ -65,7 +65,7 @@ def from_scores(path: Path, names: tuple[str, ...], labels: Maps, superpixels: M
     Raises InputError unless it has one finite row for each superpixel of the pool, and a pixel in that superpixel.
     """
     base = ("image", *WHOLE)
-    frame = store.read_csv(path, base, dtype={"image": str}, keep_default_na=False)  # an image may be called NA
+    frame = files.read_csv(path, base, dtype={"image": str}, keep_default_na=False)  # an image may be called NA
     statistics = [c for c in frame.columns if c not in base]
     for column in frame.columns.drop("image"):
         found = frame[column]

@@ -6,17 +6,18 @@ from pathlib import Path
 
 import numpy as np
 
-from bench import registry, seeds, store
+from bench import files, registry, seeds
 from bench.acquisition import Strategy
-from bench.experiment.journal import Journal
-from bench.experiment.labels import LabelMaps
 from bench.experiment.models import Models
 from bench.experiment.problem import MEMORY_BYTES, Problem, Setup, Step
 from bench.experiment.round0 import Round0
 from bench.experiment.session import Session, places
 from bench.experiment.truth import truth_columns
 from bench.kernels.statistics import BASE, OF_TRUTH, statistic
+from bench.labels import LabelMaps
 from bench.learners import Learner
+from bench.runs.folder import staying
+from bench.runs.journal import Journal
 from bench.timing import Clock
 from bench.types import Answer, Candidates, InputError, Pool, Query
 
@@ -30,7 +31,7 @@ class Cell:
     seed: int
 
     def folder(self, out: Path) -> Path:
-        return out / "cells" / store.slug(self.strategy, self.oracle, f"seed{self.seed}")
+        return out / "cells" / files.slug(self.strategy, self.oracle, f"seed{self.seed}")
 
 
 def run_cell(
@@ -52,7 +53,7 @@ def run_cell(
     session = Session(problem, cell.oracle, cell.seed, labels)
     session.play_back(journal)
     models = Models(problem, learner, round0, cell.seed, journal, on_step)
-    check_there = store.staying(folder)
+    check_there = staying(folder)
     for number in range(journal.n_measured, problem.settings.rounds + 1):
         check_there()
         to_ask = number > 0 and not journal.has_answers(number)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bench import seeds, store
+from bench import files, seeds
 from bench.experiment.problem import Problem, Step
 from bench.learners import Learner, Model, n_processes
 from bench.timing import Stopwatch
@@ -42,12 +42,12 @@ def fit(
     if path is not None and (known := _known(path, learner)):
         on_step("fit", learner.n_steps)
         return known
-    with store.writing(log_dir), Stopwatch(learner.device) as watch:
+    with files.writing(log_dir), Stopwatch(learner.device) as watch:
         model = learner.fit(problem.samples(labels), drawn, log_dir, start, lambda n: on_step("fit", n))
     if path is not None:
         data = _bytes(learner, model)
-        store.write_json(path.with_suffix(".json"), {"fit_s": watch.total_s, "model": store.checksum(data)})
-        store.write_bytes(path, data)
+        files.write_json(path.with_suffix(".json"), {"fit_s": watch.total_s, "model": files.checksum(data)})
+        files.write_bytes(path, data)
         _trim(path)
     return model, watch.total_s
 
@@ -55,8 +55,8 @@ def fit(
 def save(learner: Learner, model: Model, path: Path) -> None:
     """Write a model's file whole, and take down its checksum; a disk that takes no more is named."""
     data = _bytes(learner, model)
-    store.write_bytes(path, data)
-    store.record(path.parent, {path.name: store.checksum(data)})
+    files.write_bytes(path, data)
+    files.record(path.parent, {path.name: files.checksum(data)})
 
 
 def _bytes(learner: Learner, model: Model) -> bytes:
@@ -68,8 +68,8 @@ def _bytes(learner: Learner, model: Model) -> bytes:
 def _known(path: Path, learner: Learner) -> tuple[Model, float] | None:
     """A model in the cache and its seconds; None where it is not there, or not as it was written, or goes meanwhile."""
     try:
-        known = store.read_json(path.with_suffix(".json"))
-        store.check(path, known["model"], "")
+        known = files.read_json(path.with_suffix(".json"))
+        files.check(path, known["model"], "")
         return learner.load(path), known["fit_s"]
     except (InputError, KeyError, FileNotFoundError):
         return None
@@ -80,7 +80,7 @@ def _key(problem: Problem, learner: Learner, labels, drawn: int) -> str:
     for i in range(len(problem.names)):
         maps.update(np.ascontiguousarray(labels(i)).data)
     sums = learner.device.type, learner.threads, torch.__version__  # what the last digits depend on
-    return store.digest([learner.recipe(), repr(problem.dataset.identity()), maps.hexdigest(), drawn, *sums])
+    return files.digest([learner.recipe(), repr(problem.dataset.identity()), maps.hexdigest(), drawn, *sums])
 
 
 def _trim(newest: Path) -> None:

@@ -8,16 +8,17 @@ from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from bench import metrics, registry, runfiles, store
+from bench import files, metrics, registry
 from bench.experiment import cell as cells
-from bench.experiment import specs, sums
 from bench.experiment.cell import Cell, run_cell
 from bench.experiment.fits import fit
-from bench.experiment.journal import read_rounds
 from bench.experiment.problem import Setup, evaluate
 from bench.experiment.round0 import folder_of, load_round0
-from bench.experiment.settings import MOST_CELLS
 from bench.experiment.workers import Worker
+from bench.runs import checksums, schema, specs
+from bench.runs.folder import add_to_spec, staying
+from bench.runs.journal import read_rounds
+from bench.runs.specs import MOST_CELLS
 from bench.types import InputError
 
 ATTEMPTS = 3  # how often the workers are opened when processes of them die
@@ -81,7 +82,7 @@ class Grid:
     def run_on(self, submit: Submit) -> list[Cell]:
         """`run`, on workers that are open: a seed's cells wait for its round 0 and for nothing else. Raises Unwritable
         where somebody removes the run's folder meanwhile."""
-        check_there = store.staying(self.out)
+        check_there = staying(self.out)
         took_s, collected_at = self._timed_collect()  # a run may have been stopped between its last cell and this
         left = list(self.left())
         failed: set[Cell] = set()
@@ -115,14 +116,14 @@ class Grid:
     def reference(self, workers: Callable[[], AbstractContextManager[Submit]]) -> None:
         """``reference.csv``: model mIoU on val of the preset trained on the whole truth, a row a seed."""
         path = self.out / "reference.csv"
-        known = runfiles.read(path).to_dict("records") if store.intact(path) else []
+        known = schema.read(path).to_dict("records") if files.intact(path) else []
         todo = [seed for seed in self.seeds if seed not in [row["seed"] for row in known]]
         if todo:
             with workers() as submit:
                 found = [(seed, submit(supervised, self.out, seed)) for seed in todo]
                 rows = known + [{"seed": seed, "model_miou": future.result()} for seed, future in found]
-            runfiles.write(path, rows)
-            store.record(self.out, {path.name: store.checksum(path.read_bytes())})
+            schema.write(path, rows)
+            files.record(self.out, {path.name: files.checksum(path.read_bytes())})
 
     def _timed_collect(self) -> tuple[float, float]:
         """`collect`; returns how many seconds it took, and when it ended."""
@@ -137,10 +138,10 @@ def collect(out: Path) -> None:
         order = ["dataset", "foundation", "oracle", "strategy", "seed", "round"]
         rounds, told = read_rounds(files).sort_values(order, kind="stable"), (out / "spec.json").exists()
         if told:  # a report that comes in between must not go by the sum of the rounds before
-            store.add_to_spec(out, files={k: v for k, v in sums.of(out).items() if k != "rounds.csv"})
-        runfiles.write(out / "rounds.csv", rounds)
+            add_to_spec(out, files={k: v for k, v in checksums.of(out).items() if k != "rounds.csv"})
+        schema.write(out / "rounds.csv", rounds)
         if told:
-            store.add_to_spec(out, files=sums.of(out))
+            add_to_spec(out, files=checksums.of(out))
 
 
 def supervised(worker: Worker, out: Path, seed: int) -> float:
@@ -169,7 +170,7 @@ def work(worker: Worker, out: Path, cell: Cell, needs: tuple[str, ...]) -> str |
     if error := _caught(run):
         note(worker.setup, out, cell, "failed", error=error)
     else:
-        files = sums.of(cell.folder(out))
+        files = checksums.of(cell.folder(out))
         note(worker.setup, out, cell, "done", peak_memory_gib=worker.peak_memory_gib(), files=files)
     return error
 
@@ -181,14 +182,14 @@ def note(setup: Setup, out: Path, cell: Cell, status: str, **more) -> None:
     spec = vars(cell) | {
         **setup.called,
         "settings": protocol,
-        "protocol_hash": store.digest(protocol),
+        "protocol_hash": files.digest(protocol),
         "leaky": oracle.leaky,
         "leaky_foundation": setup.foundation.leaky,
         "reads_truth": strategy.reads_truth,
         "question": strategy.question,
         "status": status,
     }
-    store.write_spec(cell.folder(out) / "spec.json", spec | more)
+    files.write_spec(cell.folder(out) / "spec.json", spec | more)
 
 
 def n_done(folder: Path) -> int:
@@ -201,23 +202,23 @@ def is_done(folder: Path) -> bool:
     """Whether a cell's spec.json says so; one that is damaged is written again after the cell was played back."""
     path = folder / "spec.json"
     try:
-        return path.exists() and store.read_json(path).get("status") == "done"
+        return path.exists() and files.read_json(path).get("status") == "done"
     except InputError:
         return False
 
 
 def check(folder: Path) -> None:
     """Raise InputError, which names the file, where one of a cell's is not as it was written."""
-    sums.check(folder)
+    checksums.check(folder)
     if is_done(folder):
-        sums.check_all(folder, specs.of_cell(folder / "spec.json"))
+        checksums.check_all(folder, specs.of_cell(folder / "spec.json"))
 
 
 def _caught(task: Callable[[], object]) -> str | None:
     """The traceback of what broke, if anything did. What breaks one cell leaves the others; a full disk breaks all."""
     try:
         task()
-    except store.Unwritable:
+    except files.Unwritable:
         raise
     except Exception:
         return traceback.format_exc()

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import numpy as np
 
-from bench import store
+from bench import files
 from bench.experiment.acquire import acquire_table
 from bench.experiment.fits import fit, save
-from bench.experiment.journal import Journal
-from bench.experiment.labels import LabelMaps
 from bench.experiment.problem import Problem, Step, evaluate
 from bench.experiment.round0 import Round0
+from bench.labels import LabelMaps
 from bench.learners import Learner, Model
+from bench.runs.journal import Journal
 from bench.timing import Stopwatch
 from bench.types import Candidates, InputError
 
@@ -48,7 +48,7 @@ class Models:
         if number == 0 or learner is None:
             seconds |= {name: s for name, s in self.round0.seconds.items() if name in ("fit_s", "evaluate_s")}
             return self.round0.confusion
-        if not store.intact(self.path(number)):  # else the run was stopped between this round's fit and its measures
+        if not files.intact(self.path(number)):  # else the run was stopped between this round's fit and its measures
             start = self.after(number - 1) if self.problem.settings.start == "warm" else None
             logs = self.journal.folder / "logs"
             model, seconds["fit_s"] = fit(self.problem, learner, labels, self.seed, number, logs, start, self.on_step)
@@ -64,7 +64,7 @@ class Models:
         """The model after a round, from memory or from its file."""
         if self._newest is None or self._newest[0] != number:
             assert self.learner is not None  # without one nobody asks for a model
-            if not store.intact(path := self.path(number)):
+            if not files.intact(path := self.path(number)):
                 again = f"remove {self.journal.folder} to run the cell anew"
                 raise InputError(f"{path}: damaged: it is not the model that was written; {again}")
             self._newest = number, self.learner.load(path)

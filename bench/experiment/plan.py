@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bench import kernels, store
-from bench.experiment import specs
+from bench import files, kernels
 from bench.experiment.grid import Grid, n_done
 from bench.experiment.problem import MEMORY_BYTES, Setup
+from bench.runs import specs
 from bench.timing import Stopwatch
 
 ITERATIONS = 4  # measured ones, after one that warms up
@@ -90,7 +90,7 @@ def earlier(setup: Setup, folders: list[Path]) -> Costs | None:
         if spec.get("cores") != os.cpu_count() or any(found.get(k) != protocol[k] for k in alike):
             continue
         for path in folder.glob("cells/*/timings.csv"):
-            timings = store.read_csv(path, ("round", "fit_s"))
+            timings = files.read_csv(path, ("round", "fit_s"))
             rounds.append(timings[timings["round"] > 1])  # the first has its predictions from round 0
             memory.append(specs.of_cell(path.with_name("spec.json")).get("peak_memory_gib", 0.0))
     table = pd.concat(rounds).dropna() if rounds else pd.DataFrame()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench import costs, metrics, registry, runfiles, seeds, store
+from bench import costs, files, metrics, registry, seeds
 from bench.cache import Cache
 from bench.costs.seconds import read as read_seconds
 from bench.datasets import Dataset
@@ -16,6 +16,7 @@ from bench.experiment.settings import Settings
 from bench.foundation import Foundation, named
 from bench.foundation.pseudo import PseudoLabels, cache_folder, pseudo_labels
 from bench.learners import Images, Learner, Model, Pairs, n_processes
+from bench.runs import schema
 from bench.types import Candidates, InputError
 
 MEMORY_BYTES = 2**29  # of each kind that a process keeps: images, truth, pseudo labels and superpixels, changed labels
@@ -80,16 +81,16 @@ class Setup:
         options, paths = self.settings.cfg_options, self.learner.path_options if self.learner else ()
         kept |= {
             "foundation": self.called["foundation"],
-            "names": store.digest(self.dataset.names("train")),
+            "names": files.digest(self.dataset.names("train")),
             "classes": list(self.dataset.classes),
             "learner": self.settings.learner if trained else None,
             "preset": self.settings.preset if trained else None,
             "config": self.recipe or None,
             "cfg_options": {k: v for k, v in options.items() if k not in paths},
             "seconds": self.seconds,
-            "scores": store.file_digest(Path(self.settings.scores)) if self.settings.scores else None,
+            "scores": files.file_digest(Path(self.settings.scores)) if self.settings.scores else None,
             "files": self._files,
-            "format": runfiles.FORMAT,
+            "format": schema.FORMAT,
         }
         if self.foundation.trains:
             kept["taught"] = self._taught
@@ -106,7 +107,7 @@ class Setup:
     @cached_property
     def recipe(self) -> str:
         """A digest of the learner's recipe; empty without a model."""
-        return store.digest(self.learner.recipe()) if self.learner else ""
+        return files.digest(self.learner.recipe()) if self.learner else ""
 
     @cached_property
     def teacher(self) -> Learner:
@@ -116,7 +117,7 @@ class Setup:
 
     @cached_property
     def _taught(self) -> str:
-        return store.digest(self.teacher.recipe()) if self.foundation.trains else ""
+        return files.digest(self.teacher.recipe()) if self.foundation.trains else ""
 
     @property
     def pseudo_folder(self) -> Path:
@@ -131,7 +132,7 @@ class Setup:
             return None
         folder, kinds = self.foundation.folder, ("mask_jpg", "obj_jpg")
         paths = [folder / kind / f"{name}.png" for kind in kinds for name in self.dataset.names("train")]
-        return store.digest([store.file_digest(path) if path.is_file() else None for path in paths])
+        return files.digest([files.file_digest(path) if path.is_file() else None for path in paths])
 
     def make_pseudo_labels(self, on_step: Step = lambda what, n: None) -> PseudoLabels:
         """The foundation's maps, from the cache where they are there. Reports ("label", 1) for each image."""
@@ -164,7 +165,7 @@ class Setup:
         if self.learner:
             return None
         path = self.settings.scores
-        return tuple(store.read_csv(Path(path), (), nrows=0)) if path else ()
+        return tuple(files.read_csv(Path(path), (), nrows=0)) if path else ()
 
     def _label_only(self, pseudo: PseudoLabels) -> Candidates:
         """The pool of a run without a model: from the scores file, else geometry alone."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from bench import store
+from bench import files
 from bench.experiment.acquire import acquire_table
 from bench.experiment.fits import fit, save
 from bench.experiment.problem import Problem, Step, evaluate
@@ -43,29 +43,29 @@ def load_round0(
     folder = folder_of(out, seed)
     model_path, table_path, spec_path = folder / "model.pth", folder / "candidates.npz", folder / "spec.json"
     confusion_path, fit_path, model = folder / "confusion.npy", folder / "fit.json", None
-    if not (store.intact(model_path) and store.intact(fit_path)):
+    if not (files.intact(model_path) and files.intact(fit_path)):
         model, fit_s = fit(problem, learner, problem.pseudo.labels, seed, 0, folder / "logs", None, on_step)
-        store.write_spec(fit_path, {"fit_s": fit_s})
-        store.record(folder, {fit_path.name: store.checksum(fit_path.read_bytes())})
+        files.write_spec(fit_path, {"fit_s": fit_s})
+        files.record(folder, {fit_path.name: files.checksum(fit_path.read_bytes())})
         save(learner, model, model_path)
-    if not (store.intact(spec_path) and store.intact(confusion_path)):
+    if not (files.intact(spec_path) and files.intact(confusion_path)):
         model = learner.load(model_path) if model is None else model
         with Stopwatch(learner.device) as watch:
             confusion = evaluate(problem, learner, model)
-        with store.replacing(confusion_path) as path, open(path, "wb") as file:
+        with files.replacing(confusion_path) as path, open(path, "wb") as file:
             np.save(file, confusion)
-        store.write_spec(spec_path, store.read_json(fit_path) | {"evaluate_s": watch.total_s})
-        store.record(folder, {path.name: store.checksum(path.read_bytes()) for path in (confusion_path, spec_path)})
-    if not store.intact(table_path) or not set(needs) <= set(np.load(table_path, allow_pickle=False).files):
+        files.write_spec(spec_path, files.read_json(fit_path) | {"evaluate_s": watch.total_s})
+        files.record(folder, {path.name: files.checksum(path.read_bytes()) for path in (confusion_path, spec_path)})
+    if not files.intact(table_path) or not set(needs) <= set(np.load(table_path, allow_pickle=False).files):
         model = learner.load(model_path) if model is None else model
         table, seconds = acquire_table(problem, learner, model, problem.pseudo.labels, needs)
-        with store.replacing(table_path) as path, open(path, "wb") as file:
+        with files.replacing(table_path) as path, open(path, "wb") as file:
             arrays: dict[str, Any] = {**table.columns, "_seconds": [seconds["predict_s"], seconds["acquire_s"]]}
             np.savez(file, **arrays)
-        store.record(folder, {table_path.name: store.checksum(table_path.read_bytes())})
+        files.record(folder, {table_path.name: files.checksum(table_path.read_bytes())})
     with np.load(table_path, allow_pickle=False) as table:
         seconds = dict(zip(("predict_s", "acquire_s"), table["_seconds"].tolist(), strict=True))
         columns = {name: table[name] for name in table.files if name != "_seconds"}
-    spec = store.read_json(spec_path)
+    spec = files.read_json(spec_path)
     seconds |= {name: spec[name] for name in ("fit_s", "evaluate_s")}
     return Round0(Candidates(columns), np.load(confusion_path, allow_pickle=False), model_path, seconds)

@@ -4,9 +4,9 @@ import numpy as np
 
 from bench import costs, metrics, registry, seeds
 from bench.annotation import Oracle, outcome
-from bench.experiment.journal import Journal, answer_of
-from bench.experiment.labels import LabelMaps, LabelQuality
 from bench.experiment.problem import Problem
+from bench.labels import LabelMaps, LabelQuality
+from bench.runs.journal import Journal, answer_of
 from bench.types import ACTIONS, Answer, Candidates, Pool, Query, Question, Region, Truth
 
 PLACE = ("image", "superpixel", "row", "column")
@@ -87,7 +87,7 @@ class Session:
         return int(self.shown[self.problem.place(image, superpixel)])
 
     def detection(self, scores: np.ndarray, table: Candidates, pool: Pool, query: Query) -> dict[str, float]:
-        """How well a strategy's ``scores`` and its query find wrong labels (`bench.runfiles.DETECTION`).
+        """How well a strategy's ``scores`` and its query find wrong labels (`bench.runs.schema.DETECTION`).
 
         Among the superpixels never asked before; those of which no true pixel is known count for nothing.
         """

@@ -1,23 +1,16 @@
 """What a run is asked to do, besides its strategies, oracles and seeds. The command line is made from these fields."""
 
-import os
 from dataclasses import dataclass, field
 
-import platformdirs
-
+from bench.files import default_cache
 from bench.types import InputError
 
-MOST_ROUNDS, MOST_CELLS = 1_000_000, 100_000  # more are a slip of the keyboard
+MOST_ROUNDS = 1_000_000  # more are a slip of the keyboard
 
 
 def option(default, text: str, **more):
     """A field with what its command-line option says; ``more``: further arguments of the option."""
     return field(default=default, metadata={"help": text, **more})
-
-
-def default_cache() -> str:
-    """$ALC_BENCH_CACHE, else a folder in the user's cache, where the system has it."""
-    return os.environ.get("ALC_BENCH_CACHE", platformdirs.user_cache_dir("alc-bench"))
 
 
 @dataclass(frozen=True)

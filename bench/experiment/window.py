@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from bench import metrics, seeds, store
+from bench import files, metrics, seeds
 from bench.experiment.problem import Problem, Step, evaluate
 from bench.learners import Learner
 from bench.timing import Stopwatch
@@ -37,7 +37,7 @@ def rows(
                 data = [metrics.confusion(t, maps(i), problem.n_classes) for i, t in enumerate(truths)]
                 logs = Path(problem.settings.cache) / "logs"
                 drawn, step = seeds.integer(seed, "fit", 0), lambda n: on_step("fit", n)
-                with store.writing(logs), Stopwatch(learner.device) as watch:
+                with files.writing(logs), Stopwatch(learner.device) as watch:
                     model = learner.fit(problem.samples(maps), drawn, logs, None, step)
                 miou = [metrics.miou(np.sum(m, axis=0)) for m in (data, evaluate(problem, learner, model))]
                 what = problem.called["dataset"], preset, learner.n_steps, labels, seed

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench import seeds, store
+from bench import files, seeds
 from bench.datasets import Dataset
 from bench.foundation import Foundation, TrainAndPredict, boxes, reporting, weights
 from bench.foundation.box_masks import BoxMasks, Timed, check
@@ -50,7 +50,7 @@ class BoxedSam(Timed, Foundation):
         self._boxes, self._device = boxes, chosen_device(device)
 
     def digests(self, names: tuple[str, ...]) -> dict[str, str]:
-        return {} if self.leaky else {"boxes": store.file_digest(Path(self._boxes))}
+        return {} if self.leaky else {"boxes": files.file_digest(Path(self._boxes))}
 
     def generate(
         self,

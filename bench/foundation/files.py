@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench import store
+from bench import files
 from bench.datasets import Dataset, class_ids, read_png
 from bench.datasets.files import file_size
 from bench.foundation import Foundation, TrainAndPredict, check_maps
@@ -33,11 +33,11 @@ class Files(Foundation):
         self._root = folder
         self.folder = folder if (folder / "obj_jpg").is_dir() else None
         # What is made from these files is made again when they change.
-        self.files = store.digest(sorted((str(p.relative_to(folder)), file_size(p)) for p in folder.glob("*/*.png")))
+        self.files = files.digest(sorted((str(p.relative_to(folder)), file_size(p)) for p in folder.glob("*/*.png")))
 
     def digests(self, names: tuple[str, ...]) -> dict[str, str]:
         paths = [self._root / kind / f"{name}.png" for kind in ("mask_jpg", "obj_jpg") for name in names]
-        return {"root": store.digest([store.file_digest(path) if path.is_file() else None for path in paths])}
+        return {"root": files.digest([files.file_digest(path) if path.is_file() else None for path in paths])}
 
     def generate(
         self,

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from bench import store
+from bench import files
 from bench.cache import Cache
 from bench.datasets import Dataset
 from bench.datasets.files import check_png, read_png, stored_size
@@ -171,7 +171,7 @@ def write(
             )
         ids = superpixels.astype(np.uint8 if superpixels.max() < 256 else np.uint16)
         for kind, values in zip(KINDS, (labels, ids), strict=True):
-            with store.replacing(folder / kind / f"{name}.png") as path:
+            with files.replacing(folder / kind / f"{name}.png") as path:
                 Image.fromarray(values).save(path)
         step()
 

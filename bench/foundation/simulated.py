@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench import seeds, store
+from bench import files, seeds
 from bench.datasets import Dataset
 from bench.foundation import Foundation, TrainAndPredict
 from bench.foundation.painting import depth, paint
@@ -80,7 +80,7 @@ class Simulated(Foundation):
 
     def digests(self, names: tuple[str, ...]) -> dict[str, str]:
         like = vars(self).get("_like")
-        return {"like": store.file_digest(Path(like))} if like and Path(like).is_file() else {}
+        return {"like": files.file_digest(Path(like))} if like and Path(like).is_file() else {}
 
     def generate(
         self, dataset: Dataset, train_and_predict: TrainAndPredict | None = None
@@ -180,7 +180,7 @@ def _read_fit(like: str) -> dict:
     if not path.is_file() and not Path(like).is_file():
         known = ", ".join(sorted(p.stem.removeprefix("simulated-") for p in here.glob("simulated-*.json")))
         raise InputError(f"simulated: like={like} is no fit; there are: {known}, or the path of a fit's JSON file")
-    fit = store.read_json(path if path.is_file() else Path(like))
+    fit = files.read_json(path if path.is_file() else Path(like))
     if not isinstance(fit, dict) or not {"parameters", "classes"} <= fit.keys():
         raise InputError(f"simulated: {like} is no fit: it needs parameters and classes")
     return fit

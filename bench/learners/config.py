@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import torch
 from safetensors.torch import load_file
 
-from bench import compat, store
+from bench import compat, files
 from bench.types import InputError
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def content(config: Config) -> dict:
     found = config.to_dict()
     found.pop("custom_imports", None)
     if (file := weights(config)) is not None:
-        found["model"]["backbone"]["init_cfg"]["checkpoint"] = store.file_digest(file)
+        found["model"]["backbone"]["init_cfg"]["checkpoint"] = files.file_digest(file)
     return found
 
 
@@ -103,7 +103,7 @@ def backbone_digest(config: Config) -> str:
     """32 hexadecimal digits of all that decides what a frozen backbone makes of an image of the network's size."""
     found = content(config)
     seen = found["model"]["backbone"], found["model"]["data_preprocessor"], found.get("pretrained"), torch.__version__
-    return store.digest(seen)
+    return files.digest(seen)
 
 
 def _complete(config: Config, n_classes: int) -> None:

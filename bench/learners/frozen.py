@@ -13,7 +13,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from bench import seeds, store
+from bench import files, seeds
 from bench.cache import Cache
 from bench.kernels.pixels import cells as cells_of
 from bench.learners import Images, Pairs, Samples
@@ -104,7 +104,7 @@ class Features:
         if self.folder is not None:
             buffer = io.BytesIO()
             np.savez(buffer, *made)
-            store.write_bytes(self.folder / f"{key}.npz", buffer.getvalue())
+            files.write_bytes(self.folder / f"{key}.npz", buffer.getvalue())
         return Levels.of(made)
 
 

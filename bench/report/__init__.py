@@ -7,26 +7,16 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import Progress
 
-from bench import store
+from bench import files
 from bench.costs import seconds
 from bench.costs.seconds import Times
-from bench.report import (
-    answer,
-    audit,
-    board,
-    board_page,
-    detection,
-    figures,
-    index,
-    judge,
-    packed,
-    page,
-    panels,
-    prices,
-    tables,
-)
+from bench.report import budgets, cell_files, claims, detection, prices, tables
+from bench.report.board import committed, pages
+from bench.report.figures import curves, panels
+from bench.report.page import document, index
 from bench.report.results import COSTS, read
-from bench.report.verdict import Study
+from bench.report.study import Study
+from bench.runs import pack
 from bench.types import InputError
 
 Paths = str | Path | Sequence[str | Path]
@@ -54,7 +44,7 @@ def compare(paths: Paths, cost: str = "queries", mixed: bool = False) -> dict[st
 
 def _listed(paths: Paths) -> list[Path]:
     paths = [paths] if isinstance(paths, (str, Path)) else paths
-    return [packed.opened(Path(path)) for path in paths]
+    return [pack.opened(Path(path)) for path in paths]
 
 
 def write(
@@ -91,7 +81,7 @@ def write(
         to = runs[0] if runs else Path(outs[0]).with_name(f"{Path(outs[0]).stem}-report")
     to = Path(to)
     if times is not None:
-        results = audit.reprice(results, times.mean)
+        results = cell_files.reprice(results, times.mean)
     times = times or seconds.read("measured")
     priced = prices.table(results, times)
     study = Study(results, cost)
@@ -102,19 +92,19 @@ def write(
     try:
         to.mkdir(parents=True, exist_ok=True)
         if not (to / "spec.json").exists():  # a run's own folder belongs to a run that may be at work
-            store.sweep(to)
+            files.sweep(to)
         tables.write_summary(study, summary, to)
         tables.write_csv(to / "prices.csv", priced)
-        tables.write_csv(to / "budgets.csv", answer.table(study))
+        tables.write_csv(to / "budgets.csv", budgets.table(study))
         for name in ("coverage", "pairs", "detection", "aggregate", "robustness"):
             if name in ("coverage", "pairs") or not found[name].empty:
                 tables.write_csv(to / f"{name}.csv", found[name])
         with Progress(console=Console(stderr=True), transient=True) as progress:
             for name, figure in progress.track(drawn.items(), description="figures"):
-                figures.save(figure, to, name, SUFFIXES)
+                curves.save(figure, to, name, SUFFIXES)
             if html:
                 progress.add_task("page", total=None)
-                page.write(study, summary, to / "report.html", priced, times)
+                document.write(study, summary, to / "report.html", priced, times)
         if html and len(runs) > 1:
             index.write(results, summary, to / "index.html")
     except OSError as error:
@@ -129,37 +119,37 @@ def write(
 
 def write_board(folder: Path, to: Path | None = None, console: Console | None = None) -> Path:
     """The board of all results of ``folder`` (`bench.report.board`): board.html, board.md, and board.png where anything
-    is tested, in ``to``, by default the folder itself; returned. Raises InputError as `bench.report.board.read` does.
+    is tested, in ``to``, by default the folder itself; returned. Raises InputError as `board.committed.read` does.
     """
-    found, to, console = board.read(folder), to or folder, console or Console()
+    found, to, console = committed.read(folder), to or folder, console or Console()
     try:
-        sections = [board_page.section(result) for result in found.results]
-        board_page.write(found, sections, to / "board.html")
+        sections = [pages.section(result) for result in found.results]
+        pages.write(found, sections, to / "board.html")
         picture = panels.board(found)
         if picture is not None:
-            figures.save(picture, to, "board", ("png",))
-        board_page.write_markdown(found, sections, to / "board.md", picture is not None)
+            curves.save(picture, to, "board", ("png",))
+        pages.write_markdown(found, sections, to / "board.md", picture is not None)
     except OSError as error:
         raise InputError(f"{to}: cannot write the board there: {error.strerror}") from error
-    for sentence in (found.headline.replace("`", ""), *board_page.skipped(found), f"page: {to / 'board.html'}"):
+    for sentence in (found.headline.replace("`", ""), *pages.skipped(found), f"page: {to / 'board.html'}"):
         console.print(sentence, soft_wrap=True, markup=False, highlight=False)
     return to
 
 
 def _tables(study: Study) -> dict[str, pd.DataFrame]:
     return {
-        "summary": tables.summarise(study, audit.references(study.results)),
+        "summary": tables.summarise(study, cell_files.references(study.results)),
         "coverage": tables.coverage(study.results),
         "pairs": tables.pairs(study),
         "detection": detection.summarise(study.results),
-        "aggregate": judge.aggregate(study),
-        "robustness": judge.robustness(study),
+        "aggregate": claims.aggregate(study),
+        "robustness": claims.robustness(study),
     }
 
 
 def _figures(study: Study) -> dict:
     found = {
-        "curves": figures.curves(study),
+        "curves": curves.curves(study),
         "costs": panels.costs(study.results),
         "classes": panels.classes(study.results),
         "penalty": panels.penalty(study),

@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from bench import runfiles
 from bench.costs.seconds import Times
 from bench.report.results import SETTING, Results
+from bench.runs import schema
 
 COLUMNS = [*SETTING, "strategy", "n_queries", "seconds", "low", "high"]
 HEADINGS = ("strategy", "questions", "hours", "95 % interval")
@@ -24,7 +24,7 @@ def table(results: Results, times: Times) -> pd.DataFrame:
     done = done[[(Path(folder) / "queries.csv").is_file() for folder in done.folder]].reset_index(drop=True)
     if done.empty:
         return pd.DataFrame(columns=COLUMNS)
-    asked = runfiles.read_all([Path(folder) / "queries.csv" for folder in done.folder])
+    asked = schema.read_all([Path(folder) / "queries.csv" for folder in done.folder])
     actions = asked.groupby("file").actions.apply(list).reindex(done.index)
     totals = [(len(a), *times.total(" ".join(a).split())) for a in (a if isinstance(a, list) else [] for a in actions)]
     done = done.assign(**dict(zip(COLUMNS[-4:], zip(*totals, strict=True), strict=True)))

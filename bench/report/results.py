@@ -14,19 +14,20 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench import costs, metrics, runfiles
-from bench.experiment import specs, sums
-from bench.experiment.settings import MOST_CELLS
-from bench.store import FORMER, digest
+from bench import costs, metrics
+from bench.files import digest
+from bench.runs import checksums, schema, specs
+from bench.runs.folder import FORMER
+from bench.runs.specs import MOST_CELLS
 from bench.types import InputError, printable
 
 SETTING = ["dataset", "foundation", "oracle"]
 CELL = ["dataset", "foundation", "strategy", "oracle", "seed"]
 COSTS = {"queries" if name == "questions" else name: unit.column for name, unit in costs.UNITS.items()}
 METRICS = {measure.of: measure.column for measure in metrics.MEASURES if measure.ranked}
-TIMES = runfiles.names(runfiles.ROUNDS, "time")
+TIMES = schema.names(schema.ROUNDS, "time")
 FOREIGN_VALUES = (*METRICS.values(), "data_miou_labelled")  # what others publish, at least one of them
-STDS = tuple(runfiles.Column(f"{column}_std", "share", "of a foreign mean", empty=True) for column in FOREIGN_VALUES)
+STDS = tuple(schema.Column(f"{column}_std", "share", "of a foreign mean", empty=True) for column in FOREIGN_VALUES)
 STATUSES = ("done", "running", "failed", "missing")
 PLAIN = dict(status="done", leaky=False, bound=False, protocol="", folder="", question="")
 BOUNDS = "clairvoyant"  # how the names of the suite's bounds begin
@@ -70,7 +71,7 @@ def read(paths: list[Path], mixed: bool = False, published: Collection[Path] = (
     for path in paths:
         if path.is_dir():
             said[path] = specs.of_run(path / "spec.json")
-            sums.check_all(path, said[path])
+            checksums.check_all(path, said[path])
         table = _read_rounds(path)
         table["run"] = str(path)
         rounds.append(table)
@@ -97,10 +98,10 @@ def read(paths: list[Path], mixed: bool = False, published: Collection[Path] = (
 def _read_rounds(path: Path) -> pd.DataFrame:
     if path.is_dir():
         file, foreign = path / "rounds.csv", False
-        table = runfiles.read(file)
+        table = schema.read(file)
     else:
         file, foreign = path, True
-        table = runfiles.parse(file, (*runfiles.ROUNDS, *STDS), FOREIGN_COLUMNS)
+        table = schema.parse(file, (*schema.ROUNDS, *STDS), FOREIGN_COLUMNS)
         if table[list(FOREIGN_VALUES)].isna().all(axis=None):
             raise InputError(f"{file}: no values in any of {', '.join(FOREIGN_VALUES)}; there are: {', '.join(table)}")
     for name in CELL[:4]:
@@ -120,7 +121,7 @@ def _read_cells(path: Path, table: pd.DataFrame, spec: dict) -> pd.DataFrame:
     there = set(table[CELL].drop_duplicates().itertuples(index=False, name=None))
     for file in sorted(folder / "spec.json" for folder in path.glob("cells/*") if folder.is_dir()):
         cell = specs.of_cell(file)
-        sums.check_all(file.parent, cell)
+        checksums.check_all(file.parent, cell)
         if absent := [name for name in CELL if name not in cell]:
             raise InputError(f"{file}: no {', '.join(absent)}; expected the settings of a cell")
         key = tuple(cell[name] for name in CELL)

@@ -9,12 +9,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from bench.report import detection, judge
-from bench.report.compare import METRICS
+from bench.files import replacing
+from bench.report import claims, detection
+from bench.report.comparison import METRICS
 from bench.report.results import SETTING, Results
+from bench.report.study import Study, Verdict
 from bench.report.style import percent, title
-from bench.report.verdict import Study, Verdict
-from bench.store import replacing
 
 KINDS = ["ranked", "bound", "published"]
 LATEX = str.maketrans({c: f"\\{c}" for c in "&%$#_{}"})
@@ -51,10 +51,10 @@ def summarise(study: Study, reference: dict[str, float] | None = None) -> pd.Dat
                     values = table.loc[strategy].dropna().to_numpy()
                     row[f"{metric}_{name}_mean"] = values.mean() if len(values) else np.nan
                     row[f"{metric}_{name}_std"] = values.std(ddof=1) if len(values) > 1 else np.nan
-            for strategy, row in judge.ranking(verdict).add_prefix(f"{metric}_").iterrows():
+            for strategy, row in claims.ranking(verdict).add_prefix(f"{metric}_").iterrows():
                 found.get(strategy, {}).update(row)
             if metric == "model" and setting[0] in reference:
-                for strategy, row in judge.reach(verdict, reference[setting[0]]).iterrows():
+                for strategy, row in claims.reach(verdict, reference[setting[0]]).iterrows():
                     found[strategy].update(row)
             for strategy, rounds in of.foreign.items():
                 row = found.setdefault(strategy, dict(kind="published", question=""))
@@ -72,12 +72,12 @@ def summarise(study: Study, reference: dict[str, float] | None = None) -> pd.Dat
 
 
 def pairs(study: Study) -> pd.DataFrame:
-    """`judge.pairs` of every setting and metric."""
+    """`claims.pairs` of every setting and metric."""
     found = []
     for setting, verdicts in study.verdicts.items():
         for metric, verdict in verdicts.items():
             keys = dict(zip(SETTING, setting, strict=True), metric=metric)
-            found.append(judge.pairs(verdict).assign(**keys))
+            found.append(claims.pairs(verdict).assign(**keys))
     table = pd.concat(found, ignore_index=True)
     return table[[*SETTING, "metric", *table.columns.difference([*SETTING, "metric"], sort=False)]]
 
@@ -152,20 +152,20 @@ def _grid(headings: list[str], lines: list[list[tuple[str, bool]]]) -> Table:
 
 def remarks(verdicts: dict[str, Verdict], rows: pd.DataFrame) -> list[str]:
     """The sentences under a setting's table."""
-    return [claim.text for claim in claims(verdicts, rows)]
+    return [claim.text for claim in statements(verdicts, rows)]
 
 
-def claims(verdicts: dict[str, Verdict], rows: pd.DataFrame) -> list[judge.Claim]:
+def statements(verdicts: dict[str, Verdict], rows: pd.DataFrame) -> list[claims.Claim]:
     """What the numbers of a setting are, and what may be said of them."""
     tested = [v for v in verdicts.values() if v.of.curves]
     n_seeds, cost = rows.n_seeds.max(), rows.cost.iloc[0]
     if not tested:
-        return [judge.Claim("note", f"percent, as published by others, over {cost}: nothing is ranked")]
+        return [claims.Claim("note", f"percent, as published by others, over {cost}: nothing is ranked")]
     what = f"mean±sample std over {n_seeds:g} seeds" if n_seeds > 1 else "one seed"
     text = f"percent, {what}; area: under the curve over {cost}"
     if rows.filter(like="_rank_low").notna().any(axis=None):
         text += "; bold, and a rank that begins at 1: cannot be told from the best by area"
-    return [judge.Claim("note", text), *judge.claims(tested)]
+    return [claims.Claim("note", text), *claims.claims(tested)]
 
 
 def write_summary(study: Study, summary: pd.DataFrame, folder: Path) -> None:

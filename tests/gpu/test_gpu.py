@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 import torch
 
-from bench import runfiles, store
+from bench import files
 from bench.commands import main
+from bench.runs import schema
 from bench.timing import Stopwatch
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no GPU here")]
@@ -26,7 +27,7 @@ def out():
     name = torch.cuda.get_device_name()
     folder = Path("results") / f"gpu-{re.sub(r'[^a-z0-9]+', '-', name.lower()).strip('-')}"
     about = {"gpu": name, "torch": torch.__version__, "cuda": torch.version.cuda, "date": date.today().isoformat()}
-    store.write_json(folder / "about.json", about | {"command": "tox run -e gpu"})
+    files.write_json(folder / "about.json", about | {"command": "tox run -e gpu"})
     return folder
 
 
@@ -80,8 +81,8 @@ def test_cells_that_share_a_gpu_give_the_numbers_of_one_at_a_time(out, tmp_path,
         with Stopwatch("cuda") as watch:
             assert main(["run", "--device", "cuda", *grid, "--jobs", str(jobs), "--out", str(run)]) == 0
         rows.append({"jobs": jobs, "n_cells": jobs, "cell_s": watch.total_s / jobs})
-        store.write_csv(out / "cells.csv", rows)
-        timings = runfiles.names(runfiles.ROUNDS, "time")
+        files.write_csv(out / "cells.csv", rows)
+        timings = schema.names(schema.ROUNDS, "time")
         rounds = pd.read_csv(run / "rounds.csv").drop(columns=timings, errors="ignore")
         for seed, its in rounds.groupby("seed"):
             assert said.setdefault(seed, its.to_csv(index=False)) == its.to_csv(index=False)

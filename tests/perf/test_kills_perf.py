@@ -20,9 +20,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bench import commands, report, runfiles, seeds, store
+from bench import commands, files, report, seeds
 from bench.commands import export, prepare  # noqa: F401  imported before any fork
-from bench.experiment.journal import read_rounds
+from bench.runs import schema
+from bench.runs.folder import COMMANDS
+from bench.runs.journal import read_rounds
 
 N = 50
 DATA = ["--dataset", "shapes[train=12,val=6,size=64]"]
@@ -37,8 +39,8 @@ WAYS = {  # the command, what it writes first, and what of it may be killed
     "export": (["export", "{run}", "--strategy", "area", "--seed", "0", "--to", "{out}"], "{out}*", ["all"]),
     "prepare, 2 jobs": (["prepare", *DATA, *CUT, "--jobs", "2", "--out", "{out}"], "{out}", ["all"]),
 }
-UNEQUAL = ("spec.json", "sums.json", "timings.csv", store.COMMANDS, ".lock")  # seconds, dates and what is made of them
-TIMES = runfiles.names(runfiles.ROUNDS, "time")
+UNEQUAL = ("spec.json", "sums.json", "timings.csv", COMMANDS, ".lock")  # seconds, dates and what is made of them
+TIMES = schema.names(schema.ROUNDS, "time")
 
 
 def start(argv: list[str], log: Path) -> int:
@@ -197,4 +199,4 @@ if __name__ == "__main__":
             [known for known in pd.read_csv(path).to_dict("records") if known["way"] != way] if path.exists() else []
         )
         rows = sorted([*others, row], key=lambda row: list(WAYS).index(row["way"]))
-        store.write_csv(path, pd.DataFrame(rows).round(1))
+        files.write_csv(path, pd.DataFrame(rows).round(1))

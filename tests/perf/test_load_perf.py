@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench import commands, report, store
+from bench import commands, files, report
 
 SIZES = (10, 50, 200, 800, 1000, 2000)
 STRATEGIES = ("random", "area", "power[of=area]", "softrank[of=area]", "power[of=area,beta=4]")
@@ -69,4 +69,4 @@ if __name__ == "__main__":
             print(row, flush=True)
             known = {old["cells"]: old for old in pd.read_csv(RESULTS).to_dict("records")} if RESULTS.exists() else {}
             known[n] = row
-            store.write_csv(RESULTS, pd.DataFrame([known[n] for n in sorted(known)]).round(1))
+            files.write_csv(RESULTS, pd.DataFrame([known[n] for n in sorted(known)]).round(1))

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
-from bench import registry, seeds, store, timing
+from bench import files, registry, seeds, timing
 from bench.experiment.acquire import acquire_table
 from bench.kernels.regions import regions
 from bench.learners import Prediction
@@ -98,4 +98,4 @@ if __name__ == "__main__":
     for name, value in found.items():
         print(f"{name:18}{value:.4g}" if isinstance(value, float) else f"{name:18}{value}")
     row = {"machine": platform.machine(), "cores": os.cpu_count(), "torch": torch.__version__, **found}
-    store.write_csv(Path("results") / f"pool-{platform.machine()}-{os.cpu_count()}-cores.csv", [row])
+    files.write_csv(Path("results") / f"pool-{platform.machine()}-{os.cpu_count()}-cores.csv", [row])

@@ -14,15 +14,15 @@ from types import SimpleNamespace
 import numpy as np
 from test_pool_perf import N_CLASSES, N_IMAGES, SHIFTS, Generated
 
-from bench import seeds, store
+from bench import files, seeds
 from bench.costs.seconds import ASSUMED
 from bench.experiment.cell import ask
-from bench.experiment.journal import Journal
-from bench.experiment.labels import LabelMaps
 from bench.experiment.problem import MEMORY_BYTES, Measured, Problem, Setup
 from bench.experiment.session import Session
 from bench.experiment.settings import Settings
 from bench.kernels.regions import regions
+from bench.labels import LabelMaps
+from bench.runs.journal import Journal
 from bench.timing import Clock, Stopwatch
 from bench.types import Candidates, Query
 
@@ -121,4 +121,4 @@ if __name__ == "__main__":
     if len(sys.argv) > 1:
         found += measure("pascal", Questions(*pascal(Path(sys.argv[1]), nowhere), nowhere), (0, 100, most // 10))
     print(*found, sep="\n")
-    store.write_csv(Path(__file__).parents[2] / "results" / "questions.csv", found)
+    files.write_csv(Path(__file__).parents[2] / "results" / "questions.csv", found)

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench import metrics, registry, seeds, store
+from bench import files, metrics, registry, seeds
 from bench.datasets.pascal import Pascal
 from bench.foundation import weights
 from bench.foundation.boxed_sam import true_boxes
@@ -93,7 +93,7 @@ def main(root: str, n_images: int = 20, to: Path | None = None) -> tuple[dict, d
             total[kind] = total.get(kind, 0) + matrix
         print(row, flush=True)
         if to is not None:
-            store.write_csv(to, rows)
+            files.write_csv(to, rows)
     numbers = [key for key in rows[0] if key != "image"]
     mean = {key: float(np.mean([row[key] for row in rows if key in row])) for key in numbers}
     return mean, {kind: metrics.miou(matrix) for kind, matrix in total.items()}

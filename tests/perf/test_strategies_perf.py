@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from pools import pool, random_columns
 
-from bench import registry, seeds, store
+from bench import files, registry, seeds
 from bench.commands.time import status_kib
 from bench.experiment.acquire import acquire_table
 from bench.experiment.problem import Problem
@@ -169,4 +169,4 @@ if __name__ == "__main__":
     for row in found:
         print(*(f"{x:.3g}" if isinstance(x, float) else x for x in row.values()))
     if not sys.argv[3:]:
-        store.write_csv(Path(__file__).parents[2] / "results" / "acquisition.csv", found)
+        files.write_csv(Path(__file__).parents[2] / "results" / "acquisition.csv", found)

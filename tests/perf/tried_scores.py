@@ -14,13 +14,13 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from baselines.worth import worth
-from bench import metrics, seeds, store
+from bench import files, metrics, seeds
 from bench.experiment.acquire import acquire_table
-from bench.experiment.labels import LabelMaps
 from bench.experiment.problem import Setup
 from bench.experiment.session import Session
 from bench.experiment.settings import Settings
 from bench.experiment.truth import truth_columns
+from bench.labels import LabelMaps
 
 SEEDS, ROUNDS, QUARTERS = range(10, 15), 4, 4
 NEEDS = ("sim", "cil", "cil_sum", "agree_count", "label_histogram", "probability_sum")
@@ -98,4 +98,4 @@ if __name__ == "__main__":
                 for score, values in scores(pool, seed).items():
                     found = curve(values, pool, truth, confusion, budget)
                     out.append({"dataset": name, "score": score, "seed": seed, "area": found.mean(), "last": found[-1]})
-    store.write_csv(Path(__file__).parents[2] / "results" / "tried-scores.csv", out)
+    files.write_csv(Path(__file__).parents[2] / "results" / "tried-scores.csv", out)

@@ -1,0 +1,200 @@
+"""What a run leaves on disk. Every file is written whole or not at all; a folder of another protocol is refused.
+
+A file is first written beside its place and then moved over it: a reader never sees half of one, nor does a crash or a
+full disk leave it.
+"""
+
+import errno
+import hashlib
+import io
+import json
+import os
+import re
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+import platformdirs
+
+from bench.types import InputError
+
+# pandas 3 reads floats back as they were written; earlier ones have to be asked to
+EXACT = {"float_precision": "round_trip"} if int(pd.__version__.split(".")[0]) < 3 else {}
+SUMS = "sums.json"  # in a folder: the lengths and checksums of its files
+PARTIAL = ".partial-"  # how the names of files begin that are being written
+# What a system says that will not take a file, as against a mistake of ours.
+REFUSALS: tuple[int, ...] = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.EIO)
+REFUSALS += (errno.EMFILE, errno.ENFILE, errno.ENOTDIR, errno.ENOENT)
+
+
+def default_cache() -> str:
+    """$ALC_BENCH_CACHE, else a folder in the user's cache, where the system has it."""
+    return os.environ.get("ALC_BENCH_CACHE", platformdirs.user_cache_dir("alc-bench"))
+
+
+class Unwritable(InputError):
+    """The disk takes no more. It ends the whole run: every cell would meet it."""
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn a disk's refusal within the block into `Unwritable`, which names ``path``."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in REFUSALS:
+            raise
+        reason = os.strerror(error.errno)
+        raise Unwritable(f"cannot write {path}: {reason}; what was there is whole: mend it and run again") from error
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside ``path`` that takes its place when the block ends well, and vanishes when it does not.
+
+    Raises Unwritable when the disk is full or refuses.
+    """
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f"{PARTIAL}{uuid.uuid4().hex[:8]}-{path.name}")
+        try:
+            yield partial
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed writers left in a folder; its owner alone may do that, or a file that is written vanishes."""
+    for leftover in folder.rglob(f"{PARTIAL}*"):
+        leftover.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text(_json(value))
+
+
+def write_spec(path: Path, value: dict) -> None:
+    """A JSON file with its own checksum, which `read_json` checks: what it says is taken on trust elsewhere."""
+    write_json(path, value | {"sum": digest(value)})
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_csv(path: Path, rows: list[dict] | pd.DataFrame, columns: list[str] | None = None) -> None:
+    """Floats are written so that they read back exactly."""
+    frame = pd.DataFrame(rows, columns=columns)
+    with replacing(path) as temporary:
+        frame.to_csv(temporary, index=False)
+
+
+def read_json(path: Path, summed: bool = False):
+    """An object from a JSON file. Raises InputError for a missing or broken file, and for one of `write_spec` that is
+    not as it was written. ``summed``: it always was of `write_spec`, and must have its checksum."""
+    try:
+        text = path.read_text()
+        found = json.loads(text)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file; is this the folder of a run?") from error
+    except (OSError, ValueError, RecursionError) as error:  # no text, no JSON, or brackets without end
+        raise InputError(f"{path}: not readable as JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise InputError(f"{path}: expected a JSON object, got {short(found)}")
+    known = found.pop("sum", None)
+    if (summed or known is not None) and text != _json(found | {"sum": digest(found)}):
+        raise InputError(f"{path}: damaged: it is not as it was written (its checksum is another)")
+    return found
+
+
+def _json(value) -> str:
+    return json.dumps(value, indent=2, sort_keys=True) + "\n"
+
+
+def read_csv(path: Path, columns: tuple[str, ...], source: io.StringIO | None = None, **options) -> pd.DataFrame:
+    """Raises InputError for a missing or broken file and for a missing one of ``columns``. ``source``: what is read in
+    place of the file."""
+    try:
+        frame = pd.read_csv(source or path, **EXACT, **options)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file") from error
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        raise InputError(f"{path}: not readable as CSV: {str(error).splitlines()[0]}") from error
+    missing = [c for c in columns if c not in frame.columns]
+    if missing:
+        raise InputError(f"{path}: missing columns: {', '.join(missing)}; expected {', '.join(columns)}")
+    return frame
+
+
+def digest(value) -> str:
+    """32 hex digits of a JSON-able value: equal settings, equal digest."""
+    return hashlib.blake2b(json.dumps(value, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    try:
+        return hashlib.blake2b(Path(path).read_bytes(), digest_size=16).hexdigest()
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from error
+
+
+def checksum(data: bytes) -> list:
+    """The length of a file's content, and 32 hex digits: what is recorded of it."""
+    return [len(data), hashlib.blake2b(data, digest_size=16).hexdigest()]
+
+
+def record(folder: Path, sums: dict[str, list]) -> None:
+    """Take down in ``folder`` the checksums of some of its files, by name, beside those that are known."""
+    try:
+        known = recorded(folder)
+    except InputError:  # damaged: whoever goes by it has noticed
+        known = {}
+    write_spec(folder / SUMS, known | sums)
+
+
+def recorded(folder: Path) -> dict[str, list]:
+    """The checksums that are known of the files of a folder, by name; none where an older version wrote it."""
+    return read_json(folder / SUMS, summed=True) if (folder / SUMS).exists() else {}
+
+
+def check(path: Path, known: list, remedy: str, more: bool = False) -> bytes:
+    """Raise InputError, ending in ``remedy``, unless a file holds what was recorded of it. Returns its content.
+
+    ``more``: it may hold more behind that, as a file does whose writer was stopped before it took down the checksum.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: damaged: {error.strerror}; {remedy}") from error
+    if not (isinstance(known, list) and list(map(type, known)) == [int, str]):
+        raise InputError(f"{path}: damaged: {short(known)} is no length and checksum of it; {remedy}")
+    found = data[: known[0]] if more else data
+    if checksum(found) != list(known):
+        what = f"holds {len(data):,} bytes" if len(data) != known[0] else "has another checksum"
+        raise InputError(f"{path}: damaged: it {what}, {known[0]:,} bytes were written; {remedy}")
+    return found
+
+
+def intact(path: Path) -> bool:
+    """Whether a file that can be made again is there, and as it was written."""
+    try:
+        known = recorded(path.parent).get(path.name)
+        return path.exists() and (known is None or bool(check(path, known, "")))
+    except InputError:
+        return False
+
+
+def slug(*names: str) -> str:
+    """A folder name: the names' letters, digits and . - _, joined by two underscores; a hash where that drops any."""
+    plain = "__".join(re.sub(r"[^\w.+-]+", "-", name).strip("-") for name in names)
+    return plain if plain == "__".join(names) else f"{plain}-{digest(names)[:6]}"
+
+
+def short(value) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,1 @@
+"""One page over all committed results of a folder, with a chooser."""

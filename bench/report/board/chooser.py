@@ -1,0 +1,92 @@
+"""What the chooser of a board is made of: who is among the best in each setting, by each metric, at each budget."""
+
+from functools import cache
+
+from bench import registry
+from bench.report import budgets
+from bench.report.board.committed import PERFECT, Board, Result, Setting, n_seeds, short_name
+from bench.report.comparison import Comparison
+from bench.report.figures.curves import mean_curve
+from bench.report.page.document import NAMES
+from bench.report.results import Results
+from bench.report.style import look, title
+
+COSTS = ("queries", "seconds")  # that a budget may be in
+
+
+def data(board: Board) -> dict:
+    """For JSON, once NaN is replaced: the results with their settings, and which of them is shown first."""
+    found = [_of_result(result) for result in board.results]
+    across = sorted(board.across(PERFECT, "data"), key=lambda pair: -len(pair[1].of.ranked))
+    first = board.results.index(across[0][0]) if across else 0
+    costs = {cost: budgets.UNITS[cost] for cost in COSTS}
+    return dict(row=budgets.ROW, most=budgets.MOST_NAMES, first=first, results=found, costs=costs, metrics=NAMES)
+
+
+def _of_result(result: Result) -> dict:
+    settings = []
+    for setting, block in result.settings:
+        kinds = block.rounds.groupby("strategy")[["foreign", "bound"]].any()
+        looks = {}
+        for name, foreign, bound in kinds.itertuples(name=None):
+            style = look(name)
+            looks[name] = ["published" if foreign else "bound" if bound else "ranked", style.color, style.form]
+        settings.append(
+            dict(
+                oracle=setting[2],
+                notes=[_caption("datasets", setting[0]), _caption("oracles", setting[2])],
+                seeds=n_seeds(result.study.verdicts[setting]["data"]),
+                answers=_packed(budgets.of_setting(result.study, setting, COSTS)),
+                curves=_curves([of.metric for of in result.study.comparisons[setting]], setting, block),
+                looks=looks,
+            )
+        )
+    dataset, foundation, _ = result.settings[0][0]
+    whole = title((short_name(dataset), foundation, ""), False)
+    trained = any(of.metric == "model" and of.curves for row in result.study.comparisons.values() for of in row)
+    made = [f"{file}: {command or 'the command is not recorded'}" for file, command in result.files.items()]
+    name = f"{result.about or whole} · {'with a model' if trained else 'labels only'} ({result.name})"
+    return dict(name=name, made=made, settings=settings)
+
+
+def _packed(answers: dict[str, dict[str, list[dict]]]) -> dict:
+    """The answers with each row as a list, in the order of `budgets.ROW`: there are many."""
+
+    def pack(step: dict) -> dict:
+        return step | dict(rows=[[_short(row[name]) for name in budgets.ROW] for row in step["rows"]])
+
+    return {m: {cost: [pack(step) for step in steps] for cost, steps in of.items()} for m, of in answers.items()}
+
+
+def _short(value):
+    return round(value, 6) if isinstance(value, float) else value
+
+
+def _curves(metrics: list[str], setting: Setting, block: Results) -> dict[str, dict[str, dict[str, list]]]:
+    """metric -> cost -> strategy -> (costs, values) of its mean curve; published ones too."""
+    found: dict[str, dict[str, dict[str, list]]] = {}
+    for metric in metrics:
+        for cost in COSTS:
+            of = Comparison(setting, block, metric, cost)
+            common = {name: [by[seed] for seed in of.seeds if seed in by] for name, by in of.curves.items()}
+            lines = {name: mean_curve(curves) for name, curves in common.items() if curves}
+            lines |= {name: (rounds["cost"], rounds["value"]) for name, rounds in of.foreign.items()}
+            if lines:
+                by_name = {name: [list(map(float, part)) for part in line] for name, line in lines.items()}
+                found.setdefault(metric, {})[cost] = by_name
+    return found
+
+
+@cache
+def _entries(kind: str) -> dict[str, dict]:
+    return {entry["name"]: entry for entry in registry.describe(kind)}
+
+
+def _caption(kind: str, spec: str) -> str:
+    """What a plug-in is, and the values of those parameters that the spec leaves as they are."""
+    name, _, given = spec.partition("[")
+    entry = _entries(kind).get(name)
+    if entry is None:
+        return f"{spec}: not installed here"
+    left = [value for value in entry["parameters"] if f"{value.partition('=')[0]}=" not in given]
+    return f"{spec}: {entry['caption']}" + (f" Here {', '.join(left)}." if left else "")

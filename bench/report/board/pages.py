@@ -1,0 +1,276 @@
+"""A board as one offline page and as Markdown: both are made of the same tables."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from bench.files import replacing
+from bench.report import budgets, claims, detection, tables
+from bench.report.board import chooser
+from bench.report.board.committed import (
+    PERFECT,
+    Board,
+    Result,
+    Setting,
+    best,
+    least_seeds,
+    n_seeds,
+    perfect_first,
+    short_name,
+)
+from bench.report.page.document import NAMES, as_json, interval, render, rounded, source, table
+from bench.report.results import METRICS, SETTING, Results
+from bench.report.statistics.inference import Pairs, mean_interval
+from bench.report.study import Verdict
+from bench.report.style import percent, title
+
+NOTE = (
+    "Area: the mean height of the curve over the questions that all strategies of a table cover, percent. Bold, and a "
+    "rank that begins at 1: cannot be told from the best. All tables of this board share one level: under equal means, "
+    "the chance of any false difference among them is 5 %, and p and intervals are adjusted for that. They stand on "
+    "seeds; other images are not tested. The report of one run makes fewer claims, and may count images as well: its "
+    "intervals are others. –: not tested, as there are too few seeds, or the difference is the same in every seed."
+)
+
+
+def write(board: Board, sections: list[dict], path: Path) -> None:
+    """The page: it opens from disk, asks the network for nothing and holds all that it shows."""
+    data = as_json(rounded(chooser.data(board)))
+    values = dict(headline=board.headline, note=NOTE, data=data, overview=overview(board), over=over_datasets(board))
+    values |= dict(sections=sections, files=files(board), skipped=skipped(board))
+    render(
+        path,
+        "board.html",
+        scripts=[source("common.js") + source("board.js", "board")],
+        title="alc-bench: the board",
+        **values,
+    )
+
+
+def write_markdown(board: Board, sections: list[dict], path: Path, picture: bool) -> None:
+    """``picture``: whether there is a board.png beside it."""
+    lines = ["# The board", "", board.headline, "", *(["![The board](board.png)", ""] if picture else []), NOTE, ""]
+    for shown in (overview(board), *over_datasets(board)):
+        lines += _markdown(shown, "##")
+    for section in sections:
+        lines += [f"## {section['heading']}", ""]
+        for part in section["settings"]:
+            lines += _markdown(part["quality"], "###")
+            lines += [*(f"- {remark}" for remark in part["remarks"]), ""]
+            lines += _markdown(part["against"], "####") if part["against"] else []
+        for shown in section["robustness"]:
+            lines += _markdown(shown, "###")
+    lines += [*_markdown(files(board), "##"), *skipped(board)]
+    with replacing(path) as temporary:
+        temporary.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+
+
+def _markdown(shown: dict, level: str) -> list[str]:
+    cells = [[(cell["text"], cell["bold"] and bool(cell["text"])) for cell in row] for row in shown["rows"]]
+    return [f"{level} {shown['caption']}", "", tables.as_markdown(shown["headings"], cells), ""]
+
+
+def overview(board: Board) -> dict:
+    """A row a setting: who is among the best by labels and by the model, the first one's lead, and who finds errors."""
+    rows = []
+    for result, setting, block in board.settings():
+        verdicts = result.study.verdicts[setting]
+        data, found = verdicts["data"], detection.summarise(block)
+        ranked = found[found.strategy.isin(data.of.ranked)]
+        finder = f"{ranked.strategy.iloc[0]}, {percent(ranked.auprc_mean.iloc[0])}" if len(ranked) else "–"
+        groups = [_group(verdicts[metric]) for metric in METRICS]
+        extent = f"{len(data.of.ranked)} strategies, {n_seeds(data)}"
+        rows.append([_title(setting, block), extent, groups[0], _lead(data), groups[1], finder])
+    headings = ["dataset, labels from, annotator", "of", "among the best by data mIoU"]
+    headings += [
+        "lead over random (95 %): of the first, or the first that has one",
+        "among the best by model mIoU",
+        "finds wrong labels best (AUPRC)",
+    ]
+    return table(headings, rows, "Rank groups", words=True)
+
+
+def over_datasets(board: Board) -> list[dict]:
+    """Mean ranks and areas over the datasets, a table for each annotator and metric."""
+    shown = []
+    for (oracle, metric), across in board.shared.items():
+        found = claims.over({metric: verdict} for verdict in across)
+        rows = [
+            [
+                dict(text=row.strategy, bold=row.rank_low == 1),
+                f"{row.mean_rank:.1f} ({row.mean_rank_low:.1f} to {row.mean_rank_high:.1f})",
+                tables.rank(row.rank_low, row.rank_high),
+                percent(row.area),
+                percent(row.behind),
+                interval(row.behind_low, row.behind_high),
+            ]
+            for row in found.sort_values(["area", "strategy"], ascending=[False, True]).itertuples()
+        ]
+        headings = ["strategy", "mean rank (95 %)", "rank by mean area", "mean area", "behind", "95 % interval"]
+        datasets = ", ".join(short_name(verdict.of.setting[0]) for verdict in across)
+        shown.append(
+            table(headings, rows, f"{NAMES[metric]} over {datasets}, annotator {oracle}: {least_seeds(across)}")
+        )
+    return shown
+
+
+def section(result: Result) -> dict:
+    """All tables of a result, for `write` and `write_markdown`."""
+    summary = tables.summarise(result.study)
+    settings = []
+    for setting, block in result.settings:
+        rows = summary[summary[SETTING].eq(setting).all(axis=1)]
+        verdicts = result.study.verdicts[setting]
+        settings.append(
+            dict(
+                quality=_quality(result, setting, block, rows),
+                remarks=[*tables.remarks(verdicts, rows), *_targets(result, verdicts)],
+                against=_against(result, setting, block),
+            )
+        )
+    return dict(heading=", ".join(result.files), settings=settings, robustness=list(_robustness(result)))
+
+
+def _quality(result: Result, setting: Setting, block: Results, rows: pd.DataFrame) -> dict:
+    headings, lines = tables.layout(rows)
+    body = [[dict(text=text, bold=bold) for text, bold in line] for line in lines]
+    own = block.rounds[~block.rounds.foreign & block.rounds["round"].gt(0)]
+    found = detection.summarise(block).set_index("strategy").auprc_mean
+    seconds = own.groupby("strategy").acquire_s.mean()
+    columns: list[tuple[str, dict]] = []
+    for metric, verdict in result.study.verdicts[setting].items():
+        if metric in METRICS and verdict.of.curves:
+            reached = claims.reach(verdict, _target(result, verdict)[0])
+            for share in (90, 95):
+                costs = reached[f"cost_to_{share}"]
+                shown = {name: f"{cost:,.0f}" if np.isfinite(cost) else "never" for name, cost in costs.items()}
+                columns.append((f"{metric}: questions to {share} %", shown))
+    columns.append(("AUPRC", {name: percent(value) for name, value in found.items()}))
+    columns.append(("acquisition, s a round", {name: f"{value:.3f}" for name, value in seconds.round(9).items()}))
+    for row, line in zip(body, lines, strict=True):
+        name = line[0][0].removesuffix(" (bound)").removesuffix(" (published)")
+        row += [dict(text=shown.get(name, "–")) for _, shown in columns]
+    caption = f"{_title(setting, block)}: {n_seeds(result.study.verdicts[setting]['data'])}"
+    return table([*headings, *(heading for heading, _ in columns)], body, caption)
+
+
+def _target(result: Result, verdict: Verdict) -> tuple[float, str]:
+    """What 90 % and 95 % are of: the model trained on the truth, else the highest mean at the end, bounds too."""
+    if verdict.of.metric == "model" and verdict.of.setting[0] in result.reference:
+        return result.reference[verdict.of.setting[0]], "training on the truth"
+    ends = verdict.of.end.mean(axis=1)
+    return float(ends.max()), f"what {ends.idxmax()} reaches at the end"
+
+
+def _targets(result: Result, verdicts: dict[str, Verdict]) -> Iterator[str]:
+    for metric, verdict in verdicts.items():
+        if metric in METRICS and verdict.of.seeds:
+            value, what = _target(result, verdict)
+            yield f"questions to 90 % and 95 % of {percent(value)} ({metric}), {what}: median over the seeds"
+
+
+def _against(result: Result, setting: Setting, block: Results) -> dict | None:
+    """Each strategy's difference to random in labels, detection and model; None without random, or a test."""
+    verdicts = result.study.verdicts[setting]
+    tests: list[tuple[str, list[str], Pairs]] = [
+        (f"{NAMES[metric]}, area", verdicts[metric].of.ranked, verdicts[metric].pairs) for metric in METRICS
+    ]
+    if len(scores := result.detected(setting)):
+        tests.insert(1, ("AUPRC", list(scores.index), result.detection_pairs(setting)))
+    tests = [test for test in tests if "random" in test[1] and np.isfinite(test[2].p).any()]
+    if not tests:
+        return None
+    _, first, pairs = tests[0]
+    order = sorted(range(len(first)), key=lambda i: -np.nan_to_num(pairs.difference[i, first.index("random")]))
+    rows: list[list] = []
+    for name in (first[i] for i in order if first[i] != "random"):
+        row: list = [name]
+        for _, names, test in tests:
+            i, j = (names.index(n) if n in names else -1 for n in (name, "random"))
+            parts = (test.difference, test.low, test.high, test.p)
+            difference, low, high, p = (part[i, j] if i >= 0 else np.nan for part in parts)
+            told = bool(low > 0 or high < 0)
+            row += [dict(text=percent(difference), bold=told), interval(low, high), tables.p_value(p)]
+        rows.append(row)
+    headings = ["strategy", *(h for what, *_ in tests for h in (f"{what} less random's", "95 % interval", "p"))]
+    return table(headings, rows, f"Against random: {_title(setting, block)}: {n_seeds(verdicts['data'])}")
+
+
+def _robustness(result: Result) -> Iterator[dict]:
+    """For each dataset and foundation with several annotators, the area by annotator, and its change from `PERFECT`
+    with the 95 % interval of the mean over the seeds: a table for labels, and one for models if there are any."""
+    groups: dict[tuple[str, str, str], dict[str, Verdict]] = {}
+    for setting, verdicts in result.study.verdicts.items():
+        for metric in METRICS:
+            if metric in verdicts and verdicts[metric].of.ranked:
+                groups.setdefault((*setting[:2], metric), {})[setting[2]] = verdicts[metric]
+    for (dataset, foundation, metric), found in groups.items():
+        if len(found) < 2:
+            continue
+        oracles = sorted(found, key=perfect_first)
+        areas = {oracle: found[oracle].of.areas.loc[found[oracle].of.ranked] for oracle in oracles}
+        means = pd.DataFrame({oracle: area.mean(axis=1) for oracle, area in areas.items()})
+        firsts = {oracle: best(found[oracle]) for oracle in oracles}
+        rows = [
+            [name, *(dict(text=_changed(areas, name, oracle), bold=name in firsts[oracle]) for oracle in oracles)]
+            for name in means.sort_values(oracles, ascending=False).index
+        ]
+        what = f"Area of {NAMES[metric]} by annotator, and its change (95 %, one mean each)"
+        caption = f"{what}: {title((dataset, foundation, ''), False)}: {least_seeds(found.values())}"
+        yield table(["strategy", *oracles], rows, caption)
+
+
+def _changed(areas: dict[str, pd.DataFrame], name: str, oracle: str) -> str:
+    """``83.02 (-1.35, -1.90 to -0.80)``: a strategy's area with an annotator, and how far that is from `PERFECT`."""
+    by_seed = {o: areas[o].loc[name] for o in (oracle, PERFECT) if o in areas and name in areas[o].index}
+    if oracle not in by_seed:
+        return "–"
+    text = percent(by_seed[oracle].mean())
+    if oracle == PERFECT or PERFECT not in by_seed:
+        return text
+    change = (by_seed[oracle] - by_seed[PERFECT]).dropna().to_numpy()
+    within = interval(*map(float, mean_interval(change)))
+    return f"{text} ({100 * change.mean():+.2f}{'' if within == '–' else f', {within}'})"
+
+
+def files(board: Board) -> dict:
+    rows = [[name, command or "not recorded"] for result in board.results for name, command in result.files.items()]
+    return table(["file", "made by"], rows, "Files", words=True)
+
+
+def skipped(board: Board) -> list[str]:
+    said = []
+    if board.published:
+        said.append(f"Published by others, drawn dotted and never ranked: {', '.join(board.published)}.")
+    if board.skipped:
+        said.append(f"No results, as they lack columns of rounds.csv: {', '.join(board.skipped)}.")
+    return said
+
+
+def _title(setting: Setting, block: Results) -> str:
+    return title(setting, bool(block.cells.leaky.any()))
+
+
+def _group(verdict: Verdict) -> str:
+    names = best(verdict)
+    if not names:
+        return "not tested" if verdict.of.curves else "no model"
+    if not verdict.pairs.better.any():
+        return "the data does not say"
+    more = f" and {len(names) - budgets.MOST_NAMES} more" if len(names) > budgets.MOST_NAMES else ""
+    return ", ".join(names[: budgets.MOST_NAMES]) + more
+
+
+def _lead(verdict: Verdict) -> str:
+    """Of the first among the best that is told from ``random``; where none is, of the first."""
+    names, pairs, group = verdict.of.ranked, verdict.pairs, best(verdict)
+    if not group or "random" not in names:
+        return "–"
+    j = names.index("random")
+    i = next((i for i in map(names.index, group) if pairs.better[i, j]), names.index(group[0]))
+    if i == j:
+        return "–"
+    within = interval(pairs.low[i, j], pairs.high[i, j])
+    return f"{names[i]}: {percent(pairs.difference[i, j])} ({within}), p {tables.p_value(pairs.p[i, j])}"

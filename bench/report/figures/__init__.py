@@ -1,0 +1,1 @@
+"""Figures of a report and of a board, drawn by matplotlib without a display."""

@@ -1,0 +1,28 @@
+"""A page over many runs: what each one is, how far it is, who leads, and a link to its own report."""
+
+import os
+from pathlib import Path
+
+import pandas as pd
+
+from bench.report.page.document import render, table
+from bench.report.results import SETTING, Results
+from bench.report.style import title
+
+
+def write(results: Results, summary: pd.DataFrame, path: Path) -> None:
+    """``path``: the index of all runs of ``results``; a run is linked where it has a report.html of its own."""
+    rows: list[list] = []
+    for run, spec in sorted(results.specs.items()):
+        cells = results.cells[results.cells.run.eq(str(run)) & ~results.cells.foreign]
+        page = run / "report.html"
+        link = Path(os.path.relpath(page.resolve(), path.resolve().parent)).as_posix() if page.exists() else ""
+        for setting, block in cells.groupby(SETTING):
+            best = summary[summary[SETTING].eq(setting).all(axis=1) & summary.data_rank_low.eq(1)]
+            done = f"{block.status.eq('done').sum()} of {len(block)}"
+            leads = ", ".join(best.strategy) or "not tested"
+            texts = (title(setting, block.leaky.any()), done, leads, str(spec.get("protocol_hash", ""))[:8])
+            rows.append([dict(text=str(run), link=link), *texts])
+    headings = ["run", "setting", "cells done", "not told from the best (area, data mIoU)", "protocol"]
+    own = (path.parent / "report.html").exists()
+    render(path, "index.html", title="alc-bench: runs", own=own, runs=table(headings, rows, words=True))

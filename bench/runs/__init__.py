@@ -1,0 +1,1 @@
+"""All that the folder of a run says: `bench.experiment` writes it; report, export, merge, pack and info read it."""

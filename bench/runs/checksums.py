@@ -1,0 +1,82 @@
+"""Whether the files of a cell, or of a run, are as they were written: their lengths and checksums."""
+
+import io
+from pathlib import Path
+
+from bench import files
+from bench.runs import confusions, schema
+from bench.types import InputError, printable
+
+OF_RUN = ("rounds.csv", "reference.csv", files.SUMS)  # a detection.csv beside these is a report's, and changes with it
+
+
+def check(folder: Path) -> None:
+    """Raise InputError, which names the file, where one of a cell's is not as it was written.
+
+    A cell that was stopped while it wrote may hold more than it took down, of a round after those that it took down;
+    what it took down must be there.
+    """
+    again, n_rounds = anew(folder), 0
+    try:
+        known = files.recorded(folder)
+    except InputError as error:
+        raise InputError(f"{error}; {again}") from error
+    if not known and schema.is_since(folder / "rounds.csv", 2):
+        raise InputError(f"{folder / files.SUMS}: damaged: it is missing or empty; {again}")
+    for name in [name for name in schema.FILES if name in known]:
+        data = files.check(folder / name, known[name], again, more=True)
+        n_rounds = data.count(b"\n") - 1 if name == "rounds.csv" else n_rounds
+        _check_rest(folder / name, data, n_rounds, again)
+    if confusions.FILE in known:
+        try:
+            files.check(folder / confusions.FILE, known[confusions.FILE], again)
+        except InputError:
+            if not _is_newer(folder / confusions.FILE, n_rounds):
+                raise
+
+
+def _check_rest(path: Path, known: bytes, n_rounds: int, again: str) -> None:
+    """Raise InputError where a file has more rows than the ``known`` ones of a round that was taken down whole.
+
+    ``n_rounds``: that many were measured. A writer that was stopped leaves rows of the round after them.
+    """
+    if path.stat().st_size == len(known):
+        return
+    rounds = schema.read(path)["round"].to_numpy()
+    source = io.StringIO(known.decode(errors="replace"))
+    n = len(schema.parse(path, schema.FILES[path.name], source=source))
+    first = max(n_rounds, rounds[:n].max(initial=-1) + 1)
+    if (rounds[n:] < first).any():
+        found = int((rounds[n:] < first).sum())
+        raise InputError(f"{path}: damaged: {found} more rows than were written of rounds before {first:g}; {again}")
+
+
+def anew(folder: Path) -> str:
+    """What to do about a damaged file of a cell."""
+    return f"remove {folder} to run the cell anew"
+
+
+def _is_newer(path: Path, n_rounds: int) -> bool:
+    """Whether the file holds a round more than these: its writer was stopped before it took that down."""
+    try:
+        return len(confusions.read(path).data) == n_rounds + 1
+    except InputError:
+        return False
+
+
+def of(folder: Path) -> dict[str, list]:
+    """The checksums of all files of a cell that is done, or of a run, for its spec.json."""
+    names = OF_RUN if (folder / "cells").is_dir() else (*schema.FILES, confusions.FILE, files.SUMS)
+    paths = [folder / name for name in names if (folder / name).exists()]
+    return {path.name: files.checksum(path.read_bytes()) for path in paths}
+
+
+def check_all(folder: Path, spec: dict) -> None:
+    """Raise InputError, which names the file, where one of a folder is not as its spec.json says (`of`)."""
+    for name, checksum in spec.get("files", {}).items():
+        if Path(name).name != name or printable(name) != name:
+            raise InputError(f"{folder}/spec.json: {name!r} is not the name of a file in that folder")
+        if (of_run := "strategies" in spec) and name not in OF_RUN:  # as earlier versions wrote
+            continue
+        again = "" if name == "rounds.csv" and of_run else f"remove {folder} and "
+        files.check(folder / name, checksum, f"{again}run the same command again")

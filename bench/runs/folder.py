@@ -1,0 +1,117 @@
+"""The folder of a run: one process and one protocol hold it, and it says which commands wrote there."""
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from bench import registry
+from bench.files import PARTIAL, Unwritable, digest, read_json, short, sweep, write_spec, writing
+from bench.types import InputError
+
+COMMANDS = "commands.jsonl"  # of a folder: those that wrote there
+FORMER = ("rounds",)  # settings that earlier versions counted as a part of the protocol
+PACKAGES = ("alc-bench", "torch", "mmsegmentation", "mmengine", "mmcv-lite", "numpy")
+
+
+@contextmanager
+def claimed(out: Path, protocol: dict, record: dict) -> Iterator[None]:
+    """Hold the run folder ``out`` for one process and one protocol.
+
+    Raises InputError when another run holds it (the lock dies with its owner), when it holds files that are no run, or
+    one of another protocol: the message names the settings that differ.
+    """
+    spec = out / "spec.json"
+    try:
+        if out.exists() and not spec.exists() and any(not p.name.startswith((".lock", PARTIAL)) for p in out.iterdir()):
+            raise InputError(f"{out} holds files but no run (no spec.json); choose another --out")
+        out.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(out / ".lock", timeout=0)
+        lock.acquire()
+    except Timeout as error:
+        raise InputError(f"{out} is in use by another run; wait for it or choose another --out") from error
+    except OSError as error:
+        raise InputError(f"--out {out}: {error.strerror}") from error
+    with lock:
+        begun = spec.exists()
+        if begun:
+            found = read_json(spec).get("protocol")
+            found = found if isinstance(found, dict) else {}
+            found = {k: v for k, v in found.items() if k in protocol or k not in FORMER}
+            differing = [k for k in sorted(found.keys() | protocol) if found.get(k) != protocol.get(k)]
+            if differing:
+                changes = "; ".join(
+                    f"{k}: {short(found.get(k))} there, {short(protocol.get(k))} now" for k in differing
+                )
+                raise InputError(f"{out} is a run of another protocol ({changes}); choose another --out")
+        sweep(out)
+        write_spec(spec, {"protocol": protocol, "protocol_hash": digest(protocol), **record})
+        try:
+            yield
+        except InputError:
+            if not begun and out.is_dir() and {p.name for p in out.iterdir()} <= {".lock", spec.name}:
+                spec.unlink(missing_ok=True)  # nothing came of it
+            raise
+
+
+def add_to_spec(out: Path, **more) -> None:
+    """What is known of a claimed run only once it has begun."""
+    write_spec(out / "spec.json", read_json(out / "spec.json") | more)
+
+
+def staying(folder: Path) -> Callable[[], None]:
+    """A check that raises `Unwritable` once a folder's spec.json, where it has one now, is gone."""
+    spec = folder / "spec.json"
+
+    def check_there() -> None:
+        if not spec.exists():
+            raise Unwritable(f"{folder} was removed while the run wrote there; remove what is left of the run")
+
+    return check_there if spec.exists() else lambda: None
+
+
+def remember(folder: Path, command: str) -> None:
+    """Add a line to the folder's commands.jsonl, which may end in half a one of a writer that was killed or met a full
+    disk: a command that wrote there, when, and by which version."""
+    line: dict[str, object] = {"time": f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} UTC", "command": command}
+    line |= {"version": version("alc-bench"), "commit": commit(), "plugins": registry.packages()}
+    with writing(folder / COMMANDS), open(folder / COMMANDS, "a+b") as file:
+        file.seek(max(file.tell() - 1, 0))
+        file.write((b"\n" if file.read() not in (b"\n", b"") else b"") + json.dumps(line).encode() + b"\n")
+
+
+def environment() -> dict:
+    """Versions and hardware, for the record; they are no part of a protocol."""
+    return {
+        "versions": {name: version(name) for name in PACKAGES},
+        "plugins": registry.packages(),
+        "commit": commit(),
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+    }
+
+
+@cache
+def commit() -> str | None:
+    """The git commit of this package, with a + where files differ from it; None where it is no checkout."""
+    root = Path(__file__).parents[1]
+    git = ["git", "-C", str(root)]
+    try:
+        if not (root / ".git").exists():
+            return None
+        head, changed = (
+            subprocess.run([*git, *what], capture_output=True, text=True, check=True, timeout=20).stdout.strip()
+            for what in (("rev-parse", "HEAD"), ("status", "--porcelain", "--untracked-files=no"))
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return head + "+" * bool(changed)

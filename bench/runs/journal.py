@@ -1,0 +1,279 @@
+"""All that a cell's folder says: its one writer, one reader and one replay, for the run, the report and the export.
+
+A round leaves its files in three steps, and a stopped cell goes on after the last of them: the answers
+(``queries.csv``, ``refined.csv``, ``detection.csv``, and last ``running.json``, its seconds so far), the model
+(``model-<round>.pth``), the measures (``timings.csv``, ``classes.csv``, ``images.npz``, and last a row of
+``rounds.csv``). Lengths and checksums of what is written are taken down in ``sums.json`` after each step: `check` names
+a file that was damaged.
+A row becomes text once, but its file is written whole each round, so that no reader sees half of one.
+"""
+
+from collections.abc import Callable, Container, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from bench import costs, files, metrics
+from bench.foundation.pseudo import PseudoLabels
+from bench.labels import LabelMaps, LabelQuality
+from bench.runs import confusions, schema
+from bench.runs.checksums import anew, check
+from bench.runs.confusions import Counts, Images
+from bench.runs.schema import CLASSES, QUERIES, ROUNDS, TIMINGS, names
+from bench.types import VOID, Answer, InputError, Question, Region
+
+RUNNING = "running.json"  # the row of timings.csv of a round whose answers are there and whose measures are not
+HARM = names(ROUNDS, "harm")
+REFINED_PX = names(ROUNDS, "refined")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One change of the labels, made again: its ``row`` of queries.csv or refined.csv, the ``answer`` that was written,
+    the index of its train ``image``, ``where`` in it the superpixel lies, and what labels that had, ``was`` (m,) uint8.
+    ``asked``: it answers a question; else a refiner did it."""
+
+    row: dict
+    answer: Answer
+    asked: bool
+    image: int
+    where: Region
+    was: np.ndarray
+
+
+class Journal:
+    """Rows of the files of ``folder``, as far as they are whole, and what is added to them.
+
+    ``timings`` has one row more than ``rounds`` while a round's answers are there and its measures are not. Raises
+    InputError for a file that is missing or broken.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.rounds: list[dict] = []
+        self.queries: list[dict] = []
+        self.refined: list[dict] = []
+        self.classes: list[dict] = []
+        self.timings: list[dict] = []
+        self.detected: list[dict] = []
+        self.images: Images | None = None
+        self._texts: dict[str, tuple[int, bytearray]] = {}  # of each file: how many rows are text already, and the text
+        check(folder)
+        if (folder / "rounds.csv").exists():
+            self._read()
+
+    @property
+    def n_measured(self) -> int:
+        """How many rounds are done, round 0 among them."""
+        return len(self.rounds)
+
+    @property
+    def n_asked(self) -> int:
+        return len(self.queries)
+
+    def has_answers(self, number: int) -> bool:
+        """Whether the questions of a round have been answered."""
+        return number < len(self.timings)
+
+    def seconds(self, number: int) -> dict:
+        """The row of timings.csv of a round, to be added to."""
+        if number == len(self.timings):
+            self.timings.append(dict.fromkeys(names(TIMINGS), 0.0) | {"round": number})
+        return self.timings[number]
+
+    def play_back(
+        self,
+        pseudo: PseudoLabels,
+        labels: LabelMaps,
+        ask_again: Callable[[dict, int, Region], object] | None = None,
+        only: Container[str] | None = None,
+    ) -> Iterator[Step]:
+        """Every change of the labels, made again in ``labels``, which begin as ``pseudo``: a round's answers first.
+
+        ``ask_again(row, image, where)`` is called before an answer is written, for annotators that remember.
+        ``only``: the names of the images whose changes are wanted. Raises InputError for an image or a superpixel that
+        the run did not begin with.
+        """
+        for asked, row, answer in _changes(self.queries, self.refined):
+            if only is not None and row["image"] not in only:
+                continue
+            if row["image"] not in pseudo.index:
+                raise InputError(f"{self.folder}: no train image is called {row['image']!r}")
+            image = pseudo.index[row["image"]]
+            where = pseudo.region(image, row["superpixel"])
+            if asked and ask_again is not None:
+                ask_again(row, image, where)
+            was = labels.at(image, where)
+            labels.write(image, where, was, answer)
+            yield Step(row, answer, asked, image, where, was)
+
+    def add_question(self, number: int, name: str, question: Question, answer: Answer, harm: tuple) -> None:
+        """``name``: of the image; ``harm``: of writing the answer (`bench.kernels.pixels.relabel`)."""
+        self.queries.append({"round": number, "image": name, **_told(question, answer), **_named(HARM, harm)})
+
+    def add_refinement(self, number: int, name: str, superpixel: int, label: int, harm: tuple) -> None:
+        row = {"round": number, "image": name, "superpixel": superpixel, "label": label}
+        self.refined.append(row | _named(REFINED_PX, (sum(harm), harm[1])))
+
+    def add_round(
+        self,
+        keys: dict,
+        classes: tuple[str, ...],
+        quality: LabelQuality,
+        model: np.ndarray | None,
+        seconds: dict[str, float],
+    ) -> None:
+        """Measure a round: ``keys`` are the first columns of its row; ``quality`` is that of the labels, ``model`` the
+        confusion matrices of the model on the val images, (M, C, C + 1); ``seconds`` what an action takes."""
+        found = [row for row in self.detected if row["round"] == keys["round"]]
+        row = keys | self.timings[-1] | _spent(self.queries, len(classes), seconds) | (found[0] if found else {})
+        row |= {name: sum(r[name] for r in self.refined) for name in REFINED_PX}
+        matrices = {"data": quality.by_image, "model": model}
+        for measure in metrics.MEASURES:
+            by_image = matrices[measure.of]
+            row[measure.column] = None if by_image is None else measure.formula(by_image)
+        self.rounds.append(row)
+        self.images = _with_round(self.images, quality, model)
+        ious = [np.full(len(classes), np.nan) if m is None else metrics.iou(m.sum(0)) for m in matrices.values()]
+        for values in zip(classes, *ious, strict=True):
+            self.classes.append({"round": row["round"]} | _named(names(CLASSES)[1:], values))
+
+    def add_detection(self, number: int, found: dict[str, float]) -> None:
+        self.detected.append({"round": number} | found)
+
+    def write_answers(self) -> None:
+        files.record(self.folder, self._write_answers())
+        self.write_seconds()
+
+    def write_seconds(self) -> None:
+        """Those of a round that is not measured yet will change."""
+        files.write_spec(self.folder / RUNNING, self.timings[-1])
+
+    def write_round(self) -> None:
+        sums = self._write_answers()
+        files.record(self.folder, sums)  # no cell has a rounds.csv without checksums
+        sums |= self._write("timings.csv", self.timings) | self._write("classes.csv", self.classes)
+        assert self.images is not None  # `add_round` came before
+        confusions.write(path := self.folder / confusions.FILE, self.images)
+        sums |= {path.name: files.checksum(path.read_bytes())} | self._write("rounds.csv", self.rounds)
+        files.record(self.folder, sums)
+        (self.folder / RUNNING).unlink(missing_ok=True)
+
+    def _write_answers(self) -> dict[str, list]:
+        sums = self._write("refined.csv", self.refined) if self.refined else {}
+        return sums | self._write("detection.csv", self.detected) | self._write("queries.csv", self.queries)
+
+    def _write(self, name: str, rows: list[dict]) -> dict[str, list]:
+        """Write a file to which rows are only added; returns its checksum by its name."""
+        n, text = self._texts.get(name, (0, bytearray()))
+        text += schema.encode(name, rows[n:], head=not text)
+        self._texts[name] = len(rows), text
+        data = bytes(text)
+        files.write_bytes(self.folder / name, data)
+        return {name: files.checksum(data)}
+
+    def _read(self) -> None:
+        self.rounds = read_rounds([self.folder / "rounds.csv"]).to_dict("records")
+        n_rounds = len(self.rounds)
+        self.timings = self._rows("timings.csv", n_rounds - 1) + _running(self.folder, n_rounds)
+        self.queries = self._rows("queries.csv", n_answered := len(self.timings) - 1)
+        if (self.folder / "refined.csv").exists():
+            self.refined = self._rows("refined.csv", n_answered)
+        self.classes = self._rows("classes.csv", n_rounds - 1)
+        if (self.folder / "detection.csv").exists():  # since format 2
+            self.detected = self._rows("detection.csv", n_answered)
+        if (self.folder / confusions.FILE).exists():  # likewise
+            kept = confusions.read(self.folder / confusions.FILE)
+            self.images = Images(kept.data.until(n_rounds - 1), kept.model and kept.model.until(n_rounds - 1))
+
+    def _rows(self, name: str, last: int) -> list[dict]:
+        frame = schema.read(self.folder / name)
+        return frame[frame["round"] <= last].to_dict("records")
+
+
+def _with_round(kept: Images | None, quality: LabelQuality, model: np.ndarray | None) -> Images:
+    """The matrices by image with those of one round more."""
+    data = quality.by_image
+    if kept is None:
+        of_val = None if model is None else Counts.empty(*model.shape[:2])
+        kept = Images(Counts.empty(*data.shape[:2]), of_val)
+    touched = np.arange(len(data)) if len(kept.data) == 0 else np.array(sorted(quality.touched), int)
+    quality.touched.clear()
+    if (of_model := kept.model) is not None and model is not None:  # in all rounds of a cell or in none
+        of_model = of_model.after(np.arange(len(model)), model)
+    return Images(kept.data.after(touched, data[touched]), of_model)
+
+
+def _running(folder: Path, number: int) -> list[dict]:
+    """The row of timings.csv of round ``number``, if its answers are there."""
+    try:
+        found = files.read_json(folder / RUNNING, summed=True) if (folder / RUNNING).exists() else {}
+    except InputError as error:
+        raise InputError(f"{error}; {anew(folder)}") from error
+    return [found] if found.get("round") == number else []
+
+
+def _changes(queries: list[dict], refined: list[dict]) -> list[tuple[bool, dict, Answer]]:
+    """(whether it was asked, row, answer) of each change of the labels: round by round, answers first."""
+    events = [(True, row, answer_of(row)) for row in queries]
+    events += [(False, row, Answer((row["label"],), ("correct",))) for row in refined]
+    return sorted(events, key=lambda event: (event[1]["round"], not event[0]))
+
+
+def read_rounds(paths: list[Path]) -> pd.DataFrame:
+    """The rounds.csv of cells, below each other. Raises InputError unless each counts the rounds of one seed."""
+    frame = schema.read_all(paths)
+    cells = frame.groupby("file")
+    wrong = frame[(cells.cumcount() != frame["round"]) | (cells.seed.transform("nunique") > 1)]
+    if len(wrong):
+        path = paths[wrong.file.iloc[0]]
+        raise InputError(f"{path}: expected the rounds 0, 1, ... of a seed; remove {path.parent} to run the cell anew")
+    return frame.drop(columns="file")
+
+
+def answer_of(row: dict) -> Answer:
+    """The answer in a row of ``queries.csv``."""
+    labels = row["answer"].split()
+    if not all(label.isdecimal() and len(label) < 4 and int(label) <= VOID for label in labels):
+        raise InputError(f"question {row['number']}: the answer must be class ids, got {row['answer']!r}")
+    return Answer(tuple(map(int, labels)), tuple(row["actions"].split()))
+
+
+def _told(question: Question, answer: Answer) -> dict:
+    """What queries.csv says of a question and its answer."""
+    return {
+        "number": question.number,
+        "superpixel": question.superpixel,
+        "row": question.row,
+        "column": question.column,
+        "size": len(question.labels),
+        "kind": question.kind,
+        "label_before": question.label,
+        "answer": " ".join(map(str, answer.labels)),
+        "actions": " ".join(answer.actions),
+    }
+
+
+def _named(keys, values) -> dict:
+    return dict(zip(keys, values, strict=True))
+
+
+def _spent(queries: list[dict], n_classes: int, seconds: dict[str, float]) -> dict[str, float]:
+    """What the questions cost in each unit, what came of them, and what the answers changed, in pixels."""
+    asked = pd.DataFrame(queries, columns=names(QUERIES))
+    row: dict[str, float] = _counts(asked)
+    for unit in costs.UNITS.values():
+        spent = costs.price(asked.kind, asked.actions, n_classes, unit.name, seconds)
+        row |= {unit.column: row.get(unit.column, float(spent.sum()))}
+    return row | {name: int(asked[name].sum()) for name in HARM}
+
+
+def _counts(asked: pd.DataFrame) -> dict[str, float]:
+    """What came of the questions: the label was confirmed, another class was given, or no class was."""
+    same = asked.answer == asked.label_before.astype(str)
+    confirmed = same | ((asked.answer == "") & asked.actions.str.endswith("confirm"))
+    void = ~confirmed & asked.answer.isin(("", str(VOID)))
+    corrected = ~confirmed & ~void
+    return _named(names(ROUNDS, "count"), map(int, (len(asked), confirmed.sum(), corrected.sum(), void.sum())))
