@@ -18,7 +18,7 @@ from bench.types import InputError
 HOLD = """
 import sys, time
 from pathlib import Path
-from bench import store
+from bench.runs.folder import claimed
 with claimed(Path(sys.argv[1]), {"rounds": 4}, {}):
     print("held", flush=True)
     time.sleep(600)
