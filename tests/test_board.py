@@ -17,7 +17,8 @@ from runs import write_run
 from bench import report
 from bench.commands import parser
 from bench.report import budgets
-from bench.report.board import chooser, committed, pages
+from bench.report.board import chooser, pages
+from bench.report.board.committed import Board, n_seeds, read
 from bench.report.results import COSTS
 from bench.report.study import Verdict
 from bench.runs import schema
@@ -38,8 +39,8 @@ def made(alc, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def committed() -> committed.Board:
-    return committed.read(RESULTS)
+def committed() -> Board:
+    return read(RESULTS)
 
 
 def folder_of(tmp_path, **files) -> Path:
@@ -250,7 +251,7 @@ def test_the_readme_says_and_shows_what_the_board_does(made):
 
 def test_tables_share_one_level_and_are_the_suites_own_test(tmp_path):
     folder = folder_of(tmp_path, a=dict(n_seeds=5), b=dict(n_seeds=5, dataset="kvasir"), few=dict(n_seeds=2))
-    found = committed.read(folder)
+    found = read(folder)
     # data and model in two files, and once more over both datasets; two seeds are not tested
     assert {result.study.families for result in found.results} == {2 * 2 + 2}
     data, model = pages.over_datasets(found)
@@ -269,7 +270,7 @@ def test_tables_share_one_level_and_are_the_suites_own_test(tmp_path):
 
 
 def test_a_row_of_the_chooser_has_its_difference_to_one_above_it(tmp_path):
-    (result,) = committed.read(folder_of(tmp_path, a=dict(n_seeds=5))).results
+    (result,) = read(folder_of(tmp_path, a=dict(n_seeds=5))).results
     rows = budgets.of_setting(result.study, SHAPES, ["queries"])["data"]["queries"][-1]["rows"]
     sim, *_, random = sorted(rows, key=lambda row: -row["mean"])
     assert (sim["strategy"], sim["to"], sim["difference"]) == ("sim", "sim", 0)
@@ -280,7 +281,7 @@ def test_a_row_of_the_chooser_has_its_difference_to_one_above_it(tmp_path):
 
 def test_few_seeds_are_said_and_nothing_is_claimed_of_them(tmp_path):
     folder = folder_of(tmp_path, few=dict(n_seeds=2))
-    found = committed.read(folder)
+    found = read(folder)
     assert found.headline == "Which labels should a person check first? The data does not say."
     (row,) = pages.overview(found)["rows"]
     assert [cell["text"] for cell in row][1:5] == [
@@ -295,7 +296,7 @@ def test_few_seeds_are_said_and_nothing_is_claimed_of_them(tmp_path):
 
 def test_annotators_stand_side_by_side(tmp_path):
     folder = folder_of(tmp_path, a=dict(n_seeds=5, oracles=("noisy[rate=0.3]", "perfect")))
-    of_data, of_model = pages.section(committed.read(folder).results[0])["robustness"]
+    of_data, of_model = pages.section(read(folder).results[0])["robustness"]
     rounds = pd.read_csv(folder / "a.csv").query("strategy == 'sim'")
     for table, column in ((of_data, "data_miou"), (of_model, "model_miou")):
         assert table["headings"] == ["strategy", "perfect", "noisy[rate=0.3]"]
@@ -319,7 +320,7 @@ def test_what_is_a_result_is_told_by_its_columns(alc, tmp_path):
     done = alc("board", folder)
     assert done.code == 0 and "No results, as they lack columns of rounds.csv: time.csv." in done.out
     assert "drawn dotted and never ranked: a-paper.csv, published-b.csv." in done.out
-    found = committed.read(folder)
+    found = read(folder)
     assert [result.name for result in found.results] == ["a"] and found.published == ("a-paper.csv", "published-b.csv")
     assert found.results[0].reference == pytest.approx({"shapes": 0.65})
     (part,) = pages.section(found.results[0])["settings"]
@@ -334,7 +335,7 @@ def test_what_is_a_result_is_told_by_its_columns(alc, tmp_path):
 def test_the_chooser_says_what_data_and_annotators_are(tmp_path):
     folder = folder_of(tmp_path, a=dict(n_seeds=3, oracles=("noisy[rate=0.3]",)), b=dict(n_seeds=3))
     (folder / "README.md").write_text("# All\n\n## Roads, at night\n\n`a.csv`:\n\n    alc-bench run\n")
-    a, b = chooser.data(committed.read(folder))["results"]
+    a, b = chooser.data(read(folder))["results"]
     assert a["name"] == "Roads, at night · with a model (a)" and b["name"] == "shapes · simulated · with a model (b)"
     assert a["made"] == ["a.csv: alc-bench run"]
     _, annotator = a["settings"][0]["notes"]
@@ -344,7 +345,7 @@ def test_the_chooser_says_what_data_and_annotators_are(tmp_path):
 def test_someone_elses_file_joins_by_its_name(alc, tmp_path):
     folder = folder_of(tmp_path, a=dict(n_seeds=5), theirs=dict(n_seeds=5, strategies=("new_one",)))
     (folder / "theirs.csv").rename(folder / "a@ann.csv")
-    (result,) = committed.read(folder).results
+    (result,) = read(folder).results
     assert list(result.files) == ["a.csv", "a@ann.csv"]
     assert "new_one" in result.study.verdicts[SHAPES]["data"].of.ranked
     shutil.copy(folder / "a.csv", folder / "a@bob.csv")
@@ -409,5 +410,5 @@ def _check_choice(browser, result, place, setting, budget):
         assert "is below" in evidence and " p " in evidence
     else:
         assert choice == "The data does not say."
-    assert evidence.endswith(f"Evidence: {committed.n_seeds(verdict)}.")
+    assert evidence.endswith(f"Evidence: {n_seeds(verdict)}.")
     assert all(f"{name}: {made_by}" in command for name, made_by in result.files.items())

@@ -77,8 +77,8 @@ def test_a_run_leaves_its_files_and_says_where_the_curves_are(alc, tmp_path):
     out = tmp_path / "a b" / "out"
     done = alc("run", *LABELS, "--strategy", "random", "--strategy", "area", "--out", out)
     assert done.code == 0, done.err
-    assert "random" in done.out and str(out / "curves.png") in done.out
-    for name in ("spec.json", "rounds.csv", "summary.csv", "curves.png"):
+    assert "random" in done.out and str(out / "report" / "curves.png") in done.out
+    for name in ("spec.json", "rounds.csv", "report/summary.csv", "report/curves.png"):
         assert (out / name).stat().st_size > 0
     spec = json.loads((out / "spec.json").read_text())
     assert {"protocol", "protocol_hash", "command", "versions", "python"} <= set(spec)
@@ -109,7 +109,7 @@ def test_report_of_a_run_into_another_folder(alc, tmp_path):
     assert alc("run", *LABELS, "--strategy", "area", "--out", tmp_path / "run", report_too=False).code == 0
     done = alc("report", tmp_path / "run", "--out", tmp_path / "report", "--no-html")
     assert done.code == 0 and (tmp_path / "report" / "summary.csv").exists()
-    assert not (tmp_path / "run" / "curves.png").exists()
+    assert not (tmp_path / "run" / "report").exists()
 
 
 def test_being_stopped_is_one_line_and_130(alc, tmp_path, monkeypatch):
@@ -162,8 +162,8 @@ def test_other_seeds_on_the_same_folder_and_a_name_of_one_s_own(alc, folder_root
     assert alc(*run, "1", report_too=False).code == alc(*run, "2,3").code == 0
     found = bench.load_results(tmp_path / "out")
     assert set(found.seed) == {0, 2, 3} and set(found.dataset) == {"my streets"}
-    assert set(pd.read_csv(tmp_path / "out" / "summary.csv").dataset) == {"my streets"}
-    assert "my streets" in (tmp_path / "out" / "report.html").read_text()
+    assert set(pd.read_csv(tmp_path / "out" / "report" / "summary.csv").dataset) == {"my streets"}
+    assert "my streets" in (tmp_path / "out" / "report" / "report.html").read_text()
     wrong = alc("run", *data[:1], "folder[name=../x]", *data[2:], "--model", "none")
     assert wrong.code == 2 and "name must be of letters" in wrong.err
 

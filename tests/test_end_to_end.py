@@ -69,7 +69,8 @@ def test_a_run_of_plug_ins_of_every_kind_is_reported_and_exported(installed, tmp
     sim = rows[rows.strategy.eq("sim") & rows.oracle.eq("perfect")]
     assert sim.data_miou.is_monotonic_increasing and sim.data_miou.iloc[-1] > sim.data_miou.iloc[0]
     assert rows[rows.strategy.str.startswith("smallest")].refined_px.max() > 0
-    assert "colours" in (out / "report.html").read_text(encoding="utf-8") and (out / "curves.png").exists()
+    page = (out / "report" / "report.html").read_text(encoding="utf-8")
+    assert "colours" in page and (out / "report" / "curves.png").exists()
     again = installed(*run, "--out", out, "--jobs", 1)  # nothing is left to do
     assert again.returncode == 0 and pd.read_csv(out / "rounds.csv").equals(rows)
     to = tmp_path / "to"

@@ -73,7 +73,7 @@ def test_python_and_a_file_and_the_command_line_give_one_run(alc, tmp_path, caps
     assert alc("run", "--config", tmp_path / "grid.toml", "--out", tmp_path / "a", report_too=False).code == 0
     data, grid = "shapes[train=3,val=2,size=32]", dict(strategy=["area", "random"], seeds=[1, 2], rounds=1, budget=2)
     out = bench.run(dataset=data, model="none", **grid, out=tmp_path / "b", report=False)
-    assert out == tmp_path / "b" and not (out / "report.html").exists()
+    assert out == tmp_path / "b" and not (out / "report").exists()
     tables = [pd.read_csv(tmp_path / name / "rounds.csv").drop(columns=TIMINGS) for name in "ab"]
     assert set(tables[0].seed) == {1, 2}
     pd.testing.assert_frame_equal(*tables)

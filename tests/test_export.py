@@ -15,6 +15,7 @@ from bench import registry
 from bench.commands.export import add_arguments, export, main
 from bench.datasets import Dataset
 from bench.datasets.files import read_png
+from bench.labels import corrected
 from bench.runs import source
 from bench.types import Answer, InputError
 
@@ -49,7 +50,7 @@ def expected(names, asked):
     for image, superpixel, answer in asked:
         pixels = np.flatnonzero(QUARTERS.ravel() == superpixel)
         answer = Answer(tuple(map(int, answer.split())), ("correct",))
-        labels[image].ravel()[pixels] = labels.corrected(labels[image].ravel()[pixels], answer)
+        labels[image].ravel()[pixels] = corrected(labels[image].ravel()[pixels], answer)
     return labels
 
 

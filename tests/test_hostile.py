@@ -173,7 +173,7 @@ def test_names_are_text_in_latex_and_lose_what_speaks_to_a_terminal(alc, picture
     edit(pictured / "spec.json", strategies=[evil], command=evil)
     done, told = alc("report", pictured, "--no-html"), alc("info", pictured)
     assert done.code == told.code == 0
-    latex, markdown = (pictured / "summary.tex").read_text(), (pictured / "summary.md").read_text()
+    latex, markdown = ((pictured / "report" / f"summary.{kind}").read_text() for kind in ("tex", "md"))
     assert "{}[a\\textbackslash{}input /etc/passwd\\{b\\}\\textasciitilde{}\\textasciicircum{}?[31m?" in latex
     for line in latex.splitlines():
         assert line.startswith("%") or "\\input" not in line

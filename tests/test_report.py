@@ -67,9 +67,11 @@ def test_files_are_written_and_the_best_is_bold(tmp_path):
 
 def _files_are_written(run, bold):
     console = quiet()
+    before = {path.name for path in run.iterdir()}
     report.write([run], console=console)
+    assert {path.name for path in run.iterdir()} == {*before, "report"}
     for name in ("curves.png", "curves.pdf", "curves.svg", "summary.csv"):
-        assert (run / name).stat().st_size > 100
+        assert (run / "report" / name).stat().st_size > 100
     lines = [line for line in console.file.getvalue().splitlines() if "\x1b[1m" in line and line.count("±") == 4]
     assert len(lines) == bold and all(" sim " in line for line in lines)
 

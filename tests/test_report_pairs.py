@@ -243,12 +243,13 @@ def test_tables_are_markdown_and_booktabs(tmp_path):
 
 def test_index_links_the_pages_of_many_runs(tmp_path):
     a, b = write_run(tmp_path / "a"), write_run(tmp_path / "b", dataset="kvasir")
-    (a / "report.html").write_text("its page")
+    (a / "report").mkdir()
+    (a / "report" / "report.html").write_text("its page")
     (tmp_path / "both").mkdir()
     found = results.read([a, b])
     index.write(found, tables.summarise(Study(found)), tmp_path / "both" / "index.html")
     text = (tmp_path / "both" / "index.html").read_text(encoding="utf-8")
-    assert 'href="../a/report.html"' in text and "../b/report.html" not in text and "8 of 8" in text
+    assert 'href="../a/report/report.html"' in text and "../b/report" not in text and "8 of 8" in text
 
 
 def test_run_files_of_the_loop_are_read(tmp_path):

@@ -23,7 +23,7 @@ def add_arguments(parser) -> None:
         metavar="RUN",
         help="folder of a run, a pack, or rounds.csv of another method",
     )
-    parser.add_argument("--out", type=Path, metavar="DIR", help="default: the folder of the run, if it is one")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="default: report/ in the run")
     parser.add_argument("--cost", choices=list(COSTS), default="queries", help="the axis of effort")
     parser.add_argument(
         "--seconds",

@@ -20,6 +20,7 @@ from bench.runs import pack
 from bench.types import InputError
 
 Paths = str | Path | Sequence[str | Path]
+REPORT = "report"  # in the folder of a run: the only thing that its report adds there
 SUFFIXES = ("png", "pdf", "svg")  # of the files of each figure
 
 
@@ -57,8 +58,8 @@ def write(
     html: bool = True,
     console: Console | None = None,
 ) -> Path:
-    """The report of these runs (folders or packs) and foreign rounds.csv files, in ``to``: the only run's own folder
-    by default, for a pack the folder of its name, for one file alone ``<its name>-report`` beside it.
+    """The report of these runs (folders or packs) and foreign rounds.csv files, in ``to``: by default the
+    folder `REPORT` of the only run, for a pack the folder of its name, for one file ``<its name>-report`` beside it.
 
     ``cost``: the axis, a key of `COSTS`. ``times``: prices ``cost_s`` anew, with these means; without them, only the
     table of prices is of measured seconds. ``mixed``: compare runs of different protocols. ``html``: write the page
@@ -69,7 +70,7 @@ def write(
         raise InputError(f"unknown cost {cost!r}; there are: {', '.join(COSTS)}")
     if to is None and len(outs) == 1 and Path(outs[0]).suffix == ".zip":
         to = Path(outs[0]).with_suffix("")  # beside the pack, which is opened in the cache
-    outs = _listed(outs)
+    own, outs = to is None, _listed(outs)
     results = read(outs, mixed)
     runs = [out for out in outs if out.is_dir()]
     if to is None and len(runs) != 1 and len(outs) != 1:
@@ -78,7 +79,7 @@ def write(
             "name it with --out"
         )
     if to is None:
-        to = runs[0] if runs else Path(outs[0]).with_name(f"{Path(outs[0]).stem}-report")
+        to = runs[0] / REPORT if runs else Path(outs[0]).with_name(f"{Path(outs[0]).stem}-report")
     to = Path(to)
     if times is not None:
         results = cell_files.reprice(results, times.mean)
@@ -91,7 +92,7 @@ def write(
     console = console or Console()
     try:
         to.mkdir(parents=True, exist_ok=True)
-        if not (to / "spec.json").exists():  # a run's own folder belongs to a run that may be at work
+        if own:  # a folder that somebody named may hold other things
             files.sweep(to)
         tables.write_summary(study, summary, to)
         tables.write_csv(to / "prices.csv", priced)

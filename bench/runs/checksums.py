@@ -7,7 +7,7 @@ from bench import files
 from bench.runs import confusions, schema
 from bench.types import InputError, printable
 
-OF_RUN = ("rounds.csv", "reference.csv", files.SUMS)  # a detection.csv beside these is a report's, and changes with it
+OF_RUN = ("rounds.csv", "reference.csv", files.SUMS)
 
 
 def check(folder: Path) -> None:

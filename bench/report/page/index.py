@@ -11,11 +11,11 @@ from bench.report.style import title
 
 
 def write(results: Results, summary: pd.DataFrame, path: Path) -> None:
-    """``path``: the index of all runs of ``results``; a run is linked where it has a report.html of its own."""
+    """``path``: the index of all runs of ``results``; a run is linked where it has a report of its own."""
     rows: list[list] = []
     for run, spec in sorted(results.specs.items()):
         cells = results.cells[results.cells.run.eq(str(run)) & ~results.cells.foreign]
-        page = run / "report.html"
+        page = run / "report" / "report.html"
         link = Path(os.path.relpath(page.resolve(), path.resolve().parent)).as_posix() if page.exists() else ""
         for setting, block in cells.groupby(SETTING):
             best = summary[summary[SETTING].eq(setting).all(axis=1) & summary.data_rank_low.eq(1)]
