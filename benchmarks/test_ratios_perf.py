@@ -2,7 +2,7 @@
 
 To a copy of the full-size probabilities, and on a small image to the plain loop. A ratio depends on the machine far
 less than a time does. `MARGIN` is what it may rise by before a test fails; what moved is printed, failed or not.
-``ALC_BENCH_BASELINE=1 tox -e perf -- tests/perf/test_ratios_perf.py`` writes the baseline anew.
+``ALC_BENCH_BASELINE=1 tox -e perf -- benchmarks/test_ratios_perf.py`` writes the baseline anew.
 """
 
 import json
@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from runs import write_run
 from test_pool_perf import Generated
