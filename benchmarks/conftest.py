@@ -1,10 +1,5 @@
 """The benchmarks use the tests' helpers, their folder of real data and a cache of their own."""
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-
 from places import no_cache_of_the_user, real_data
 
 __all__ = ["no_cache_of_the_user", "real_data"]  # fixtures

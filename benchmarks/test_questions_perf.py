@@ -41,6 +41,7 @@ def generated() -> tuple[Problem, Candidates]:
     pseudo = SimpleNamespace(
         names=pool.names,
         labels=lambda i: shifted[i % SHIFTS][0],
+        truth=lambda dataset, i: truths[i % SHIFTS],
         regions=lambda i: shifted[i % SHIFTS][1],
         region=lambda i, superpixel: shifted[i % SHIFTS][1].region(superpixel),
     )

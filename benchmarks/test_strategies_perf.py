@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from pools import pool, random_columns
 
 from bench import files, registry, seeds
-from bench.commands.time import status_kib
+from bench.commands.time.kernels import status_kib
 from bench.experiment.acquire import acquire_table
 from bench.experiment.problem import Problem
 from bench.foundation.pseudo import PseudoLabels, write

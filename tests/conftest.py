@@ -41,7 +41,7 @@ SLOW = (  # they train, start processes, drive a browser or draw many pages: `py
     "maps",
     "mmseg",
     "new",
-    "observers",
+    "fit_annotators",
     "oracles",
     "plan",
     "prepare",
