@@ -20,8 +20,6 @@ import platformdirs
 
 from bench.types import InputError
 
-# pandas 3 reads floats back as they were written; earlier ones have to be asked to
-EXACT = {"float_precision": "round_trip"} if int(pd.__version__.split(".")[0]) < 3 else {}
 SUMS = "sums.json"  # in a folder: the lengths and checksums of its files
 PARTIAL = ".partial-"  # how the names of files begin that are being written
 # What a system says that will not take a file, as against a mistake of ours.
@@ -120,7 +118,7 @@ def read_csv(path: Path, columns: tuple[str, ...], source: io.StringIO | None = 
     """Raises InputError for a missing or broken file and for a missing one of ``columns``. ``source``: what is read in
     place of the file."""
     try:
-        frame = pd.read_csv(source or path, **EXACT, **options)
+        frame = pd.read_csv(source or path, **options)
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
     except (OSError, UnicodeDecodeError, ValueError) as error:

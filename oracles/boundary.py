@@ -11,7 +11,7 @@ class Boundary(Erring):
     other than its own; one of those pixels, all as likely, gives the wrong class. Only for questions on one pixel. One
     draw decides for the whole superpixel whether the person errs wherever it is near, another which share of the pixels
     across, in the order of their classes, gives the name. A model of ours: people disagree mostly along outlines. Two
-    people's outlines of retinal vessels (CHASE_DB1) fit width_px=2, rate=0.14 (``alc-bench prepare --fit-annotator``).
+    people's outlines of retinal vessels (CHASE_DB1) fit width_px=2, rate=0.14 (``python tools/fit_annotators.py``).
     """
 
     def __init__(self, width_px=5, rate=0.3, of="perfect"):

@@ -1,7 +1,6 @@
-"""Real data where it lies beside the project, and small trees in each dataset's own layout."""
+"""The command line in this process, and small trees in each dataset's own layout."""
 
 import io
-import os
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import NamedTuple
@@ -10,12 +9,14 @@ import numpy as np
 import pytest
 from chromium import started
 from hypothesis import settings
+from places import no_cache_of_the_user, real_data
 from trees import save, scene
+
+__all__ = ["no_cache_of_the_user", "real_data"]  # fixtures
 
 settings.register_profile("suite", derandomize=True, deadline=None)  # the same examples, however slow the machine
 settings.load_profile("suite")
 
-REPOSITORY = Path(__file__).parent.parent
 SLOW = (  # they train, start processes, drive a browser or draw many pages: `pytest --fast` leaves them out
     "bad_input",
     "baselines_lcm",
@@ -40,7 +41,7 @@ SLOW = (  # they train, start processes, drive a browser or draw many pages: `py
     "maps",
     "mmseg",
     "new",
-    "observers",
+    "fit_annotators",
     "oracles",
     "plan",
     "prepare",
@@ -86,27 +87,11 @@ def pytest_ignore_collect(collection_path, config):
     return True if slow and config.getoption("--fast") else None
 
 
-@pytest.fixture(scope="session")
-def real_data() -> Path:
-    """The folder of real datasets: $ALC_BENCH_DATA, else ../shared/data. Skips the test where there is none."""
-    folder = Path(os.environ.get("ALC_BENCH_DATA", REPOSITORY.parent / "shared" / "data"))
-    if not folder.is_dir():
-        pytest.skip(f"no real data: {folder} is not a folder; set ALC_BENCH_DATA")
-    return folder
-
-
 @pytest.fixture
 def browser(tmp_path):
     driver = started(tmp_path / "profile")
     yield driver
     driver.quit()
-
-
-@pytest.fixture(scope="session", autouse=True)
-def no_cache_of_the_user(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ALC_BENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 class Done(NamedTuple):

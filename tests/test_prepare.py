@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import fit_simulated
 import numpy as np
 import pytest
 import tiny_models
@@ -19,7 +20,6 @@ from bench.datasets.cityscapes import Cityscapes
 from bench.datasets.kvasir import Kvasir
 from bench.datasets.pascal import Pascal
 from bench.datasets.shapes import Shapes
-from bench.foundation import fit
 from bench.foundation.files import Files
 from bench.foundation.prompting import encode, phrases
 from bench.foundation.pseudo import cache_key, pseudo_labels
@@ -304,7 +304,7 @@ def test_a_fit_finds_what_was_simulated(tmp_path):
     dataset = Shapes(train=120, size=128)
     made = dict(miss=0.2, flip=0.3, merge=0, duplicate=0, jitter=0.03, erode=0.06, extra=1.5)
     pseudo = pseudo_labels(Simulated(**made), dataset, tmp_path)
-    found = fit.estimate(dataset, pseudo)
+    found = fit_simulated.estimate(dataset, pseudo)
     assert found["miss"] == pytest.approx(0.2, abs=0.06) and found["flip"] == pytest.approx(0.3, abs=0.07)
     assert found["erode"] == pytest.approx(0.06, abs=0.02) and found["extra"] == pytest.approx(1.5, abs=0.5)
     assert found["merge"] < 0.03 and np.allclose(np.sum(found["confusion"], axis=1), 1)
@@ -327,16 +327,25 @@ def test_the_fit_of_the_released_files_is_committed_and_fits_any_classes(pascal_
         Simulated(like="pascla")
 
 
-def test_the_fit_command_writes_parameters_and_a_table(tmp_path, monkeypatch, capsys):
+def test_the_fit_writes_parameters_and_a_table(tmp_path, monkeypatch, capsys):
     dataset = "shapes[train=20,size=48]"
     monkeypatch.setenv("ALC_BENCH_CACHE", str(tmp_path / "cache"))
     assert commands.main(["quality", "--dataset", dataset, "--foundation", "simulated", "--json"]) == 0
     (made,) = (tmp_path / "cache").iterdir()
     out = tmp_path / "mine.json"
-    assert commands.main(["prepare", "--dataset", dataset, "--fit", str(made), "--out", str(out)]) == 0
+    assert fit_simulated.main([str(made), "--dataset", dataset, "--out", str(out)]) == 0
     assert "ratio" in capsys.readouterr().out and out.with_suffix(".csv").read_text().startswith("measure,measured,")
     assert commands.main(["quality", "--dataset", dataset, "--foundation", f"simulated[like={out}]"]) == 0
-    assert commands.main(["prepare", "--dataset", dataset, "--fit", str(made), "--out", str(tmp_path / "mine")]) == 2
+    with pytest.raises(InputError, match=r"must end in \.json"):
+        fit_simulated.main([str(made), "--dataset", dataset, "--out", str(tmp_path / "mine")])
+
+
+@pytest.mark.parametrize("option", ["--detector", "--sam", "--sam-type", "--prompts"])
+def test_an_option_that_the_foundation_does_not_take_is_refused(tmp_path, capsys, option):
+    command = ["prepare", "--dataset", "shapes[train=4,size=32]", "--foundation", "simulated", option, "x"]
+    assert commands.main([*command, "--out", str(tmp_path / "made")]) == 2
+    said = capsys.readouterr().err.strip()
+    assert f"{option} has no effect on the foundation 'simulated'" in said and "\n" not in said
 
 
 def test_any_foundation_can_be_written_to_files(tmp_path, capsys):

@@ -74,3 +74,9 @@ def test_the_command_prints_a_table_or_json_alone(tmp_path, monkeypatch, capsys)
     assert f"{found['ceiling_miou']:.5f}" in capsys.readouterr().out
     assert commands.main(["quality", "--dataset", "shapes", "--foundation", "simulatd"]) == 2
     assert "did you mean 'simulated'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--rounds", "--budget", "--learner", "--preset", "--model", "--scores", "--start"])
+def test_settings_without_effect_are_refused(option, capsys):
+    assert commands.main(["quality", "--dataset", "shapes", option, "1"]) == 2
+    assert f"unrecognized arguments: {option}" in capsys.readouterr().err

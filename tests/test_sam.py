@@ -17,7 +17,7 @@ from bench.foundation.boxed_sam import true_boxes
 from bench.foundation.models import Sam
 from bench.types import VOID, InputError
 
-NAMES = ("2007_008575", "2009_001636")  # the first two that tests/perf/test_sam_perf.py draws
+NAMES = ("2007_008575", "2009_001636")  # the first two that benchmarks/test_sam_perf.py draws
 
 
 @pytest.fixture(scope="module")

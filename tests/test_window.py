@@ -35,7 +35,7 @@ def test_the_window_and_its_spread_by_hand():
 def test_time_fit_writes_a_row_a_fit_and_a_figure(alc, tmp_path, capsys):
     out = tmp_path / "fit.csv"
     tiny = "shapes[train=12,val=6,size=64]"
-    command = ["time", "--fit", "--preset", "smoke", "--steps", "21,25", "--seeds", "1", "--dataset", tiny]
+    command = ["time", "fit", "--preset", "smoke", "--steps", "21,25", "--seeds", "1", "--dataset", tiny]
     assert main([*command, "--device", "cpu", "--out", str(out)]) == 0
     table = pd.read_csv(out)
     assert table[["preset", "n_steps", "labels"]].values.tolist() == [
@@ -46,5 +46,5 @@ def test_time_fit_writes_a_row_a_fit_and_a_figure(alc, tmp_path, capsys):
 
 @pytest.mark.parametrize("wrong", [["--steps", "many"], ["--seeds", "0"], ["--preset", "none.py"]])
 def test_time_fit_refuses_in_one_line(wrong, capsys):
-    assert main(["time", "--fit", "--device", "cpu", *wrong]) == 2
+    assert main(["time", "fit", "--device", "cpu", *wrong]) == 2
     assert len(capsys.readouterr().err.strip().splitlines()) == 1

@@ -4,9 +4,9 @@ Each ``type: ignore`` marks what mypy must refuse; where it does not, mypy says 
 """
 
 from collections.abc import Iterator
+from typing import assert_type
 
 import numpy as np
-from typing_extensions import assert_type
 
 from bench import (
     Answer,

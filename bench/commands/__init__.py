@@ -12,6 +12,7 @@ import shlex
 import signal
 import sys
 import threading
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from bench import __version__
@@ -30,17 +31,26 @@ COMMANDS = {  # the modules of this package, in the order of --help
     "merge": "runs of one protocol, from several machines, as one",
     "info": "what a folder is, holds, lacks and was made by",
     "new": "a small package with a strategy or an oracle of yours, its test and its tox",
-    "time": "the acquisition kernels, checked for equality and then timed",
+    "time": "the acquisition kernels, or what presets learn and how fast",
 }
 
 
 def main(argv: list[str] | None = None) -> int:
-    argv = sys.argv[1:] if argv is None else argv
+    words = sys.argv[1:] if argv is None else argv
     _listen_to_signals()
+
+    def work() -> int:
+        args = parser(words).parse_args(words)
+        args.command, args.argv = shlex.join(["alc-bench", *words]), words[1:]
+        return args.main(args)
+
+    return exit_code(work)
+
+
+def exit_code(work: Callable[[], int]) -> int:
+    """The exit code of ``work``; whatever stops it is one line on standard error. For the programs in tools/, too."""
     try:
-        args = parser(argv).parse_args(argv)
-        args.command, args.argv = shlex.join(["alc-bench", *argv]), argv[1:]
-        code = args.main(args)
+        code = work()
         print(end="", flush=True)  # what a pipe refuses is known only now
         return code
     except InputError as error:
@@ -106,6 +116,11 @@ class Parser(argparse.ArgumentParser):
         raise InputError(f"{message}; see {self.prog} --help")
 
 
+def examples(commands: Sequence[str]) -> str:
+    """What stands at the end of --help."""
+    return "\n".join(("examples:", *(f"  {command}" for command in commands)))
+
+
 def parser(argv: list[str]) -> argparse.ArgumentParser:
     """The parser of a command line; only the module of the command that ``argv`` names is imported."""
     whole = Parser(prog="alc-bench", description="A benchmark for active label correction.")
@@ -117,8 +132,6 @@ def parser(argv: list[str]) -> argparse.ArgumentParser:
         if name in argv[:1]:
             module = importlib.import_module(f"bench.commands.{name}")
             module.add_arguments(command)
-            command.epilog = "\n".join(
-                filter(None, (command.epilog, "examples:", *(f"  {e}" for e in module.EXAMPLES)))
-            )
+            command.epilog = "\n".join(filter(None, (command.epilog, examples(module.EXAMPLES))))
             command.set_defaults(main=module.main, parser=command)
     return whole

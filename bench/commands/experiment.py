@@ -6,7 +6,7 @@ the command line gives replaces what the file says.
 
 import argparse
 import json
-import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,6 @@ import tomli_w
 from bench import files
 from bench.registry import one_of
 from bench.types import InputError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 OWN = ("config", "save_config", "main", "parser", "argv", "command")  # what no file says
 

@@ -83,7 +83,7 @@ build-backend = "setuptools.build_meta"
 name = "$dist"
 version = "0.1.0"
 description = "A plug-in of alc-bench: the $kind $name"
-requires-python = ">=3.10"
+requires-python = ">=3.11"
 dependencies = ["alc-bench"]
 
 [project.optional-dependencies]

@@ -1,30 +1,27 @@
-"""``alc-bench prepare``: pseudo labels and superpixels of a dataset in files, in the papers' layout; and fits."""
+"""``alc-bench prepare``: pseudo labels and superpixels of a dataset in files, in the papers' layout."""
 
+import inspect
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 from bench import files, foundation, registry
 from bench.commands import progress, quality, subset
-from bench.foundation import fit, jobs, observers, pseudo
-from bench.foundation.simulated import Simulated
+from bench.foundation import jobs, pseudo
 from bench.runs.folder import claimed, environment, remember
 from bench.types import InputError
 
-COMPARED = ("data_miou", "covered", "per_image_mean", "wrong", "ceiling_miou", "n_superpixels", "size_median_px")
-
-
+PARAMETERS = {"detector": "--detector", "sam": "--sam", "sam_type": "--sam-type", "boxes": "--prompts"}
 EXAMPLES = (
     "alc-bench prepare --dataset pascal --data-root DIR/VOCdevkit --out OUT --detector FOLDER --jobs 2",
-    'alc-bench prepare --fit-annotator "A/*.png" "B/*.png" --out fit.csv',
+    "alc-bench prepare --dataset shapes --foundation simulated --out OUT",
 )
 
 
 def add_arguments(parser) -> None:
-    parser.add_argument("--dataset", help="the dataset; parameters in brackets")
+    parser.add_argument("--dataset", required=True, help="the dataset; parameters in brackets")
     parser.add_argument("--data-root", help="the dataset's folder")
-    parser.add_argument("--out", type=Path, required=True, help="folder; with --fit and --fit-annotator: a file")
+    parser.add_argument("--out", type=Path, required=True, help="the folder of the files")
     parser.add_argument(
         "--foundation", help="any but files and those that train; default: grounded_sam, with --prompts boxed_sam"
     )
@@ -34,32 +31,21 @@ def add_arguments(parser) -> None:
     parser.add_argument("--prompts", metavar="FILE", help="boxes of any detector, in COCO's JSON or CSV, for boxed_sam")
     parser.add_argument("--superpixels", metavar="MAKER", help="in the place of the foundation's own: everything, ...")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes that share the images")
-    parser.add_argument("--fit", type=Path, metavar="FILES", help="instead: the parameters of simulated from FILES")
-    parser.add_argument(
-        *("--fit-annotator",),
-        nargs=2,
-        metavar=("FIRST", "SECOND"),
-        help="instead: the width of boundary from two people's label maps of the same images; two patterns, in quotes",
-    )
 
 
 def main(args) -> int:
-    if args.fit_annotator:
-        return _fit_annotator(args)
-    if args.dataset is None:
-        raise InputError("--dataset is needed: whose images are labels made for? see alc-bench list")
     if args.jobs < 1:
         raise InputError(f"--jobs must be 1 or more, got {args.jobs}")
     dataset = registry.load("datasets", args.dataset, root=args.data_root)
-    return _fit(args, dataset) if args.fit else _prepare(args, dataset)
-
-
-def _prepare(args, dataset) -> int:
     spec = args.foundation or ("boxed_sam" if args.prompts else "grounded_sam")
     if args.superpixels:
         spec = f"recut[of={spec},superpixels={args.superpixels}]"
     given = dict(detector=args.detector, sam=args.sam, sam_type=args.sam_type, boxes=args.prompts)
     source = registry.load("foundations", spec, **given)
+    accepted = inspect.signature(type(source)).parameters
+    if useless := [flag for name, flag in PARAMETERS.items() if given[name] is not None and name not in accepted]:
+        name = registry.parse(spec)[0]
+        raise InputError(f"{useless[0]} has no effect on the foundation {name!r}: leave it out, or see {name}[...]")
     if source.folder is not None or source.trains:
         raise InputError(f"--foundation {spec}: prepare writes what is not in files yet and needs no model")
     subset.tell(dataset)
@@ -97,45 +83,4 @@ def _prepare(args, dataset) -> int:
         shares = ", ".join(f"{stage} {100 * s / total_s:.0f} %" for stage, s in seconds.items())
         print(f"{total_s:.1f} s on {source.device}: {shares}")
     print(f"files: {folder}; use them with --foundation files[root={folder}]")
-    return 0
-
-
-def _fit(args, dataset) -> int:
-    released = registry.load("foundations", f"files[root={args.fit}]")
-    if args.out.suffix != ".json":
-        raise InputError(f"--out {args.out}: --fit writes a JSON file; name it *.json")
-    names = dataset.names("train")
-    maps = pseudo.PseudoLabels(released.folder, names)
-    with progress.bar() as bar:
-        bar.begin("fitting", len(names))
-        parameters = fit.estimate(dataset, maps, lambda: bar.step("read", 1))
-        files.write_json(args.out, {"classes": dataset.classes, "parameters": parameters})
-        bar.begin("simulating and measuring", 2 * len(names))
-        step = lambda: bar.step("read", 1)  # noqa: E731
-        measured = quality.measure(dataset, maps, step)
-        simulated = quality.measure(dataset, Simulated(like=str(args.out)).generate(dataset), step)
-    rows: list[dict[str, Any]] = [
-        {"measure": name, "measured": measured[name], "simulated": simulated[name]}
-        | {"ratio": simulated[name] / measured[name] if measured[name] else float("nan")}
-        for name in COMPARED
-    ]
-    files.write_csv(args.out.with_suffix(".csv"), rows)
-    for row in rows:
-        print("{measure:16} measured {measured:10.5g}  simulated {simulated:10.5g}  ratio {ratio:.3f}".format(**row))
-    print(f"parameters: {args.out}; use them with --foundation simulated[like={args.out}]")
-    return 0
-
-
-def _fit_annotator(args) -> int:
-    if args.out.suffix != ".csv":
-        raise InputError(f"--out {args.out}: --fit-annotator writes a CSV file; name it *.csv")
-    pairs = observers.pairs(*args.fit_annotator)
-    with progress.bar() as bar:
-        bar.begin("comparing", len(pairs))
-        profile = observers.profile(pairs, lambda: bar.step("read", 1))
-    found = observers.fit(profile)
-    files.write_csv(args.out, profile)
-    print(f"{len(pairs)} images, two people each: {100 * found.disagree:.2f} % of pixels differ")
-    print(f"within {found.width_px} px of another class {100 * found.near:.1f} %, further away {100 * found.far:.2f} %")
-    print(f"by distance: {args.out}; use it with --oracle boundary[width_px={found.width_px},rate={found.rate:.2f}]")
     return 0

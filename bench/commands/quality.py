@@ -102,7 +102,7 @@ EXAMPLES = (
 
 
 def add_arguments(parser) -> None:
-    run.add_settings(parser)
+    run.add_settings(parser, ("dataset", "data_root", "foundation", "device"))
     parser.add_argument("--strict", action="store_true", help="refuse a dataset of which images are missing")
     parser.add_argument("--json", action="store_true", help="for programs")
 

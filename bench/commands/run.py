@@ -6,7 +6,7 @@ import json
 import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -53,21 +53,22 @@ def add_arguments(parser) -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", help="default: results/runs/<dataset>-<protocol>")
 
 
-def add_settings(parser) -> None:
-    """An option for each field of `Settings` that has a text, with its default."""
+def add_settings(parser, names: Collection[str] | None = None) -> None:
+    """An option for each field of `Settings` that has a text, with its default; ``names``: for these fields alone."""
     for field in dataclasses.fields(Settings):
-        if field.metadata:
+        if field.metadata and (names is None or field.name in names):
             kind = int if field.type is int else str
             name = f"--{field.name.replace('_', '-')}"
             parser.add_argument(name, default=field.default, type=kind, **field.metadata)
-    parser.add_argument("--cfg-options", nargs="+", default=[], metavar="KEY=VALUE", help="changes to the preset")
+    if names is None:
+        parser.add_argument("--cfg-options", nargs="+", default=[], metavar="KEY=VALUE", help="changes to the preset")
 
 
 def settings_of(args) -> Settings:
     """The settings that the options of `add_settings` give."""
-    given = {f.name: getattr(args, f.name) for f in dataclasses.fields(Settings) if f.metadata}
+    given = {f.name: getattr(args, f.name) for f in dataclasses.fields(Settings) if f.metadata and f.name in args}
     reuse = not getattr(args, "repeat", 0)  # or a repeated run would be read from the first one's fits
-    return Settings(**given, cfg_options=parse_options(args.cfg_options), reuse=reuse)
+    return Settings(**given, cfg_options=parse_options(getattr(args, "cfg_options", [])), reuse=reuse)
 
 
 def run(*, report: bool = True, jobs: int = 1, **options) -> Path:

@@ -30,7 +30,7 @@ class Simulated(Foundation):
     An object of ``small`` times the image's area is missed half of the time beside ``miss``, smaller ones more often:
     one of area a is found with probability (1 - miss) a / (a + small).
 
-    ``like`` takes all of these from a fit to real label maps (`bench.foundation.fit`): ``pascal``, the released files
+    ``like`` takes all of these from a fit to real label maps (tools/fit_simulated.py): ``pascal``, the released files
     of Kim et al., ICML 2024, or the path of a fit's JSON file. Where the dataset has other classes than the fit, the
     confusion is the mean rate of wrong classes, as ``flip``.
 

@@ -6,7 +6,7 @@ import platform
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -81,7 +81,7 @@ def staying(folder: Path) -> Callable[[], None]:
 def remember(folder: Path, command: str) -> None:
     """Add a line to the folder's commands.jsonl, which may end in half a one of a writer that was killed or met a full
     disk: a command that wrote there, when, and by which version."""
-    line: dict[str, object] = {"time": f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} UTC", "command": command}
+    line: dict[str, object] = {"time": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC", "command": command}
     line |= {"version": version("alc-bench"), "commit": commit(), "plugins": registry.packages()}
     with writing(folder / COMMANDS), open(folder / COMMANDS, "a+b") as file:
         file.seek(max(file.tell() - 1, 0))

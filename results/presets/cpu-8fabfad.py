@@ -1,4 +1,4 @@
-"""The preset `cpu` of commit 8fabfad: a yardstick for `alc-bench time --fit`, nothing else."""
+"""The preset `cpu` of commit 8fabfad: a yardstick for `alc-bench time fit`, nothing else."""
 
 _base_ = "../../bench/learners/presets/_lite0.py"
 input_size = (160, 160)

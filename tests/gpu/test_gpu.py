@@ -33,7 +33,7 @@ def out():
 
 def timed(csv, *where, presets):
     chosen = [word for preset in presets for word in ("--preset", str(preset))]
-    assert main(["time", "--fit", "--device", "cuda", *where, *chosen, "--out", str(csv)]) == 0
+    assert main(["time", "fit", "--device", "cuda", *where, *chosen, "--out", str(csv)]) == 0
     assert pd.read_csv(csv)["model_miou"].notna().all()
 
 
@@ -43,7 +43,7 @@ def pascal(data):
 
 
 def test_kernels(out):
-    assert main(["time", "--device", "cuda", "--out", str(out / "time.csv")]) == 0
+    assert main(["time", "kernels", "--device", "cuda", "--out", str(out / "time.csv")]) == 0
 
 
 def kvasir(data):

@@ -2,7 +2,7 @@
 
 To a copy of the full-size probabilities, and on a small image to the plain loop. A ratio depends on the machine far
 less than a time does. `MARGIN` is what it may rise by before a test fails; what moved is printed, failed or not.
-``ALC_BENCH_BASELINE=1 tox -e perf -- tests/perf/test_ratios_perf.py`` writes the baseline anew.
+``ALC_BENCH_BASELINE=1 tox -e perf -- benchmarks/test_ratios_perf.py`` writes the baseline anew.
 """
 
 import json
@@ -15,15 +15,15 @@ import numpy as np
 import pytest
 import torch
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from runs import write_run
 from test_pool_perf import Generated
 from test_questions_perf import Questions, generated
 
 from bench import registry, report
-from bench.commands import time_maps
-from bench.commands.time import SIZES, scene
+from bench.commands.time import maps
+from bench.commands.time.kernels import SIZES, scene
 from bench.experiment.acquire import acquire_table
 from bench.kernels import IMPLEMENTATIONS, superpixel_statistics
 from bench.kernels.statistics import STATISTICS
@@ -102,12 +102,12 @@ def test_a_kernel_to_the_plain_loop(benchmark, moved, implementation, source):
     moved(f"{implementation} / plain loop, shapes, from {source}, sim", timings.ratio("kernel", "reference"))
 
 
-@pytest.mark.parametrize("family", time_maps.FAMILIES)
+@pytest.mark.parametrize("family", maps.FAMILIES)
 def test_statistics_of_maps_to_a_copy(benchmark, moved, family):
     """From logits, and nothing else; of passes there are three."""
     scores, labels, superpixels = inputs("voc")
     target = torch.empty_like(scores["probabilities"])
-    kernel = time_maps.functions(scores["logits"], labels, superpixels, threads=1)[family]
+    kernel = maps.functions(scores["logits"], labels, superpixels, threads=1)[family]
     timings = compare({"copy": lambda: target.copy_(scores["probabilities"]), "kernel": kernel}, rounds=5)
     benchmark.pedantic(kernel, rounds=3)
     moved(f"{family} / copy, voc, from logits", timings.ratio("kernel", "copy"))

@@ -1,4 +1,4 @@
-"""The rows of ``alc-bench time`` for statistics of maps: windows, components, colours, cells, thresholds and passes."""
+"""The rows of ``time kernels`` for statistics of maps: windows, components, colours, cells, thresholds and passes."""
 
 from collections.abc import Callable
 from functools import partial

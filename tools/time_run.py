@@ -1,8 +1,11 @@
-"""``alc-bench time --run RUN``: where the seconds of a whole run went, beside the least that the work amounts to."""
+"""Say where the seconds of a whole run went, beside the bytes and operations that the work amounts to.
 
+``python tools/time_run.py RUN [--out FILE.csv]`` prints a table, and writes it with a figure.
+"""
+
+import argparse
+import sys
 import tempfile
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +15,7 @@ from rich.table import Table
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench import files, registry, report
+from bench.commands import Parser, exit_code
 from bench.report import results
 from bench.runs import schema, specs
 from bench.runs.source import Source
@@ -23,18 +27,6 @@ PHASES = {"fit": "fit_s", "predict": "predict_s", "acquire": "acquire_s", "ask":
           "evaluate": "evaluate_s"}  # fmt: skip
 UNITS = {"bytes": lambda n: f"{n / 2**20:,.1f} MiB", "FLOPs": lambda n: f"{n / 1e12:,.2f} TFLOP"}
 COLUMNS = ("phase", "seconds", "share", "n", "of", "floor", "floor_unit", "measured")
-
-
-def add_arguments(parser) -> None:
-    """The options of ``time`` that go with ``--run``."""
-    parser.add_argument("--run", type=Path, metavar="RUN", help="where the seconds of this run went instead")
-
-
-def measured(args) -> tuple[list[dict], Callable[[Path], None]]:
-    """Print the table. Returns its rows, and what draws them."""
-    rows = phases(args.run)
-    show(rows, f"{args.run}: {rows[0]['n']} cells, seconds of all together")
-    return rows, partial(draw, rows)
 
 
 def phases(run: Path) -> list[dict]:
@@ -161,3 +153,26 @@ def draw(rows: list[dict], path: Path) -> None:
     figure.legend(fontsize=8, frameon=False, loc="outside upper center", ncols=5)
     with files.replacing(path) as temporary:
         figure.savefig(temporary, dpi=150)
+
+
+def arguments(argv: list[str]) -> argparse.Namespace:
+    parser = Parser(prog="time_run.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path, help="the folder of a run")
+    parser.add_argument("--out", type=Path, help="FILE.csv; a figure is drawn beside it, FILE.png")
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str]) -> int:
+    args = arguments(argv)
+    if args.out and args.out.suffix != ".csv":
+        raise InputError(f"--out must end in .csv, got {str(args.out)!r}")
+    rows = phases(args.run)
+    show(rows, f"{args.run}: {rows[0]['n']} cells, seconds of all together")
+    if args.out:
+        files.write_csv(args.out, rows)
+        draw(rows, args.out.with_suffix(".png"))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code(lambda: main(sys.argv[1:])))

@@ -1,6 +1,6 @@
 """A pool of Cityscapes' size, made as it is read, goes through the whole acquisition in bounded memory.
 
-``python tests/perf/test_pool_perf.py [n_images]`` measures all of it (2,975 images of 1024 × 2048 px, 19 classes, from
+``python benchmarks/test_pool_perf.py [n_images]`` measures all of it (2,975 images of 1024 × 2048 px, 19 classes, from
 logits of a quarter of the size) and writes ``results/pool-<cpu>.csv``; under pytest a tenth of a percent of it shows
 that the ratio holds. Reading the array once is a sum over the full-size probabilities (C, H, W) float32.
 """

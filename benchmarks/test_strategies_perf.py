@@ -1,6 +1,6 @@
 """What each strategy's acquisition takes beside prediction: statistics and choice; preset `probe`.
 
-``python tests/perf/test_strategies_perf.py DATA [n_images]`` writes ``results/acquisition.csv``: a row a strategy of
+``python benchmarks/test_strategies_perf.py DATA [n_images]`` writes ``results/acquisition.csv``: a row a strategy of
 the registry and pool, Kvasir-SEG and the PASCAL photographs. Kvasir's labels are its truth moved by 12 px, with
 Felzenszwalb's superpixels; PASCAL's are Grounded-SAM's. A round is one trip over the predictions and one choice of a
 twentieth of the pool, on one thread. The network predicts each image as one that it has not seen before: a run keeps
@@ -20,12 +20,12 @@ import numpy as np
 import pytest
 import torch
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from pools import pool, random_columns
 
 from bench import files, registry, seeds
-from bench.commands.time import status_kib
+from bench.commands.time.kernels import status_kib
 from bench.experiment.acquire import acquire_table
 from bench.experiment.problem import Problem
 from bench.foundation.pseudo import PseudoLabels, write
@@ -169,4 +169,4 @@ if __name__ == "__main__":
     for row in found:
         print(*(f"{x:.3g}" if isinstance(x, float) else x for x in row.values()))
     if not sys.argv[3:]:
-        files.write_csv(Path(__file__).parents[2] / "results" / "acquisition.csv", found)
+        files.write_csv(Path(__file__).parents[1] / "results" / "acquisition.csv", found)

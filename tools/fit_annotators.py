@@ -1,6 +1,12 @@
-"""Where two people who labelled the same images differ, by the distance to the nearest outline; a fit of `boundary`."""
+"""Fit the oracle `boundary` to two people who labelled the same images: how often they differ near an outline.
 
+``python tools/fit_annotators.py "A/*.png" "B/*.png" --out fit.csv``: the patterns find the label maps of the one and of
+the other, in the same order.
+"""
+
+import argparse
 import glob
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +15,8 @@ import numpy as np
 import pandas as pd
 from scipy.ndimage import distance_transform_cdt
 
+from bench import files
+from bench.commands import Parser, exit_code, progress
 from bench.datasets.files import read_png
 from bench.types import VOID, InputError
 
@@ -37,7 +45,7 @@ def pairs(first: str, second: str) -> list[tuple[Path, Path]]:
     return list(zip(a, b, strict=True))
 
 
-def profile(files: list[tuple[Path, Path]], step: Callable[[], object] = lambda: None) -> pd.DataFrame:
+def profile(pairs_of_files: list[tuple[Path, Path]], step: Callable[[], object] = lambda: None) -> pd.DataFrame:
     """Pixels by their distance to another class: columns distance_px, pixels, differing; a row a distance from 1.
 
     The distance is that to the nearest pixel of another class in the same map (Chebyshev, as in `boundary`), void
@@ -45,7 +53,7 @@ def profile(files: list[tuple[Path, Path]], step: Callable[[], object] = lambda:
     counts twice. Maps of two values are masks, whatever the values. Raises InputError for maps that do not fit.
     """
     counts = np.zeros((2, FURTHEST + 2), np.int64)
-    for pair in files:
+    for pair in pairs_of_files:
         maps = [_labels(path) for path in pair]
         if maps[0].shape != maps[1].shape:
             raise InputError(f"{pair[0]} and {pair[1]}: label maps of one image must be equal in size")
@@ -98,3 +106,31 @@ def _to_another_class(labels: np.ndarray) -> np.ndarray:
             here = labels == label
             distance[here] = distance_transform_cdt(~other, "chessboard")[here]
     return distance
+
+
+def arguments(argv: list[str]) -> argparse.Namespace:
+    parser = Parser(prog="fit_annotators.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("first", help="a pattern of one person's label maps, in quotes")
+    parser.add_argument("second", help="a pattern of the other's")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE.csv", help="differences by distance")
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str]) -> int:
+    args = arguments(argv)
+    if args.out.suffix != ".csv":
+        raise InputError(f"--out must end in .csv, got {str(args.out)!r}")
+    both = pairs(args.first, args.second)
+    with progress.bar() as bar:
+        bar.begin("comparing", len(both))
+        by_distance = profile(both, lambda: bar.step("read", 1))
+    found = fit(by_distance)
+    files.write_csv(args.out, by_distance)
+    print(f"{len(both)} images, two people each: {100 * found.disagree:.2f} % of pixels differ")
+    print(f"within {found.width_px} px of another class {100 * found.near:.1f} %, further away {100 * found.far:.2f} %")
+    print(f"by distance: {args.out}; use it with --oracle boundary[width_px={found.width_px},rate={found.rate:.2f}]")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code(lambda: main(sys.argv[1:])))

@@ -1,4 +1,4 @@
-"""``alc-bench time``: the acquisition kernels, checked for equality and then timed.
+"""``alc-bench time kernels``: the acquisition kernels, checked for equality and then timed.
 
 A time is shown only where the statistics agree. Everything of one size is timed in one process, interleaved, beside
 a copy of the (C, H, W) probabilities into memory that is already there, and torch's ``F.interpolate`` + softmax.
@@ -19,7 +19,7 @@ from rich.table import Table
 from scipy.spatial import cKDTree
 
 from bench import files, seeds
-from bench.commands import time_fit, time_maps, time_run
+from bench.commands.time import maps
 from bench.kernels import fastest, superpixel_statistics
 from bench.kernels.per_pixel import look_ahead
 from bench.timing import Timings, compare
@@ -39,9 +39,8 @@ COLUMNS = ["size", "n_classes", "height", "width", "n_superpixels", "source", "i
 
 
 EXAMPLES = (
-    "alc-bench time --sizes voc,shapes",
-    "alc-bench time --threads 1 --out times.csv",
-    "alc-bench time --run results/runs/shapes-00d0a3ae",
+    "alc-bench time kernels --sizes voc,shapes",
+    "alc-bench time kernels --threads 1 --out times.csv",
 )
 
 
@@ -50,25 +49,6 @@ def add_arguments(parser) -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="default: %(default)s")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="default: %(default)s")
     parser.add_argument("--rounds", type=int, default=9, help="timed rounds (default: %(default)s)")
-    parser.add_argument("--out", type=Path, help="FILE.csv; a figure is drawn beside it, FILE.png")
-    time_run.add_arguments(parser)
-    time_fit.add_arguments(parser)
-
-
-def main(args) -> int:
-    """Exit code 0, or 1 when an implementation disagrees with the reference."""
-    if args.out and args.out.suffix != ".csv":
-        raise InputError(f"--out must end in .csv, got {str(args.out)!r}")
-    code = 0
-    if args.fit or args.run:
-        rows, drawn = (time_fit if args.fit else time_run).measured(args)
-    else:
-        code, rows, drawn = measured(args)
-    if args.out:
-        files.write_csv(args.out, rows)
-        drawn(args.out.with_suffix(".png"))
-        Console().print(f"{args.out}\n{args.out.with_suffix('.png')}")
-    return code
 
 
 def measured(args) -> tuple[int, list[dict], Callable[[Path], None]]:
@@ -136,13 +116,13 @@ def measure(name, n_classes, height, width, device, threads, rounds) -> list[dic
             rows[key] = dict(zip(("max_rel_error", "n_other_pixels"), errors, strict=True)) | {"statistics": NEEDS[0]}
             if errors[0] <= TOLERANCE:
                 functions[key] = lambda s=scores, o=options: superpixel_statistics(s, *on_device, NEEDS, **o)
-    maps, twins = (
-        time_maps.functions(logits, *on_device, implementation=name, threads=threads) for name in (quickest, "torch")
+    ours, twins = (
+        maps.functions(logits, *on_device, implementation=name, threads=threads) for name in (quickest, "torch")
     )
-    for family, function in maps.items():
+    for family, function in ours.items():
         key = f"{quickest}: {family}", "logits"
-        error = time_maps.disagreement(function(), twins[family]())
-        rows[key] = {"max_rel_error": error, "statistics": " ".join(time_maps.FAMILIES[family])}
+        error = maps.disagreement(function(), twins[family]())
+        rows[key] = {"max_rel_error": error, "statistics": " ".join(maps.FAMILIES[family])}
         if error <= TOLERANCE:
             functions[key] = function
     timings = compare(functions, rounds, device=device)

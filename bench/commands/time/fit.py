@@ -1,6 +1,7 @@
-"""``alc-bench time --fit``: what presets learn from the truth and from pseudo labels, and for how many seconds."""
+"""``alc-bench time fit``: what presets learn from the truth and from pseudo labels, and for how many seconds."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -10,29 +11,28 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import files
-from bench.commands import progress
+from bench.commands import progress, run
 from bench.experiment import window
 from bench.experiment.problem import Setup
 from bench.experiment.settings import Settings
 from bench.types import InputError
 
 N_SEEDS = 3
+EXAMPLES = (
+    "alc-bench time fit --preset cpu --preset quick --seeds 1",
+    "alc-bench time fit --dataset kvasir --data-root DIR --foundation 'weak[n=40]' --steps 100,400 --out fit.csv",
+)
 
 
 def add_arguments(parser) -> None:
-    """The options of ``time`` that go with ``--fit``."""
-    group = parser.add_argument_group("with --fit")
-    group.add_argument("--fit", action="store_true", help="time fits on the truth and on the pseudo labels instead")
-    group.add_argument("--preset", action="append", help="repeatable; default: cpu")
-    group.add_argument("--steps", help="iterations of a fit, with commas (default: the preset's)")
-    group.add_argument("--seeds", type=int, default=N_SEEDS, metavar="N", help="default: %(default)s")
-    group.add_argument("--dataset", default="shapes", help="default: %(default)s")
-    group.add_argument("--data-root", help="the dataset's folder")
-    group.add_argument("--foundation", help="where the pseudo labels come from (shapes: simulated)")
+    parser.add_argument("--preset", action="append", help="repeatable; default: cpu")
+    parser.add_argument("--steps", help="iterations of a fit, with commas (default: the preset's)")
+    parser.add_argument("--seeds", type=int, default=N_SEEDS, metavar="N", help="default: %(default)s")
+    run.add_settings(parser, ("dataset", "data_root", "foundation", "device"))
 
 
-def measured(args) -> tuple[pd.DataFrame, Callable[[Path], None]]:
-    """Print the table. Returns a row for each fit, and what draws mIoU against seconds."""
+def measured(args) -> tuple[int, pd.DataFrame, Callable[[Path], None]]:
+    """Print the table. Returns the exit code, a row for each fit, and what draws mIoU against seconds."""
     if args.seeds < 1:
         raise InputError(f"--seeds must be 1 or more, got {args.seeds}")
     setups = [
@@ -48,13 +48,12 @@ def measured(args) -> tuple[pd.DataFrame, Callable[[Path], None]]:
         table = pd.DataFrame(list(window.rows(problems, args.seeds, bar.step)))
     found = window.summary(table)
     show(found, f"{args.dataset}: val mIoU of models, in %; seeds: {args.seeds}, device: {args.device}")
-    return table, partial(draw, found)
+    return 0, table, partial(draw, found)
 
 
 def _settings(args, preset: str, n_steps: int | None) -> Settings:
     options = {} if n_steps is None else {"max_iters": n_steps}
-    where = dict(dataset=args.dataset, data_root=args.data_root, foundation=args.foundation, device=args.device)
-    return Settings(**where, preset=preset, cfg_options=options)
+    return replace(run.settings_of(args), preset=preset, cfg_options=options)
 
 
 def _steps(text: str | None) -> list[int | None]:

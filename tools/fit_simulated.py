@@ -1,18 +1,29 @@
-"""The parameters of `simulated` from real label maps and superpixels, measured against the truth."""
+"""Fit the parameters of the foundation `simulated` to real label maps and superpixels, measured against the truth.
 
+``python tools/fit_simulated.py FILES --dataset pascal --data-root DIR --out fit.json`` writes what
+``--foundation simulated[like=fit.json]`` reads, and fit.csv, which compares the simulation with the files. FILES is a
+folder that the foundation `files` reads.
+"""
+
+import argparse
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.ndimage import binary_erosion
 from scipy.optimize import minimize
 
-from bench import metrics
+from bench import files, metrics, registry
+from bench.commands import Parser, exit_code, progress, quality
 from bench.datasets import Dataset
 from bench.foundation.painting import depth
 from bench.foundation.pseudo import PseudoLabels
 from bench.foundation.simulated import Simulated
 from bench.types import VOID, InputError
+
+COMPARED = ("data_miou", "covered", "per_image_mean", "wrong", "ceiling_miou", "n_superpixels", "size_median_px")
 
 
 def estimate(dataset: Dataset, pseudo: PseudoLabels, step: Callable[[], object] = lambda: None) -> dict:
@@ -149,3 +160,43 @@ def _detection(share: np.ndarray, found: np.ndarray) -> tuple[float, float]:
 
     miss, log_small = minimize(surprise, (0.05, np.log(1e-3)), bounds=((0, 1), (-30, 0))).x
     return float(miss), float(np.exp(log_small))
+
+
+def arguments(argv: list[str]) -> argparse.Namespace:
+    parser = Parser(prog="fit_simulated.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", type=Path, help="the folder of the label maps and superpixels")
+    parser.add_argument("--dataset", required=True, help="the dataset; parameters in brackets")
+    parser.add_argument("--data-root", help="the dataset's folder")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE.json", help="a table is written beside it")
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str]) -> int:
+    args = arguments(argv)
+    if args.out.suffix != ".json":
+        raise InputError(f"--out must end in .json, got {str(args.out)!r}")
+    dataset = registry.load("datasets", args.dataset, root=args.data_root)
+    names = dataset.names("train")
+    maps = PseudoLabels(registry.load("foundations", f"files[root={args.files}]").folder, names)
+    with progress.bar() as bar:
+        bar.begin("fitting", len(names))
+        parameters = estimate(dataset, maps, lambda: bar.step("read", 1))
+        files.write_json(args.out, {"classes": dataset.classes, "parameters": parameters})
+        bar.begin("simulating and measuring", 2 * len(names))
+        step = lambda: bar.step("read", 1)  # noqa: E731
+        measured = quality.measure(dataset, maps, step)
+        simulated = quality.measure(dataset, Simulated(like=str(args.out)).generate(dataset), step)
+    rows: list[dict[str, Any]] = [
+        {"measure": name, "measured": measured[name], "simulated": simulated[name]}
+        | {"ratio": simulated[name] / measured[name] if measured[name] else float("nan")}
+        for name in COMPARED
+    ]
+    files.write_csv(args.out.with_suffix(".csv"), rows)
+    for row in rows:
+        print("{measure:16} measured {measured:10.5g}  simulated {simulated:10.5g}  ratio {ratio:.3f}".format(**row))
+    print(f"parameters: {args.out}; use them with --foundation simulated[like={args.out}]")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code(lambda: main(sys.argv[1:])))
