@@ -47,14 +47,16 @@ def place(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_the_commands_of_a_page_do_what_it_says(alc, place, name):
-    page, names = DOCS / name, {}
+@pytest.mark.parametrize(
+    "page", [REPOSITORY / "README.md", *(DOCS / name for name in PAGES)], ids=lambda page: page.name
+)
+def test_the_commands_of_a_page_do_what_it_says(alc, place, page):
+    names: dict = {}
     for _, text in blocks(page, "toml"):
         (place / "grid.toml").write_text(text)
     for kind, text in blocks(page, "sh", "python"):
         if kind == "python":
-            exec(compile(text, name, "exec"), names)
+            exec(compile(text, page.name, "exec"), names)
             continue
         for line in text.splitlines():
             program, *words = shlex.split(line)
