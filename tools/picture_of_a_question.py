@@ -3,7 +3,6 @@
 The scene, its pseudo label and its superpixels are generated; the annotator is `perfect`.
 """
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,8 +45,8 @@ def best_example(dataset: Dataset, foundation: Foundation) -> Example:
     return max(examples, key=lambda example: example.mask.sum())
 
 
-def draw(example: Example, dataset: Dataset) -> None:
-    """Six panels, from the image to the label map after the answer."""
+def draw(example: Example, dataset: Dataset, out: Path) -> None:
+    """Six panels, from the image to the label map after the answer, in the file ``out``."""
     places = np.argwhere(example.mask)
     row, column = places[np.argmin(((places - places.mean(0)) ** 2).sum(1))].tolist()
     shown = int(example.labels[row, column])
@@ -68,12 +67,11 @@ def draw(example: Example, dataset: Dataset) -> None:
         (f"5  The answer\nNo, '{dataset.classes[answer.labels[0]]}'", example.image),
         (f"6  The label after\n{right[1]:.0%} of pixels right", colours[after]),
     )
-    plt.rcParams |= {"font.size": 11, "axes.titlesize": 11}
     figure, axes = plt.subplots(1, len(panels), figsize=(14, 2.85), layout="constrained")
     for number, (ax, (title, picture)) in enumerate(zip(axes, panels, strict=True), 1):
         ax.imshow(picture)
         ax.set(xticks=[], yticks=[])
-        ax.set_title(title)
+        ax.set_title(title, fontsize=11)
         if number == 3:
             borders(ax, example.superpixels)
         if number > 1:
@@ -84,8 +82,8 @@ def draw(example: Example, dataset: Dataset) -> None:
             colour = dataset.palette[shown if number == 4 else answer.labels[0]] / 255
             ax.imshow(np.where(example.mask, 1.0, np.nan), cmap=ListedColormap([colour]), alpha=0.45)
             ax.plot(column, row, "o", color="white", markeredgecolor="black", markersize=9)
-    OUT.parent.mkdir(exist_ok=True)
-    figure.savefig(OUT, dpi=120, metadata={"Software": None})
+    figure.savefig(out, dpi=120, metadata={"Software": None})
+    plt.close(figure)
 
 
 def borders(ax: Axes, superpixels: np.ndarray) -> None:
@@ -105,8 +103,10 @@ def zoom(ax: Axes, places: np.ndarray, shape: tuple[int, ...]) -> None:
     ax.set(xlim=(first_column, first_column + side), ylim=(first_row + side, first_row))
 
 
-if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        sys.exit(__doc__)
+def main(out: Path = OUT) -> None:
     shapes = registry.load("datasets", "shapes[train=40,val=1]")
-    draw(best_example(shapes, registry.load("foundations", "simulated")), shapes)
+    draw(best_example(shapes, registry.load("foundations", "simulated")), shapes, out)
+
+
+if __name__ == "__main__":
+    main()
