@@ -60,18 +60,18 @@ def draw(example: Example, dataset: Dataset, out: Path) -> None:
     colours[: len(dataset.palette)] = dataset.palette
     right = [np.mean(labels == example.truth) for labels in (example.labels, after)]
     panels = (
-        ("1  The image\n", example.image),
-        (f"2  The pseudo label\n{right[0]:.0%} of pixels right", colours[example.labels]),
-        ("3  The superpixel that\nthe strategy chose", example.image),
-        (f"4  The question\nIs this '{dataset.classes[shown]}'?", example.image),
-        (f"5  The answer\nNo, '{dataset.classes[answer.labels[0]]}'", example.image),
-        (f"6  The label after\n{right[1]:.0%} of pixels right", colours[after]),
+        ("1 Image\n", example.image),
+        (f"2 Pseudo label\n{right[0]:.0%} is right", colours[example.labels]),
+        ("3 Superpixel\n", example.image),
+        (f"4 Question\nIs it '{dataset.classes[shown]}'?", example.image),
+        (f"5 Answer\nNo, '{dataset.classes[answer.labels[0]]}'", example.image),
+        (f"6 Label after\n{right[1]:.0%} is right", colours[after]),
     )
-    figure, axes = plt.subplots(1, len(panels), figsize=(14, 2.85), layout="constrained")
+    figure, axes = plt.subplots(1, len(panels), figsize=(14, 3.0), layout="constrained")
     for number, (ax, (title, picture)) in enumerate(zip(axes, panels, strict=True), 1):
         ax.imshow(picture)
         ax.set(xticks=[], yticks=[])
-        ax.set_title(title, fontsize=11)
+        ax.set_title(title, fontsize=16)
         if number == 3:
             borders(ax, example.superpixels)
         if number > 1:

@@ -15,7 +15,7 @@ from bench.kernels.statistics import BASE, STATISTICS
 from bench.runs.schema import FILES
 
 INTRODUCTIONS = {
-    "strategies": "A strategy decides which superpixels you ask about. Give its parameters in brackets: `bvsb[temperature=0.1]`.",
+    "strategies": "A strategy decides the order of questions. Parameters go into brackets: `bvsb[temperature=0.1]`.",
     "refiners": "A refiner relabels superpixels that nobody was asked about. Put it behind a strategy: `sim+lcm`.",
     "oracles": "An oracle is a simulated annotator. Name one with `--oracle`; repeat the option to compare several.",
     "datasets": "Name your dataset with `--dataset` and its folder with `--data-root`.",
