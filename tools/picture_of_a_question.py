@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 
 from bench import VOID, Dataset, Foundation, Question, Truth, registry, seeds
-from bench.correction import corrected
+from bench.labels import corrected
 from bench.types import Region
 
 OUT = Path(__file__).parent.parent / "docs" / "images" / "question.png"
