@@ -1,16 +1,20 @@
-"""What docs/ and the README say is so: each command is run from an empty folder, in the order of its page; every link
-leads somewhere; every column is listed; the notebook runs."""
+"""The documentation is right: each command runs from an empty folder, in the order of its page; every link leads
+somewhere; every plug-in, column and option has its entry on the site; the notebook runs."""
 
+import inspect
 import json
 import re
+import runpy
 import shlex
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from trees import save, scene
 
+import bench
 from bench import registry, testing
 from bench.commands import COMMANDS, parser
 from bench.runs import schema
@@ -19,6 +23,11 @@ REPOSITORY = Path(__file__).parent.parent
 DOCS = REPOSITORY / "docs"
 PAGES = sorted(path.name for path in DOCS.glob("*.md") if path.name != "reliability.md")
 TEXTS = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
+MARKDOWN = [
+    *sorted(REPOSITORY.glob("*.md")),
+    *sorted(DOCS.glob("*.md")),
+    *sorted((REPOSITORY / "results").rglob("*.md")),
+]
 
 
 def blocks(page: Path, *kinds: str) -> list[tuple[str, str]]:
@@ -47,14 +56,16 @@ def place(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_the_commands_of_a_page_do_what_it_says(alc, place, name):
-    page, names = DOCS / name, {}
+@pytest.mark.parametrize(
+    "page", [REPOSITORY / "README.md", *(DOCS / name for name in PAGES)], ids=lambda page: page.name
+)
+def test_the_commands_of_a_page_do_what_it_says(alc, place, page):
+    names: dict = {}
     for _, text in blocks(page, "toml"):
         (place / "grid.toml").write_text(text)
     for kind, text in blocks(page, "sh", "python"):
         if kind == "python":
-            exec(compile(text, name, "exec"), names)
+            exec(compile(text, page.name, "exec"), names)
             continue
         for line in text.splitlines():
             program, *words = shlex.split(line)
@@ -73,18 +84,74 @@ def test_commands_that_no_test_can_run_have_options_that_exist(page):
             assert parser(words).parse_args(words).main
 
 
-@pytest.mark.parametrize("page", TEXTS, ids=lambda path: path.name)
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as code hosts make them."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", MARKDOWN, ids=lambda path: str(path.relative_to(REPOSITORY)))
 def test_links_lead_somewhere(page):
-    for target in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
-        assert target.startswith("http") or (page.parent / target).exists(), target
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    for target in re.findall(r"(?<!`)\]\(([^)\s]+)\)", text):
+        if "://" in target:
+            continue
+        path, _, anchor = target.partition("#")
+        file = page.parent / path if path else page
+        assert file.exists(), target
+        assert not anchor or anchor in anchors(file), target
 
 
-def test_every_column_of_every_file_is_listed():
-    text = (DOCS / "formats.md").read_text(encoding="utf-8")
+@pytest.fixture(scope="module")
+def reference() -> dict[str, str]:
+    """The generated pages of the site, by path."""
+    return runpy.run_path(str(REPOSITORY / "tools" / "reference.py"))["pages"]()
+
+
+@pytest.mark.parametrize("kind", registry.KINDS)
+def test_every_plug_in_has_its_entry_on_the_site(reference, kind):
+    page = reference[f"{kind}.md"]
+    for name, cls in registry.catalogue(kind).classes.items():
+        entry = page.partition(f"## `{name}` {{ #{name} }}\n")[2].partition("\n## ")[0]
+        assert cls.__doc__.split()[0].strip("`") in entry, name
+        for parameter in inspect.signature(cls).parameters.values():
+            given = parameter.name in registry.GIVEN.get(kind, ()) or parameter.kind is parameter.VAR_KEYWORD
+            assert given or re.search(rf"`{parameter.name}(=[^`]*)?`", entry), (name, parameter.name)
+
+
+def test_every_column_and_statistic_has_its_entry_on_the_site(reference):
     for file, columns in schema.FILES.items():
-        part = text.partition(f"## {file}\n")[2].partition("\n## ")[0]
-        listed = re.findall(r"^\| `(\w+)` \| (\w+) \| (.*?)(?:, since format 2)? \|$", part, re.MULTILINE)
-        assert listed == [(c.name, c.kind, c.what) for c in columns], file
+        part = reference["columns.md"].partition(f"## {file}\n")[2].partition("\n## ")[0]
+        assert re.findall(r"^\| `(\w+)` \|", part, re.MULTILINE) == [c.name for c in columns], file
+    for name in bench.STATISTICS:
+        assert f"| `{name}` |" in reference["statistics.md"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_has_its_entry_on_the_site(reference, command, capsys):
+    with pytest.raises(SystemExit):
+        parser([command]).parse_args([command, "--help"])
+    options = set(re.findall(r"^  (?:-\w, )?(--[\w-]+)", capsys.readouterr().out, re.MULTILINE)) - {"--help"}
+    part = reference["options.md"].partition(f"## alc-bench {command}\n")[2].partition("\n## ")[0]
+    assert options <= set(re.findall(r"`(--[\w-]+)`", part))
+
+
+def test_the_navigation_of_the_site_has_every_page(reference):
+    navigation = (REPOSITORY / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[2]
+    named = set(re.findall(r"[\w./-]+\.md$", navigation, re.MULTILINE))
+    assert named >= {f"reference/{name}" for name in reference} | {f"docs/{path.name}" for path in DOCS.glob("*.md")}
+
+
+def test_the_picture_of_a_question_is_that_of_its_program(tmp_path, monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    program = runpy.run_path(str(REPOSITORY / "tools" / "picture_of_a_question.py"))
+    program["main"](tmp_path / "question.png")
+    made, committed = (
+        np.asarray(Image.open(path).convert("RGB"), np.int16)
+        for path in (tmp_path / "question.png", DOCS / "images" / "question.png")
+    )
+    assert made.shape == committed.shape and np.abs(made - committed).mean() < 1
 
 
 def test_every_kind_of_plug_in_has_its_group_and_its_check():
