@@ -149,7 +149,7 @@ def python() -> str:
         "You import every name below `from bench`. They need torch only when you use them.",
         "",
     ]
-    for name in sorted(set(bench.__all__) - {"STATISTICS", "ACTIONS", "QUESTIONS", "VOID"}):
+    for name in sorted(set(dir(bench)) - {"STATISTICS", "ACTIONS", "QUESTIONS", "VOID"}):
         lines += [f"## `{name}` {{ #{name} }}", "", f"::: {place(getattr(bench, name))}", ""]
     lines += ["## Constants", ""]
     lines += [f"- `VOID` is {bench.VOID}: the class id of pixels without a class."]
