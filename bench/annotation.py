@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 
 from bench import registry
-from bench.types import QUESTIONS, VOID, Answer, InputError, Question, Truth
+from bench.types import QUESTIONS, VOID, Answer, Question, Truth
 
 
 class Oracle(ABC):
@@ -125,17 +125,3 @@ def flip(seen: tuple[int, ...], rate: float, n_classes: int, rng: np.random.Gene
             c = other + (other >= c)
         flipped.add(c)
     return tuple(sorted(flipped))
-
-
-def number(name: str, value, low: float = 0, high: float = np.inf, whole: bool = False) -> float:
-    """``value`` if it is a number in [low, high], an integer where ``whole``; InputError with its name otherwise."""
-    good = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool) and low <= value <= high
-    if not good:
-        limits = f"from {low} to {high}" if high < np.inf else f"of {low} or more"
-        raise InputError(f"{name} must be {'a whole number' if whole else 'a number'} {limits}; got {value!r}")
-    return value
-
-
-def probability(name: str, value) -> float:
-    """``value`` if it is in [0, 1]; InputError with its name otherwise."""
-    return number(name, value, 0, 1)

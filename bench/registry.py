@@ -16,11 +16,13 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
+from typing import Any, NamedTuple
 
 from bench.types import QUESTIONS, InputError
 
 KINDS = {  # of plug-ins: the folder that holds the suite's own, and the verb that tells one
     "strategies": ("baselines", "acquire"),
+    "adjudicators": ("adjudicators", "decide"),
     "refiners": ("baselines", "refine"),
     "oracles": ("oracles", "answer"),
     "datasets": ("bench.datasets", "truth"),
@@ -38,6 +40,7 @@ COMMON = {"strategies": {"question": QUESTIONS}}
 # What a class says of itself, beside its caption.
 DECLARED = {
     "strategies": ("question", "needs", "source", "reads_truth"),
+    "adjudicators": ("needs", "source"),
     "refiners": ("needs", "source"),
     "oracles": ("kinds", "leaky"),
     "datasets": (),
@@ -144,12 +147,33 @@ def load(kind: str, spec: str, **defaults):
     return plugin
 
 
-def load_strategy(spec: str) -> tuple:
-    """A strategy and its refiner, or None: ``"sim"``, ``"sim+lcm[tau=0.9]"``. Raises InputError as `load` does."""
-    name, *refiner = _split(spec, spec, "+") or [""]
-    if len(refiner) > 1:
-        raise InputError(f"{spec!r}: a strategy takes one refiner")
-    return load("strategies", name), load("refiners", refiner[0]) if refiner else None
+class Method(NamedTuple):
+    """A strategy, the rule of adjudication that judges its answers, and its refiner, or None."""
+
+    strategy: Any
+    rule: Any
+    refiner: Any
+
+
+def load_strategy(spec: str) -> Method:
+    """``"sim"``, ``"sim+confirmed"``, ``"sim+adaptive+lcm[tau=0.9]"``: a strategy with its rule and its refiner.
+
+    The rule comes first; `first` is the one of a strategy that names none. Raises InputError as `load` does.
+    """
+    name, *behind = _split(spec, spec, "+") or [""]
+    kinds = [_kind_behind(part) for part in behind]
+    if kinds not in ([], ["adjudicators"], ["refiners"], ["adjudicators", "refiners"]):
+        raise InputError(f"{spec!r}: a strategy takes one rule and then one refiner: sim+confirmed+lcm")
+    plugins = {kind: load(kind, part) for kind, part in zip(kinds, behind, strict=True)}
+    rule = plugins.get("adjudicators") or load("adjudicators", "first")
+    return Method(load("strategies", name), rule, plugins.get("refiners"))
+
+
+def _kind_behind(spec: str) -> str:
+    """The kind of a plug-in that is named behind a strategy and a plus."""
+    found = {kind: catalogue(kind) for kind in ("adjudicators", "refiners")}
+    known = {name: kind for kind, plugins in found.items() for name in (*plugins.classes, *plugins.broken)}
+    return known[one_of(parse(spec)[0], known, "rule or refiner")]
 
 
 MOST_BRACKETS = 100  # each is read within the one around it
@@ -245,6 +269,20 @@ def one_of(name: str, known, what: str) -> str:
     close = [k for k in known if k.endswith(f"_{name}")] or difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(sorted(known)) or 'none'}"
     raise InputError(f"unknown {what} {name!r}; {hint}")
+
+
+def number(name: str, value, low: float = 0, high: float = math.inf, whole: bool = False) -> float:
+    """``value`` if it is a number in [low, high], an integer where ``whole``; InputError with its name otherwise."""
+    good = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool) and low <= value <= high
+    if not good:
+        limits = f"from {low} to {high}" if high < math.inf else f"of {low} or more"
+        raise InputError(f"{name} must be {'a whole number' if whole else 'a number'} {limits}; got {value!r}")
+    return value
+
+
+def probability(name: str, value) -> float:
+    """``value`` if it is in [0, 1]; InputError with its name otherwise."""
+    return number(name, value, 0, 1)
 
 
 def _snake(name: str) -> str:

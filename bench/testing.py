@@ -18,6 +18,7 @@ import numpy as np
 
 from bench import registry, seeds
 from bench.acquisition import Refiner, Strategy
+from bench.adjudication import ASK, Adjudicator, Case, Verdict
 from bench.annotation import Oracle
 from bench.datasets import Dataset
 from bench.foundation import Foundation, check_maps
@@ -29,6 +30,7 @@ from bench.types import ACTIONS, QUESTIONS, VOID, Answer, Candidates, InputError
 
 Plugin = str | Callable[[], Any]
 N, N_CLASSES = 60, 5
+MOST_PEOPLE = 100  # of whom a rule of adjudication may ask about one superpixel
 
 
 def pool(columns: dict, n_classes: int, asked: Iterable[int] = (), round: int = 1, seed: int = 0) -> Pool:
@@ -142,6 +144,42 @@ def check_strategy(plugin: Plugin) -> None:
         said = _refusal(ask, pool(rest, N_CLASSES), 3)
         _expect(parse(need)[0] in said, f"without the statistic {need!r} it did not refuse with its name: {said!r}")
     _expect("budget" in _refusal(ask, p, -1), "a budget of -1 was not refused")
+
+
+def check_adjudicator(plugin: Plugin) -> None:
+    """It needs no statistic that reads the truth, comes to a decision, writes only what somebody named, and changes in
+    ``learn`` alone: a stopped run learns again from its answers, and then decides as if it had never stopped."""
+    rule = _made("adjudicators", plugin, Adjudicator)
+    _expect(bool(inspect.getdoc(type(rule))) and bool(rule.source), "it has no docstring or no source")
+    _expect(set(rule.kinds) <= set(QUESTIONS), f"kinds must be among {', '.join(QUESTIONS)}: {rule.kinds!r}")
+    _expect("truth" not in reads(rule.needs), f"a rule sees no truth, but it needs {rule.needs}")
+    rng, learned = np.random.default_rng(0), _made("adjudicators", plugin, Adjudicator)
+    columns = random_columns(rule.needs, N, N_CLASSES)
+    for row in range(N):
+        labels = np.full(int(columns["size"][row]), columns["label"][row], np.uint8)
+        question = Question("correction", 0, 0, 0, 0, int(labels[0]), labels, row, N_CLASSES)
+        statistics = {name: columns[name][row] for name in rule.needs}
+        votes: tuple[tuple[int, ...], ...] = ()
+        verdict: Verdict = ASK
+        while verdict is ASK:
+            _expect(len(votes) < MOST_PEOPLE, f"it asked {MOST_PEOPLE} people and did not decide")
+            votes += (((int(rng.integers(N_CLASSES)),), (VOID,), ())[rng.choice(3, p=(0.9, 0.05, 0.05))],)
+            answers = tuple(_answer(vote, question.label) for vote in votes)
+            case = Case(question, answers, votes, 1.0, statistics)
+            verdict = rule.decide(case)
+            known = {label for answer in answers for label in answer.labels}
+            _expect(verdict is ASK or set(verdict) <= known, f"it writes {verdict}; people named {sorted(known)}")
+            again = rule.decide(case), learned.decide(case)
+            _expect(again == (verdict, verdict), f"it decided otherwise when asked again: {verdict}, then {again}")
+            rule.learn(case, verdict)
+            learned.learn(replace(case, statistics={}), verdict)
+
+
+def _answer(vote: tuple[int, ...], shown: int) -> Answer:
+    """What somebody who gives a ``vote`` does to the label ``shown``."""
+    if vote == (shown,):
+        return Answer((), ("confirm",))
+    return Answer((), ("give_up",)) if not vote else Answer(vote, ("void" if vote == (VOID,) else "correct",))
 
 
 def check_refiner(plugin: Plugin) -> None:

@@ -1,4 +1,5 @@
-from bench.annotation import Erring, probability
+from bench.annotation import Erring
+from bench.registry import probability
 
 
 class Biased(Erring):

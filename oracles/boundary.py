@@ -1,6 +1,7 @@
 import numpy as np
 
-from bench.annotation import Erring, number, probability
+from bench.annotation import Erring
+from bench.registry import number, probability
 from bench.types import VOID
 
 

@@ -1,7 +1,8 @@
 import numpy as np
 
 from bench import registry, seeds
-from bench.annotation import Oracle, classes_named, number, probability, reply
+from bench.annotation import Oracle, classes_named, reply
+from bench.registry import number, probability
 from bench.types import VOID, Answer, InputError
 
 

@@ -1,4 +1,5 @@
-from bench.annotation import Erring, flip, probability
+from bench.annotation import Erring, flip
+from bench.registry import probability
 
 
 class Noisy(Erring):

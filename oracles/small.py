@@ -1,4 +1,5 @@
-from bench.annotation import Erring, number, probability
+from bench.annotation import Erring
+from bench.registry import number, probability
 
 
 class Small(Erring):

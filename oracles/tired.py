@@ -1,4 +1,5 @@
-from bench.annotation import Erring, flip, number
+from bench.annotation import Erring, flip
+from bench.registry import number
 
 
 class Tired(Erring):

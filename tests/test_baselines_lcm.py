@@ -111,6 +111,6 @@ def test_parameters_that_make_no_sense_are_refused(spec):
 
 @pytest.mark.parametrize("spec", ["abc+lcm", "power[of=sim,beta=1e+2]+lcm[tau=0.9/0.99,epochs=3]"])
 def test_a_refiner_is_written_behind_a_plus(spec):
-    strategy, refiner = registry.load_strategy(spec)
+    strategy, _, refiner = registry.load_strategy(spec)
     assert hasattr(strategy, "acquire") and hasattr(refiner, "refine")
-    assert registry.load_strategy("sim")[1] is None
+    assert registry.load_strategy("sim").refiner is None

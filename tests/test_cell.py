@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from problems import SHAPES, TIMINGS, read, setup_of
 
+from adjudicators.first import First
 from bench import costs, files, metrics, registry
 from bench.acquisition import Strategy
 from bench.experiment.cell import Cell, run_cell
@@ -316,7 +317,7 @@ class Watching(Strategy):
 def test_a_pool_says_what_was_done_and_what_it_cost(problem, tmp_path, monkeypatch, oracle, budget):
     """Audit, row 22: a confirmed label, void and giving up are told apart; the spend is in the unit of the budget."""
     seen, folder = [], tmp_path / "cell"
-    monkeypatch.setattr(registry, "load_strategy", lambda spec: (Watching(seen), None))
+    monkeypatch.setattr(registry, "load_strategy", lambda spec: registry.Method(Watching(seen), First(), None))
     costly = dataclasses.replace(problem, budget=costs.budget(budget))
     run_cell(costly, None, Cell("watching", oracle, 0), Round0(problem.label_only, None, None, {}), folder)
     asked = queries(folder)

@@ -168,7 +168,7 @@ def stopped(tmp_path):
     journal.write_round()
     journal.seconds(1)
     shown = Question("correction", 0, 1, 0, 0, 2, np.full(4, 2, np.uint8), 0, 3)
-    journal.add_question(1, "x", shown, Answer((0,), ("correct",)), (2, 0, 2))
+    journal.add_question(1, "x", shown, Answer((0,), ("correct",)), 1, (0,), (2, 0, 2))
     journal.add_refinement(1, "y", 3, 0, (2, 2, 0))
     journal.add_detection(1, {"auroc": 0.75})
     journal.write_answers()

@@ -32,7 +32,7 @@ FORBIDDEN = {"eval", "exec", "pickle.load", "pickle.loads", "yaml.load", "joblib
 ALC = ["--model", "none", "--dataset", "shapes[train=3,val=2,size=32]", "--rounds", 1, "--budget", 2, "--seeds", 1]
 
 
-@pytest.mark.parametrize("package", ["bench", "baselines", "oracles"])
+@pytest.mark.parametrize("package", ["bench", "baselines", "oracles", "adjudicators"])
 def test_nothing_that_is_read_is_run(package):
     for path in (REPOSITORY / package).rglob("*.py"):
         for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -27,7 +27,7 @@ def begun(problem, tmp_path):
     journal.add_round(KEYS | {"round": 0}, problem.classes, quality, None, ASSUMED)
     journal.write_round()
     journal.seconds(1)
-    journal.add_question(1, "x", SHOWN, Answer((0,), ("correct",)), (2, 0, 2))
+    journal.add_question(1, "x", SHOWN, Answer((0,), ("correct",)), 1, (0,), (2, 0, 2))
     journal.add_refinement(1, "y", 3, 0, (2, 2, 0))
     journal.add_detection(1, {"auroc": 0.75})
     journal.write_answers()

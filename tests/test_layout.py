@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parent.parent
-MODULES = sorted(path for room in ("bench", "baselines", "oracles") for path in (REPOSITORY / room).rglob("*.py"))
+ROOMS = ("bench", "baselines", "oracles", "adjudicators")
+MODULES = sorted(path for room in ROOMS for path in (REPOSITORY / room).rglob("*.py"))
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(REPOSITORY)))

@@ -209,10 +209,12 @@ def test_spaces_do_not_count():
 
 
 def test_a_strategy_and_its_refiner():
-    strategy, refiner = registry.load_strategy("power[of=sim]+lcm[tau=0.9]")
+    strategy, rule, refiner = registry.load_strategy("power[of=sim]+lcm[tau=0.9]")
     assert (type(strategy).__name__, type(refiner).__name__) == ("Power", "Lcm")
-    assert registry.load_strategy("sim")[1] is None
-    for spec in ("sim+lcm+lcm", "sim+", "+lcm", "sim+sim", "sim]+[lcm"):
+    assert type(rule).__name__ == "First" and registry.load_strategy("sim").refiner is None
+    both = registry.load_strategy("sim+confirmed[votes=3]+lcm")
+    assert type(both.rule).__name__ == "Confirmed" and both.rule.votes == 3 and type(both.refiner).__name__ == "Lcm"
+    for spec in ("sim+lcm+lcm", "sim+", "+lcm", "sim+sim", "sim]+[lcm", "sim+lcm+confirmed", "sim+first+first"):
         with pytest.raises(InputError):
             registry.load_strategy(spec)
 

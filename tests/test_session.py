@@ -35,7 +35,8 @@ def test_an_answer_changes_labels_quality_and_memory(session):
     answer = session.answer(question, pixels)
     assert answer == Answer((0,), ("correct",))
     assert session.mode(0, 1) == 2
-    assert session.hear(question, pixels, answer) == (2, 0, 2)  # of four pixels labelled 2, two are 0 and two are 1
+    verdict = session.judge(question, answer, 1)
+    assert session.hear(question, pixels, answer, verdict) == (2, 0, 2)  # of four pixels labelled 2, two are 0, two 1
     assert session.mode(0, 1) == 0 and session.spent == 1
     assert session.labels(0).tolist() == [[0, 0, 1, 1], [0, 0, 1, 1]]
     assert session.quality.by_image[0].tolist() == [[2, 0, 0, 0], [2, 2, 0, 0], [0, 1, 0, 0]]
@@ -46,7 +47,8 @@ def test_the_pool_says_what_was_answered_and_no_superpixel_id(session):
     table = session.problem.label_only
     assert not session.pool(1, table).asked.any()
     question, pixels = asked(session, (0, 1, 0, 0))
-    session.hear(question, pixels, session.answer(question, pixels))
+    answer = session.answer(question, pixels)
+    session.hear(question, pixels, answer, session.judge(question, answer, 1))
     pool = session.pool(2, table)
     assert pool.asked.tolist() == [True, False, False] and pool.answered.tolist() == [0, -1, -1]
     assert pool.action.tolist() == [ACTIONS.index("correct"), -1, -1]
@@ -58,7 +60,7 @@ def test_wrong_labels_are_those_that_most_known_pixels_contradict(session):
     table = session.problem.label_only
     assert session.wrong(table).tolist() == [True, False, True]
     pool, query = session.pool(1, table), Query(np.array([1, 2]))
-    found = session.detection(np.array([3.0, 1.0, 2.0]), table, pool, query)
+    found = session.detection(np.array([3.0, 1.0, 2.0]), session.wrong(table), table, pool, query.rows)
     assert (found["auroc"], found["auprc"]) == (1, 1)
     assert found["precision"] == 0.5 and found["precision_px"] == pytest.approx(4 / 7)
     session.write(0, 1, session.problem.pseudo.region(0, 1), Answer((0,), ("correct",)))

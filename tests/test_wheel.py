@@ -16,7 +16,7 @@ RUN = ("run", "--model", "none", "--dataset", "shapes[train=3,val=2,size=32]", "
 def elsewhere(tmp_path_factory):
     """``elsewhere(*words)``: Python with the wheel on its path, in an empty folder."""
     folder = tmp_path_factory.mktemp("wheel")
-    for name in ("bench", "baselines", "oracles"):
+    for name in ("bench", "baselines", "oracles", "adjudicators"):
         shutil.copytree(REPOSITORY / name, folder / "source" / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(REPOSITORY / name, folder / "source")
@@ -59,7 +59,7 @@ COMMANDS = (
 
 def test_every_command_runs_from_a_wheel(elsewhere):
     code = f"""
-import bench, baselines, oracles
+import bench, baselines, oracles, adjudicators
 from bench import commands, report, testing
 write = report.write
 assert bench.__file__.startswith({str(elsewhere.site)!r})

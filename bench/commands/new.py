@@ -134,7 +134,7 @@ def write(kind: str, name: str, to: Path) -> None:
     group = KINDS[kind]
     if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name) or keyword.iskeyword(name):
         raise InputError(f"{name!r}: expected a name in snake_case, as my_score")
-    if name in registry.catalogue(group).classes or name in ("bench", "baselines", "oracles"):
+    if name in registry.catalogue(group).classes or name in ("bench", "baselines", "oracles", "adjudicators"):
         raise InputError(f"there is a {kind} {name!r} already: choose another name")
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise InputError(f"{to} holds something already; name a folder that does not exist yet with --to")

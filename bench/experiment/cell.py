@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -47,10 +48,10 @@ def run_cell(
 
     Reports ("round", 1) for each round, and what the learner reports of its fits.
     """
-    strategy, refiner = registry.load_strategy(cell.strategy)
+    strategy, rule, refiner = registry.load_strategy(cell.strategy)
     journal = Journal(folder)
     labels = LabelMaps(problem.pseudo.labels, memory_bytes)
-    session = Session(problem, cell.oracle, cell.seed, labels)
+    session = Session(problem, cell.oracle, cell.seed, labels, rule)
     session.play_back(journal)
     models = Models(problem, learner, round0, cell.seed, journal, on_step)
     check_there = staying(folder)
@@ -65,8 +66,9 @@ def run_cell(
             pool = session.pool(number, table)
             with clock("acquire_s"):
                 query = acquire(strategy, pool, problem, cell.seed)
-            journal.add_detection(number, session.detection(strategy.ranking(pool, query), table, pool, query))
-            ask(session, journal, number, table, query, clock)
+            ranking, wrong = strategy.ranking(pool, query), session.wrong(table)
+            n_asked = ask(session, journal, number, table, query, clock)
+            journal.add_detection(number, session.detection(ranking, wrong, table, pool, query.rows[:n_asked]))
             if refiner is not None:
                 refine(refiner, session, journal, number, table, query)
             if learner is not None:
@@ -90,19 +92,36 @@ def acquire(strategy: Strategy, pool: Pool, problem: Problem, seed: int) -> Quer
     return query
 
 
-def ask(session: Session, journal: Journal, number: int, table: Candidates, query: Query, clock: Clock) -> None:
-    """Ask the questions of a round one by one, and write each answer before the next, until the budget is spent."""
+def ask(session: Session, journal: Journal, number: int, table: Candidates, query: Query, clock: Clock) -> int:
+    """Ask the questions of a round one by one, until the budget is spent; returns about how many superpixels.
+
+    Each answer is judged, and what was decided is written, before the next question. A doubt that is open when the
+    budget is spent leaves the label as it is.
+    """
     problem, before = session.problem, session.spent
-    for place in places(table.take(query.rows)):
-        if problem.budget and session.spent - before >= problem.budget.amount:  # the last answer may pass it
-            break
+    chosen = table.take(query.rows)
+    statistics = {need: getattr(chosen, need) for need in session.rule.needs}
+
+    def is_spent() -> bool:  # the last answer may pass it
+        return problem.budget is not None and session.spent - before >= problem.budget.amount
+
+    for row, place in enumerate(places(chosen)):
+        if is_spent():
+            return row
         with clock("answer_s"):
             where = problem.pseudo.region(*place[:2])
-            question = session.question(query.kind, place, where, journal.n_asked)
-            answer = session.answer(question, where)
-        with clock("correct_s"):
-            harm = session.hear(question, where, answer)
-        journal.add_question(number, problem.names[question.image], question, answer, harm)
+        of_row = {need: values[row] for need, values in statistics.items()}
+        for opinion in count(1):
+            with clock("answer_s"):
+                question = session.question(query.kind, place, where, journal.n_asked)
+                answer = session.answer(question, where, opinion)
+            with clock("correct_s"):
+                verdict = session.judge(question, answer, opinion, of_row)
+                harm = session.hear(question, where, answer, verdict)
+            journal.add_question(number, problem.names[question.image], question, answer, opinion, verdict, harm)
+            if verdict is not None or is_spent():
+                break
+    return len(query.rows)
 
 
 def refine(refiner, session: Session, journal: Journal, number: int, table: Candidates, query: Query) -> None:
@@ -121,20 +140,26 @@ def refine(refiner, session: Session, journal: Journal, number: int, table: Cand
 
 
 def needs(strategy: str) -> tuple[str, ...]:
-    """The statistics that a strategy and its refiner read from the model; those that read the truth are left out."""
-    chosen, refiner = registry.load_strategy(strategy)
-    both = dict.fromkeys((*chosen.needs, *(refiner.needs if refiner else ())))
-    return tuple(need for need in both if need not in OF_TRUTH)
+    """The statistics that a strategy, its rule and its refiner read from the model; those that read the truth are left
+    out."""
+    return tuple(need for need in _all_needs(registry.load_strategy(strategy)) if need not in OF_TRUTH)
+
+
+def _all_needs(method: registry.Method) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(need for part in method if part is not None for need in part.needs))
 
 
 def check(strategy: str, oracle: str, setup: Setup) -> None:
     """Raise InputError, before any work, for a cell that could not run: unknown names, missing statistics."""
-    (chosen, refiner), annotator = registry.load_strategy(strategy), registry.load("oracles", oracle)
-    if chosen.question not in annotator.kinds:
-        raise InputError(
-            f"{strategy} asks {chosen.question!r} questions; {oracle} answers {', '.join(annotator.kinds)}"
-        )
-    for need in (*chosen.needs, *(refiner.needs if refiner else ())):
+    method, annotator = registry.load_strategy(strategy), registry.load("oracles", oracle)
+    kind = method.strategy.question
+    for plugin, name in ((annotator, oracle), (method.rule, f"the rule of {strategy}")):
+        if kind not in plugin.kinds:
+            verb = "answers" if plugin is annotator else "judges answers to"
+            raise InputError(f"{strategy} asks {kind!r} questions; {name} {verb} {', '.join(plugin.kinds)}")
+    if told := set(method.rule.needs) & set(OF_TRUTH):
+        raise InputError(f"the rule of {strategy} needs {', '.join(sorted(told))}, which reads the truth; no rule may")
+    for need in _all_needs(method):
         if setup.learner and need not in BASE:
             try:
                 statistic(need)

@@ -177,7 +177,7 @@ def work(worker: Worker, out: Path, cell: Cell, needs: tuple[str, ...]) -> str |
 
 def note(setup: Setup, out: Path, cell: Cell, status: str, **more) -> None:
     """Write a cell's spec.json."""
-    oracle, (strategy, _) = registry.load("oracles", cell.oracle), registry.load_strategy(cell.strategy)
+    oracle, strategy = registry.load("oracles", cell.oracle), registry.load_strategy(cell.strategy).strategy
     protocol = setup.protocol()
     spec = vars(cell) | {
         **setup.called,

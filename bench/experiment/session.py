@@ -1,13 +1,17 @@
 """The human half of a cell: what has been asked, what was answered, and what that did to the labels."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 import numpy as np
 
 from bench import costs, metrics, registry, seeds
-from bench.annotation import Oracle, outcome
+from bench.adjudication import Adjudicator, Case, Verdict
+from bench.annotation import Oracle, classes_named, outcome
 from bench.experiment.problem import Problem
 from bench.labels import LabelMaps, LabelQuality
-from bench.runs.journal import Journal, answer_of
-from bench.types import ACTIONS, Answer, Candidates, Pool, Query, Question, Region, Truth
+from bench.runs.journal import Journal, answer_of, verdict_of
+from bench.types import ACTIONS, Answer, Candidates, Pool, Question, Region, Truth
 
 PLACE = ("image", "superpixel", "row", "column")
 
@@ -15,14 +19,17 @@ PLACE = ("image", "superpixel", "row", "column")
 class Session:
     """One annotator at work on one cell's labels. Only here do oracles and label quality meet the truth."""
 
-    def __init__(self, problem: Problem, oracle: str, seed: int, labels: LabelMaps):
+    def __init__(self, problem: Problem, oracle: str, seed: int, labels: LabelMaps, rule: Adjudicator | None = None):
         self.problem, self.seed, self.labels = problem, seed, labels
+        self.rule: Adjudicator = rule or registry.load("adjudicators", "first")
         self.oracle: Oracle = registry.load("oracles", oracle)
         self.oracle.prepare(problem.measured.confusion.sum(0, dtype=np.int64)[:, :-1])
         self.quality = LabelQuality(problem.truth, problem.measured.confusion)
         self.shown = problem.measured.shown.copy()  # the label that most pixels of each superpixel have now
         self.given: dict[tuple[int, int], tuple[int, int]] = {}  # what `Pool` says of each (image, superpixel) asked
         self.spent = 0.0
+        self.n_answers = 0
+        self._answers: tuple[Answer, ...] = ()  # to the superpixel about which people are being asked
         self._prices: dict[tuple, float] = {}  # of a kind of question and the actions of its answer: there are few
         self._streams = seeds.Streams()
 
@@ -35,8 +42,9 @@ class Session:
         place = image, row["superpixel"], row["row"], row["column"]
         question = self.question(row["kind"], place, where, row["number"])
         if self.oracle.memory:
-            self.answer(question, where)
-        self._note(question, answer_of(row))
+            self.answer(question, where, row["opinion"])
+        case = self._case(question, answer_of(row), row["opinion"], {})
+        self._take_in(question, case, verdict_of(row))
 
     def drawn_order(self, table: Candidates) -> Candidates:
         """The rows of each image in the order of a draw: their ids may tell, because what made them numbered them."""
@@ -67,16 +75,28 @@ class Session:
         shown = int(labels[where.place(row * width + column)])
         return Question(kind, image, superpixel, row, column, shown, labels, number, self.problem.n_classes)
 
-    def answer(self, question: Question, where: Region, oracle: Oracle | None = None) -> Answer:
-        """What the annotator, or another ``oracle``, says. One superpixel of one seed meets one slip, at any pixel."""
-        name = self.problem.names[question.image]
-        rng = self._streams(self.seed, "oracle", name, question.superpixel)
+    def answer(self, question: Question, where: Region, opinion: int = 1, oracle: Oracle | None = None) -> Answer:
+        """What a person, or another ``oracle``, says; ``opinion``: how many were asked about this superpixel, with him.
+
+        One opinion on one superpixel of one seed meets one slip, at any pixel.
+        """
+        key = self.seed, "oracle", self.problem.names[question.image], question.superpixel
+        rng = self._streams(*key, *([opinion] if opinion > 1 else []))
         return (oracle or self.oracle).answer(question, Truth(self.problem.truth(question.image), where), rng)
 
-    def hear(self, question: Question, where: Region, answer: Answer) -> tuple[int, int, int]:
-        """Note an answer and spread it over its superpixel. Returns the harm (`bench.kernels.pixels.relabel`)."""
-        self._note(question, answer)
-        return self._write(question.image, question.superpixel, where, question.labels, answer)
+    def judge(
+        self, question: Question, answer: Answer, opinion: int, statistics: Mapping[str, np.ndarray] | None = None
+    ) -> Verdict:
+        """What the rule decides after an answer; ``statistics``: those of the superpixel that the rule needs."""
+        case = self._case(question, answer, opinion, statistics or {})
+        verdict = self.rule.decide(case)
+        self._take_in(question, case, verdict)
+        return verdict
+
+    def hear(self, question: Question, where: Region, answer: Answer, verdict: Verdict) -> tuple[int, int, int]:
+        """Spread what was decided over the superpixel. Returns the harm (`bench.kernels.pixels.relabel`)."""
+        written = Answer(verdict or (), answer.actions)
+        return self._write(question.image, question.superpixel, where, question.labels, written)
 
     def write(self, image: int, superpixel: int, where: Region, answer: Answer) -> tuple[int, int, int]:
         """Spread an answer over a superpixel. Returns the harm (`bench.kernels.pixels.relabel`)."""
@@ -86,13 +106,16 @@ class Session:
         """The label that most pixels of a superpixel have (tie: lowest)."""
         return int(self.shown[self.problem.place(image, superpixel)])
 
-    def detection(self, scores: np.ndarray, table: Candidates, pool: Pool, query: Query) -> dict[str, float]:
-        """How well a strategy's ``scores`` and its query find wrong labels (`bench.runs.schema.DETECTION`).
+    def detection(
+        self, scores: np.ndarray, wrong: np.ndarray, table: Candidates, pool: Pool, rows: np.ndarray
+    ) -> dict[str, float]:
+        """How well a strategy's ``scores`` and the ``rows`` asked find wrong labels (`bench.runs.schema.DETECTION`).
 
-        Among the superpixels never asked before; those of which no true pixel is known count for nothing.
+        ``wrong``: what `wrong` was before anybody answered. Among the superpixels never asked before; those of which no
+        true pixel is known count for nothing.
         """
-        known, wrong = self.problem.measured.true[pool_places(table)] >= 0, self.wrong(table)
-        open_rows, asked = np.flatnonzero(~pool.asked & known), query.rows[known[query.rows]]
+        known = self.problem.measured.true[pool_places(table)] >= 0
+        open_rows, asked = np.flatnonzero(~pool.asked & known), rows[known[rows]]
         return metrics.detection(wrong[open_rows], scores[open_rows], table.size[open_rows]) | metrics.precision(
             wrong[asked], table.size[asked]
         )
@@ -102,15 +125,26 @@ class Session:
         places = pool_places(table)
         return self.problem.measured.true[places] != self.shown[places]
 
-    def _note(self, question: Question, answer: Answer) -> None:
-        given, action = outcome(question, answer)
+    def _case(self, question: Question, answer: Answer, opinion: int, statistics: Mapping[str, np.ndarray]) -> Case:
+        """What the rule sees after an answer, which is noted and paid."""
+        self._answers = (*(self._answers if opinion > 1 else ()), answer)
+        votes = tuple(classes_named(question, one) for one in self._answers)
+        return Case(replace(question, superpixel=0), self._answers, votes, self._pay(question, answer), statistics)
+
+    def _take_in(self, question: Question, case: Case, verdict: Verdict) -> None:
+        self.rule.learn(case, verdict)
+        given, action = outcome(question, upheld(case, verdict))
         self.given[question.image, question.superpixel] = given, ACTIONS.index(action)
+
+    def _pay(self, question: Question, answer: Answer) -> float:
         done = question.kind, answer.actions
         if done not in self._prices:
             unit = self.problem.budget.unit if self.problem.budget else "questions"
             price = [question.kind], [" ".join(answer.actions)], self.problem.n_classes, unit, self.problem.seconds
             self._prices[done] = float(costs.price(*price)[0])
         self.spent += self._prices[done]
+        self.n_answers += 1
+        return self._prices[done]
 
     def _write(self, image: int, superpixel: int, where: Region, was: np.ndarray, answer: Answer) -> tuple:
         self.labels.write(image, where, was, answer)
@@ -127,6 +161,18 @@ class Session:
     def _ties(self, table: Candidates) -> np.ndarray:
         hashes = np.array([seeds.integer(self.seed, "tie", name) for name in self.problem.names], np.uint64)
         return seeds.uniform(self.seed, "tie", hashes[table.image], table.superpixel)
+
+
+def upheld(case: Case, verdict: Verdict) -> Answer:
+    """The answer that a verdict upholds: the last one that would write the same. An open doubt upholds none."""
+    if verdict is None:
+        return Answer((), ("give_up",))
+    said = [answer for answer in case.answers if answer.labels == verdict]
+    if said:
+        return said[-1]
+    if case.question.kind == "correction":
+        return Answer(verdict, ("correct",) if verdict else ("confirm",))
+    return Answer(verdict, ("classify",) * len(verdict) or ("give_up",))
 
 
 def places(table: Candidates) -> list[tuple[int, int, int, int]]:

@@ -19,7 +19,7 @@ def truth_columns(session: Session, table: Candidates, kind: str) -> dict[str, n
     for i, place in enumerate(places(table)):
         if is_open[i]:
             where = session.problem.pseudo.region(*place[:2])
-            answer = session.answer(session.question(kind, place, where, len(session.given)), where, oracle)
+            answer = session.answer(session.question(kind, place, where, session.n_answers), where, oracle=oracle)
             if len(answer.labels) == 1:
                 answers[i] = answer.labels[0]
     parts = [_counts(session, image) for image in range(len(session.problem.names))]

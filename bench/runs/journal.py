@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from bench import costs, files, metrics
+from bench.adjudication import ASK, LEAVE, Verdict
 from bench.foundation.pseudo import PseudoLabels
 from bench.labels import LabelMaps, LabelQuality
 from bench.runs import confusions, schema
@@ -109,9 +110,12 @@ class Journal:
             labels.write(image, where, was, answer)
             yield Step(row, answer, asked, image, where, was)
 
-    def add_question(self, number: int, name: str, question: Question, answer: Answer, harm: tuple) -> None:
-        """``name``: of the image; ``harm``: of writing the answer (`bench.kernels.pixels.relabel`)."""
-        self.queries.append({"round": number, "image": name, **_told(question, answer), **_named(HARM, harm)})
+    def add_question(
+        self, number: int, name: str, question: Question, answer: Answer, opinion: int, verdict: Verdict, harm: tuple
+    ) -> None:
+        """``name``: of the image; ``harm``: of what was written (`bench.kernels.pixels.relabel`)."""
+        told = _told(question, answer, opinion, verdict)
+        self.queries.append({"round": number, "image": name, **told, **_named(HARM, harm)})
 
     def add_refinement(self, number: int, name: str, superpixel: int, label: int, harm: tuple) -> None:
         row = {"round": number, "image": name, "superpixel": superpixel, "label": label}
@@ -217,7 +221,7 @@ def _running(folder: Path, number: int) -> list[dict]:
 
 def _changes(queries: list[dict], refined: list[dict]) -> list[tuple[bool, dict, Answer]]:
     """(whether it was asked, row, answer) of each change of the labels: round by round, answers first."""
-    events = [(True, row, answer_of(row)) for row in queries]
+    events = [(True, row, Answer(verdict_of(row) or (), answer_of(row).actions)) for row in queries]
     events += [(False, row, Answer((row["label"],), ("correct",))) for row in refined]
     return sorted(events, key=lambda event: (event[1]["round"], not event[0]))
 
@@ -235,14 +239,24 @@ def read_rounds(paths: list[Path]) -> pd.DataFrame:
 
 def answer_of(row: dict) -> Answer:
     """The answer in a row of ``queries.csv``."""
-    labels = row["answer"].split()
+    return Answer(_classes(row, row["answer"]), tuple(row["actions"].split()))
+
+
+def verdict_of(row: dict) -> Verdict:
+    """What was decided after the answer in a row of ``queries.csv``; before format 3, every answer was written."""
+    words = {"": answer_of(row).labels, "leave": LEAVE, "ask": ASK}
+    return words[row["decided"]] if row["decided"] in words else _classes(row, row["decided"])
+
+
+def _classes(row: dict, text: str) -> tuple[int, ...]:
+    labels = text.split()
     if not all(label.isdecimal() and len(label) < 4 and int(label) <= VOID for label in labels):
-        raise InputError(f"question {row['number']}: the answer must be class ids, got {row['answer']!r}")
-    return Answer(tuple(map(int, labels)), tuple(row["actions"].split()))
+        raise InputError(f"question {row['number']}: the answer must be class ids, got {text!r}")
+    return tuple(map(int, labels))
 
 
-def _told(question: Question, answer: Answer) -> dict:
-    """What queries.csv says of a question and its answer."""
+def _told(question: Question, answer: Answer, opinion: int, verdict: Verdict) -> dict:
+    """What queries.csv says of a question, the answer that is the ``opinion``-th to it, and what was decided."""
     return {
         "number": question.number,
         "superpixel": question.superpixel,
@@ -251,8 +265,10 @@ def _told(question: Question, answer: Answer) -> dict:
         "size": len(question.labels),
         "kind": question.kind,
         "label_before": question.label,
+        "opinion": opinion,
         "answer": " ".join(map(str, answer.labels)),
         "actions": " ".join(answer.actions),
+        "decided": "ask" if verdict is None else " ".join(map(str, verdict)) or "leave",
     }
 
 
@@ -271,9 +287,10 @@ def _spent(queries: list[dict], n_classes: int, seconds: dict[str, float]) -> di
 
 
 def _counts(asked: pd.DataFrame) -> dict[str, float]:
-    """What came of the questions: the label was confirmed, another class was given, or no class was."""
+    """What came of the answers: the label was confirmed, another class was named, or no class was."""
     same = asked.answer == asked.label_before.astype(str)
     confirmed = same | ((asked.answer == "") & asked.actions.str.endswith("confirm"))
     void = ~confirmed & asked.answer.isin(("", str(VOID)))
     corrected = ~confirmed & ~void
-    return _named(names(ROUNDS, "count"), map(int, (len(asked), confirmed.sum(), corrected.sum(), void.sum())))
+    counts = len(asked), (asked.opinion == 1).sum(), confirmed.sum(), corrected.sum(), void.sum()
+    return _named(names(ROUNDS, "count"), map(int, counts))

@@ -16,7 +16,7 @@ import pandas as pd
 from bench import costs, files, metrics
 from bench.types import InputError
 
-FORMAT = 2
+FORMAT = 3
 WORDS = {"text": "text", "whole": "a whole number", "number": "a finite number", "share": "a share between 0 and 1"}
 
 
@@ -50,14 +50,15 @@ DETECTION = tuple(
 ROUNDS = (
     Column("dataset", "text", "as named on the command line", "key"),
     Column("foundation", "text", "where pseudo labels and superpixels came from", "key"),
-    Column("strategy", "text", "with its refiner, if it has one", "key"),
+    Column("strategy", "text", "with its rule of adjudication and its refiner, if it has them", "key"),
     Column("oracle", "text", "the simulated annotator", "key"),
     Column("seed", "whole", "of everything that is drawn", "key"),
     Column("round", "whole", "0 is before any question; counts and costs are cumulative", "key"),
-    Column("n_queries", "whole", "questions asked", "count"),
-    Column("n_confirmed", "whole", "questions whose label was confirmed", "count"),
-    Column("n_corrected", "whole", "questions that got another class", "count"),
-    Column("n_void", "whole", "questions that got no class", "count"),
+    Column("n_queries", "whole", "answers: a superpixel about which two people were asked counts twice", "count"),
+    Column("n_superpixels", "whole", "superpixels asked about", "count", empty=True, since=3),
+    Column("n_confirmed", "whole", "answers that confirmed the label", "count"),
+    Column("n_corrected", "whole", "answers that named another class", "count"),
+    Column("n_void", "whole", "answers that named no class", "count"),
     *(
         Column(unit.column, "number", f"what the answers cost, in {unit.name}", "cost", since=unit.since)
         for unit in costs.UNITS.values()
@@ -88,7 +89,7 @@ ROUNDS = (
 )
 QUERIES = (
     Column("round", "whole", "of the question"),
-    Column("number", "whole", "of the question within the run, from 0"),
+    Column("number", "whole", "of the answer within the run, from 0"),
     Column("image", "text", "name of the train image"),
     Column("superpixel", "whole", "its id within the image"),
     Column("row", "whole", "of the representative pixel"),
@@ -96,8 +97,12 @@ QUERIES = (
     Column("size", "whole", "of the superpixel, pixels"),
     Column("kind", "text", "of question"),
     Column("label_before", "whole", "the label shown"),
-    Column("answer", "text", "what was written: nothing, a class id or 255, or several class ids"),
+    Column("opinion", "whole", "1 for the first person asked about the superpixel, 2 for the second, ...", since=3),
+    Column("answer", "text", "what this answer alone would write: nothing, a class id or 255, or several class ids"),
     Column("actions", "text", "what annotators did, in order"),
+    Column(
+        "decided", "text", "what the rule decided: the class ids written, leave, or ask for another person", since=3
+    ),
     Column("corrected_px", "whole", "wrong made right, pixels"),
     Column("harmed_px", "whole", "right made wrong, pixels"),
     Column("rewronged_px", "whole", "wrong made otherwise wrong, pixels"),

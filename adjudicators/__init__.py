@@ -1,0 +1,1 @@
+"""Rules of adjudication, one a file: what is done with an answer. The registry finds them: see `bench.registry`."""

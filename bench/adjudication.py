@@ -1,0 +1,123 @@
+"""Rules of adjudication: after each answer they write it, leave the label, or ask another person. They see no truth."""
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from bench.types import QUESTIONS, VOID, Answer, Question
+
+# What a rule decides: class ids to write over the superpixel, `LEAVE` its labels, or `ASK` another person.
+Verdict = tuple[int, ...] | None
+ASK: Verdict = None
+LEAVE: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Case:
+    """All that a rule may see of one superpixel. There is no truth in it.
+
+    ``question``: as each person is shown it, without the id of the superpixel, which may tell. ``answers``: those of
+    all people asked so far, in the order in which they were asked. ``votes``: what classes each of them named:
+    ``(c,)``; ``(VOID,)`` for none of the classes; ``()`` for "cannot tell"; several for a multiclass question.
+    ``price``: what the last answer cost, in the unit of the budget. ``statistics``: the values of this superpixel that
+    the rule ``needs``; empty when a stopped run is played back.
+    """
+
+    question: Question
+    answers: tuple[Answer, ...]
+    votes: tuple[tuple[int, ...], ...]
+    price: float = 1.0
+    statistics: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
+
+    @property
+    def size(self) -> int:
+        """Pixels of the superpixel."""
+        return len(self.question.labels)
+
+    @property
+    def shown(self) -> tuple[int, ...]:
+        """The label shown, as a vote."""
+        return (self.question.label,)
+
+    @property
+    def contradicts(self) -> bool:
+        """Whether the first person named another class than the label shown."""
+        return self.votes[0] not in (self.shown, (VOID,), ())
+
+    def tally(self, label_votes: int = 0) -> Counter:
+        """How many people named what; ``label_votes`` more for the label shown. Who cannot tell has no vote."""
+        counts = Counter(vote for vote in self.votes if vote)
+        if label_votes:
+            counts[self.shown] += label_votes
+        return counts
+
+    def labels_of(self, vote: tuple[int, ...]) -> tuple[int, ...]:
+        """What the last person who gave this ``vote`` would write; `LEAVE` where nobody did."""
+        said = [answer.labels for answer, own in zip(self.answers, self.votes, strict=True) if own == vote]
+        return said[-1] if said else LEAVE
+
+
+class Adjudicator(ABC):
+    """Base of a rule, which comes behind a strategy and a plus: ``sim+confirmed``. A subclass writes ``decide``.
+
+    ``needs`` and ``source`` as of a `Strategy`; no rule may need a statistic that reads the truth. ``kinds``: the
+    questions whose answers it can judge.
+
+    Notes
+    -----
+    One rule serves one cell. What it keeps from case to case it changes in ``learn`` alone: a run that was stopped
+    plays its answers back through ``learn``, and then decides as if it had never stopped.
+    """
+
+    needs: tuple[str, ...] = ()
+    source = ""
+    kinds: tuple[str, ...] = tuple(QUESTIONS)
+
+    @abstractmethod
+    def decide(self, case: Case) -> Verdict:
+        """Judge one superpixel after an answer.
+
+        Parameters
+        ----------
+        case : Case
+            The question and all answers to it so far, at least one.
+
+        Returns
+        -------
+        tuple of int or None
+            Class ids to write over the superpixel, `LEAVE` (an empty tuple), or `ASK` (None).
+        """
+
+    def learn(self, case: Case, verdict: Verdict) -> None:  # noqa: B027 - most rules learn nothing
+        """Take in what was decided after the last answer of ``case``, whose ``statistics`` may be empty."""
+
+
+class SlipRate:
+    """The rate of wrong answers, from how often the second person to correct a label names another class.
+
+    Two people who err independently with the rate ε differ in about 2ε of the cases: with D second answers, d of which
+    differ, the estimate is (d + 1) / (2 (D + 2)).
+    """
+
+    def __init__(self) -> None:
+        self.n_second = self.n_differ = self.n_contradictions = 0
+
+    def learn(self, case: Case) -> None:
+        if not case.contradicts:
+            return
+        self.n_contradictions += len(case.votes) == 1
+        if len(case.votes) == 2 and case.votes[1]:
+            self.n_second += 1
+            self.n_differ += case.votes[1] != case.votes[0]
+
+    @property
+    def is_tenth(self) -> bool:
+        """Whether the contradiction at hand, not yet learned, is the tenth, the twentieth, and so on."""
+        return self.n_contradictions % 10 == 9
+
+    @property
+    def estimate(self) -> float:
+        return (self.n_differ + 1) / (2 * (self.n_second + 2))
