@@ -3,6 +3,10 @@
 from .acquisition import Refiner as Refiner
 from .acquisition import Strategy as Strategy
 from .acquisition import highest as highest
+from .adjudication import ASK as ASK
+from .adjudication import LEAVE as LEAVE
+from .adjudication import Adjudicator as Adjudicator
+from .adjudication import Case as Case
 from .annotation import Erring as Erring
 from .annotation import Oracle as Oracle
 from .commands.run import run as run

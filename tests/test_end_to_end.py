@@ -51,7 +51,8 @@ def test_plug_ins_of_an_installed_package_are_listed_and_broken_ones_break_nothi
     assert found["oracles"]["gardener"]["parameters"] == ["word=1"]
     assert found["datasets"]["beds"]["parameters"] == ["n=3"]
     assert found["learners"]["colours"]["parameters"] == ["step=7"]
-    assert {"outvoted", "lcm"} <= set(found["refiners"]) and "tiles" in found["superpixels"]
+    assert {"stubborn", "adaptive"} <= set(found["adjudicators"]) and {"outvoted", "lcm"} <= set(found["refiners"])
+    assert "tiles" in found["superpixels"]
     assert found["strategies"]["gone"]["broken"] and "NoSuchClass" in found["strategies"]["gone"]["caption"]
     assert found["foundations"]["absent"]["broken"]
     assert {"random", "sim", "entropy"} <= set(found["strategies"]) and "perfect" in found["oracles"]
@@ -60,7 +61,7 @@ def test_plug_ins_of_an_installed_package_are_listed_and_broken_ones_break_nothi
 def test_a_run_of_plug_ins_of_every_kind_is_reported_and_exported(installed, tmp_path):
     out = tmp_path / "out"
     run = ("run", "--dataset", "beds[n=4]", "--foundation", "recut[of=guess,superpixels=tiles[side=4]]")
-    run += ("--learner", "colours[step=3]", "--strategy", "smallest+outvoted", "--strategy", "sim")
+    run += ("--learner", "colours[step=3]", "--strategy", "smallest+stubborn[least=3]+outvoted", "--strategy", "sim")
     run += ("--oracle", "gardener[word=1]", "--oracle", "perfect", "--seeds", 1, "--rounds", 2, "--budget", 20)
     done = installed(*run, "--out", out)
     assert done.returncode == 0, done.stderr

@@ -53,7 +53,7 @@ COMMANDS = (
     ("board", "a", "--out", "board"),
     ("prepare", "--dataset", "shapes[train=3,size=32]", "--foundation", "simulated", "--out", "e"),
     ("new", "strategy", "my_score"),
-    ("time", "--sizes", "shapes", "--rounds", "1"),
+    ("time", "kernels", "--sizes", "shapes", "--rounds", "1"),
 )
 
 

@@ -16,6 +16,7 @@ from bench.runs.schema import FILES
 
 INTRODUCTIONS = {
     "strategies": "A strategy decides the order of questions. Parameters go into brackets: `bvsb[temperature=0.1]`.",
+    "adjudicators": "A rule of adjudication decides after each answer. You add it to a strategy: `sim+confirmed`.",
     "refiners": "A refiner relabels superpixels that nobody was asked about. Put it behind a strategy: `sim+lcm`.",
     "oracles": "An oracle is a simulated annotator. Name one with `--oracle`; repeat the option to compare several.",
     "datasets": "Name your dataset with `--dataset` and its folder with `--data-root`.",
@@ -149,12 +150,13 @@ def python() -> str:
         "You import every name below `from bench`. They need torch only when you use them.",
         "",
     ]
-    for name in sorted(set(dir(bench)) - {"STATISTICS", "ACTIONS", "QUESTIONS", "VOID"}):
+    for name in sorted(set(dir(bench)) - {"STATISTICS", "ACTIONS", "QUESTIONS", "VOID", "ASK", "LEAVE"}):
         lines += [f"## `{name}` {{ #{name} }}", "", f"::: {place(getattr(bench, name))}", ""]
     lines += ["## Constants", ""]
     lines += [f"- `VOID` is {bench.VOID}: the class id of pixels without a class."]
     lines += [f"- `ACTIONS` are {', '.join(f'`{name}`' for name in bench.ACTIONS)}: the steps of an annotator."]
     lines += [f"- `QUESTIONS` are {', '.join(f'`{name}`' for name in bench.QUESTIONS)}: the kinds of questions."]
+    lines += ["- `ASK` and `LEAVE` are decisions of a rule of adjudication: ask another person, leave the label."]
     lines += ["- `STATISTICS` holds every [statistic](statistics.md) by its name."]
     lines += ["", "## Checks for your plug-ins", "", "::: bench.testing"]
     return "\n".join(lines) + "\n"

@@ -7,7 +7,9 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from bench import (
+    LEAVE,
     VOID,
+    Adjudicator,
     Answer,
     Dataset,
     Foundation,
@@ -45,6 +47,18 @@ class Outvoted(Refiner):
     def refine(self, pool, rows, labels, rng):
         open_rows = np.flatnonzero(~pool.asked)
         return open_rows, pool.candidates.prediction_histogram[open_rows].argmax(1).astype(np.uint8)
+
+
+class Stubborn(Adjudicator):
+    """Never changes the label of a superpixel of few pixels."""
+
+    source = "a test"
+
+    def __init__(self, least: int = 4):
+        self.least = least
+
+    def decide(self, case):
+        return case.answers[0].labels if case.size >= self.least else LEAVE
 
 
 class Gardener(Oracle):
