@@ -55,7 +55,7 @@ ROUNDS = (
     Column("seed", "whole", "of everything that is drawn", "key"),
     Column("round", "whole", "0 is before any question; counts and costs are cumulative", "key"),
     Column("n_queries", "whole", "answers: a superpixel about which two people were asked counts twice", "count"),
-    Column("n_superpixels", "whole", "superpixels asked about", "count", empty=True, since=3),
+    Column("n_superpixels", "whole", "superpixels asked about", "count", since=3),
     Column("n_confirmed", "whole", "answers that confirmed the label", "count"),
     Column("n_corrected", "whole", "answers that named another class", "count"),
     Column("n_void", "whole", "answers that named no class", "count"),
