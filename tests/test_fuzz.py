@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from bench import report
+from bench.report.figures import curves
 
 BASE = ["run", "--model", "none", "--dataset", "shapes[train=3,val=2,size=32]", "--jobs", "1"]
 GOOD = {
@@ -159,5 +159,5 @@ def test_a_spoilt_run_goes_on_or_says_why_not(alc, place, stopped, data):
 @given(data=st.data())
 def test_a_report_of_a_spoilt_run(alc, place, stopped, data):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(report.figures, "save", lambda *_: None)  # most of the time, and nothing of the reading
+        patch.setattr(curves, "save", lambda *_: None)  # most of the time, and nothing of the reading
         check(alc("report", spoil(data, stopped[0], place), "--no-html"))
