@@ -94,7 +94,7 @@ class Journal:
         """Every change of the labels, made again in ``labels``, which begin as ``pseudo``: a round's answers first.
 
         ``ask_again(row, image, where)`` is called before an answer is written, for annotators that remember.
-        ``only``: the names of the images whose changes are wanted. Raises InputError for an unknown image or superpixel.
+        ``only``: names of the images whose changes are wanted. Raises InputError for an unknown image or superpixel.
         """
         for asked, row, answer in _changes(self.queries, self.refined):
             if only is not None and row["image"] not in only:
