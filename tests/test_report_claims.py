@@ -145,8 +145,8 @@ def test_pages_of_equal_strategies_claim_nothing():
         truth = {f"s{i:02d}": 0.0 for i in range(n_strategies)}
         for page in range(n_pages):
             study = Study(simulate(rng, np.zeros(n_strategies), n_seeds))
-            if claims := false_claims(study, truth):
-                wrong[n_strategies, n_seeds, page] = claims
+            if found := false_claims(study, truth):
+                wrong[n_strategies, n_seeds, page] = found
     assert len(wrong) <= allowed(0.05, n_pages * len(SIZES)), wrong
 
 
@@ -157,7 +157,7 @@ def test_pages_of_strategies_that_differ_claim_only_what_is_so():
     wrong, n_found = [], 0
     for _ in range(n_pages):
         study = Study(simulate(rng, np.array(list(truth.values())), 5, ORACLES[:1]))
-        wrong += [claims] if (claims := false_claims(study, truth)) else []
+        wrong += [found] if (found := false_claims(study, truth)) else []
         (verdicts,) = study.verdicts.values()
         n_found += sum(len(claim.better) for claim in claims.claims(list(verdicts.values())))
     assert len(wrong) <= allowed(0.05, n_pages), wrong
@@ -173,7 +173,7 @@ def test_pages_open_with_no_sentence_that_does_not_hold():
             for _ in range(n_pages):
                 means = np.array(list(truth.values()))
                 study = Study(simulate(rng, means, n_seeds, ORACLES[:1], metrics=("data_miou",)))
-                wrong += [claims] if (claims := false_openings(study, truth)) else []
+                wrong += [found] if (found := false_openings(study, truth)) else []
                 (setting,) = study.verdicts
                 last = budgets.of_setting(study, setting)["data"]["queries"][-1]["sentence"]
                 n_found += gain > 0 and n_seeds > 3 and "no two" not in last
