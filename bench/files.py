@@ -1,4 +1,4 @@
-"""What a run leaves on disk. Every file is written whole or not at all; a folder of another protocol is refused.
+"""Whole files, JSON with a checksum, digests. Every file is written whole or not at all.
 
 A file is first written beside its place and then moved over it: a reader never sees half of one, nor does a crash or a
 full disk leave it.

@@ -154,6 +154,11 @@ class Method(NamedTuple):
     rule: Any
     refiner: Any
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The statistics that its parts need, each once."""
+        return tuple(dict.fromkeys(need for part in self if part is not None for need in part.needs))
+
 
 def load_strategy(spec: str) -> Method:
     """``"sim"``, ``"sim+confirmed"``, ``"sim+adaptive+lcm[tau=0.9]"``: a strategy with its rule and its refiner.

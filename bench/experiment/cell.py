@@ -93,7 +93,7 @@ def acquire(strategy: Strategy, pool: Pool, problem: Problem, seed: int) -> Quer
 
 
 def ask(session: Session, journal: Journal, number: int, table: Candidates, query: Query, clock: Clock) -> int:
-    """Ask the questions of a round one by one, until the budget is spent; returns about how many superpixels.
+    """Ask the questions of a round one by one, until the budget is spent; returns how many superpixels.
 
     Each answer is judged, and what was decided is written, before the next question. A doubt that is open when the
     budget is spent leaves the label as it is.
@@ -142,11 +142,7 @@ def refine(refiner, session: Session, journal: Journal, number: int, table: Cand
 def needs(strategy: str) -> tuple[str, ...]:
     """The statistics that a strategy, its rule and its refiner read from the model; those that read the truth are left
     out."""
-    return tuple(need for need in _all_needs(registry.load_strategy(strategy)) if need not in OF_TRUTH)
-
-
-def _all_needs(method: registry.Method) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(need for part in method if part is not None for need in part.needs))
+    return tuple(need for need in registry.load_strategy(strategy).needs if need not in OF_TRUTH)
 
 
 def check(strategy: str, oracle: str, setup: Setup) -> None:
@@ -159,7 +155,7 @@ def check(strategy: str, oracle: str, setup: Setup) -> None:
             raise InputError(f"{strategy} asks {kind!r} questions; {name} {verb} {', '.join(plugin.kinds)}")
     if told := set(method.rule.needs) & set(OF_TRUTH):
         raise InputError(f"the rule of {strategy} needs {', '.join(sorted(told))}, which reads the truth; no rule may")
-    for need in _all_needs(method):
+    for need in method.needs:
         if setup.learner and need not in BASE:
             try:
                 statistic(need)
