@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from bench.annotation import classes_named, flip, number, outcome, probability, reply, true_classes
+from bench.annotation import classes_named, flip, outcome, reply, true_classes
+from bench.registry import number, probability
 from bench.types import VOID, Answer, InputError, Question, Region, Truth
 
 TRUTH = Truth(np.array([[2, 2, 1], [0, VOID, 1]], np.uint8), Region.of(np.array([0, 1, 2, 4])))  # classes 2, 2, 1, void

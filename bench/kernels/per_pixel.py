@@ -1,4 +1,4 @@
-"""SIM by one scipy call a pixel, as the authors of the paper compute it: only to compare times with in `bench.commands.time`."""
+"""SIM by one scipy call a pixel, as the authors compute it: only to compare times with (`bench.commands.time`)."""
 
 import numpy as np
 from scipy.spatial.distance import cosine
