@@ -12,7 +12,7 @@ from bench.experiment.settings import Settings
 from bench.learners import Images, Pairs
 from bench.learners.config import PRESETS
 from bench.learners.frozen import Features, fit_head, shares, stacked
-from bench.learners.mmseg import Mmseg
+from bench.learners.probe import Probe
 from bench.types import InputError
 
 IMAGE = torch.arange(24, dtype=torch.uint8).reshape(3, 2, 4)
@@ -67,7 +67,7 @@ def test_a_key_belongs_to_pixels_and_shape():
 
 @pytest.fixture(scope="module")
 def probe(tmp_path_factory):
-    return Mmseg("probe", "hand", 3, "cpu", SMALL, str(tmp_path_factory.mktemp("cache")))
+    return Probe("probe", "hand", 3, "cpu", SMALL, str(tmp_path_factory.mktemp("cache")))
 
 
 def saved(learner, model, folder):
@@ -127,7 +127,7 @@ def test_the_head_is_that_of_segformer(probe):
 
 @pytest.mark.parametrize(("preset", "context"), [("probe", False), ("cpu", True)])
 def test_with_context_every_place_hears_of_the_whole_image(preset, context):
-    head = Mmseg(preset, "pascal", 21, "cpu").build().decode_head.eval()
+    head = Probe(preset, "pascal", 21, "cpu").build().decode_head.eval()
     head.init_weights()
     levels = [torch.randn(2, c, size, size) for c, size in zip(head.in_channels, (12, 6, 3), strict=True)]
     elsewhere = [level.clone() for level in levels]
@@ -192,7 +192,7 @@ def test_mirrored_images_have_mirrored_labels(mirrored):
 
 def test_a_frozen_backbone_needs_weights():
     with pytest.raises(InputError, match="a frozen backbone needs weights"):
-        Mmseg("probe", "hand", 3, "cpu", {"pretrained": None})
+        Probe("probe", "hand", 3, "cpu", {"pretrained": None})
 
 
 @pytest.mark.parametrize("form", ["mmseg.pth", "timm.pth", "timm.safetensors"])
@@ -209,7 +209,7 @@ def test_a_frozen_backbone_has_the_weights_of_its_file(tmp_path, samples, form):
         torch.save({form.startswith("mmseg") * "timm_model." + k: v for k, v in weights.items()}, file)
     preset = tmp_path / "mine.py"
     preset.write_text(MINE)
-    learner = Mmseg(str(preset), "hand", 3, "cpu", SMALL | {"model.backbone.init_cfg.checkpoint": str(file)})
+    learner = Probe(str(preset), "hand", 3, "cpu", SMALL | {"model.backbone.init_cfg.checkpoint": str(file)})
     model = learner.fit(samples, 0, tmp_path)
     for found in (model, learner.load(saved(learner, model, tmp_path))):
         assert all(torch.equal(v, weights[k]) for k, v in found.backbone.timm_model.state_dict().items())

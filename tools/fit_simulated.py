@@ -15,7 +15,7 @@ import numpy as np
 from scipy.ndimage import binary_erosion
 from scipy.optimize import minimize
 
-from bench import files, metrics, registry
+from bench import datasets, files, metrics, registry
 from bench.commands import Parser, exit_code, progress, quality
 from bench.datasets import Dataset
 from bench.foundation.painting import depth
@@ -175,7 +175,7 @@ def main(argv: list[str]) -> int:
     args = arguments(argv)
     if args.out.suffix != ".json":
         raise InputError(f"--out must end in .json, got {str(args.out)!r}")
-    dataset = registry.load("datasets", args.dataset, root=args.data_root)
+    dataset = datasets.load(args.dataset, args.data_root)
     names = dataset.names("train")
     maps = PseudoLabels(registry.load("foundations", f"files[root={args.files}]").folder, names)
     with progress.bar() as bar:

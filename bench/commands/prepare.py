@@ -5,7 +5,7 @@ import json
 import sys
 from pathlib import Path
 
-from bench import files, foundation, registry
+from bench import datasets, files, foundation, registry
 from bench.commands import progress, quality, subset
 from bench.foundation import jobs, pseudo
 from bench.runs.folder import claimed, environment, remember
@@ -36,7 +36,7 @@ def add_arguments(parser) -> None:
 def main(args) -> int:
     if args.jobs < 1:
         raise InputError(f"--jobs must be 1 or more, got {args.jobs}")
-    dataset = registry.load("datasets", args.dataset, root=args.data_root)
+    dataset = datasets.load(args.dataset, args.data_root)
     spec = args.foundation or ("boxed_sam" if args.prompts else "grounded_sam")
     if args.superpixels:
         spec = f"recut[of={spec},superpixels={args.superpixels}]"

@@ -1,5 +1,6 @@
 """Datasets: images, classes and truth, read from and written to each dataset's own layout. One small file each."""
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,7 @@ import numpy as np
 from PIL import Image
 from skimage import measure
 
+from bench import registry
 from bench.datasets.files import (
     below,
     class_ids,
@@ -22,6 +24,14 @@ from bench.datasets.files import (
     write_png,
 )
 from bench.types import VOID, InputError
+
+
+def load(spec: str, root: str | None) -> "Dataset":
+    """The dataset that ``spec`` names, in the folder ``root``. Raises InputError where it takes no folder."""
+    dataset = registry.load("datasets", spec, root=root)
+    if root is not None and "root" not in inspect.signature(type(dataset)).parameters:
+        raise InputError(f"--data-root has no effect on the dataset {registry.parse(spec)[0]!r}: leave it out")
+    return dataset
 
 
 class Dataset(ABC):

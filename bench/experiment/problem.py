@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench import costs, files, metrics, registry, seeds
+from bench import costs, datasets, files, metrics, registry, seeds
 from bench.cache import Cache
 from bench.costs.seconds import read as read_seconds
 from bench.datasets import Dataset
@@ -16,6 +16,7 @@ from bench.experiment.settings import Settings
 from bench.foundation import Foundation, named
 from bench.foundation.pseudo import PseudoLabels, cache_folder, pseudo_labels
 from bench.learners import Images, Learner, Model, Pairs, n_processes
+from bench.learners import config as preset_config
 from bench.runs import schema
 from bench.types import Candidates, InputError
 
@@ -58,7 +59,7 @@ class Setup:
     @classmethod
     def of(cls, settings: Settings, check: bool = True) -> "Setup":
         """``check``: read all of the data once. Raises InputError with one line for whatever cannot be used."""
-        dataset = registry.load("datasets", settings.dataset, root=settings.data_root)
+        dataset = datasets.load(settings.dataset, settings.data_root)
         name = registry.parse(settings.dataset)[0]
         source = dataset.foundation if settings.foundation is None else settings.foundation
         if source is None:
@@ -83,7 +84,7 @@ class Setup:
             "foundation": self.called["foundation"],
             "names": files.digest(self.dataset.names("train")),
             "classes": list(self.dataset.classes),
-            "learner": self.settings.learner if trained else None,
+            "learner": learner_name(self.settings) if trained else None,
             "preset": self.settings.preset if trained else None,
             "config": self.recipe or None,
             "cfg_options": {k: v for k, v in options.items() if k not in paths},
@@ -112,7 +113,7 @@ class Setup:
     @cached_property
     def teacher(self) -> Learner:
         """What labels the pool for a foundation that trains: the same in every run, whatever that trains."""
-        taught = replace(self.settings, learner="mmseg", preset=self.foundation.preset, cfg_options={})
+        taught = replace(self.settings, model="preset", learner=None, preset=self.foundation.preset, cfg_options={})
         return _learner(taught, self.dataset)
 
     @cached_property
@@ -178,7 +179,14 @@ class Setup:
 def _learner(settings: Settings, dataset: Dataset) -> Learner:
     known = dict(dataset=registry.parse(settings.dataset)[0], n_classes=len(dataset.classes), device=settings.device)
     known |= dict(preset=settings.preset, options=settings.cfg_options, cache=settings.cache)
-    return registry.load("learners", settings.learner, **known)
+    return registry.load("learners", learner_name(settings), **known)
+
+
+def learner_name(settings: Settings) -> str:
+    """The learner that the settings name, or the one that their preset is for."""
+    if settings.learner is not None:
+        return settings.learner
+    return preset_config.learner(settings.preset, registry.parse(settings.dataset)[0], settings.cfg_options)
 
 
 def _measure(setup: Setup, pseudo: PseudoLabels, on_step: Step) -> Measured:

@@ -1,10 +1,11 @@
 """What a run is asked to do, besides its strategies, oracles and seeds. The command line is made from these fields."""
 
-from dataclasses import dataclass, field
+from dataclasses import MISSING, Field, dataclass, field, fields
 
 from bench.files import default_cache
 from bench.types import InputError
 
+OF_MODEL = ("learner", "preset", "start", "cfg_options")  # settings that only a run with a model reads
 MOST_ROUNDS = 1_000_000  # more are a slip of the keyboard
 
 
@@ -29,7 +30,7 @@ class Settings:
         None, "a round's questions, or 600s, 500clicks, 2000bits; default: a twentieth of the pool"
     )
     seconds: str = option("assumed", "of an action: assumed, measured, or a file", metavar="WHICH")
-    learner: str = option("mmseg", "what is trained and predicts")
+    learner: str | None = option(None, "what is trained and predicts; default: the one that the preset is for")
     preset: str = option("cpu", "of mmseg: smoke, quick, cpu, probe, paper, a2lc, or the path of an mmengine config")
     model: str = option("preset", "preset: train as --learner and --preset say; none: labels only, no training")
     scores: str | None = option(None, "CSV of statistics for --model none")
@@ -49,3 +50,11 @@ class Settings:
                 raise InputError(f"--{name} must be one of {', '.join(known)}; got {getattr(self, name)!r}")
         if self.scores and self.model != "none":
             raise InputError("--scores are statistics for a run without a model: add --model none")
+        if self.model == "none" and (useless := [f for f in fields(self) if f.name in OF_MODEL and self._gives(f)]):
+            flag = useless[0].name.replace("_", "-")
+            raise InputError(f"--{flag} has no effect with --model none: leave one of the two out")
+
+    def _gives(self, of: Field) -> bool:
+        """Whether the field has another value than its default."""
+        default = of.default if of.default is not MISSING else of.default_factory()
+        return getattr(self, of.name) != default

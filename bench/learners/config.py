@@ -12,6 +12,8 @@ from __future__ import annotations
 import importlib.resources
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,6 +47,25 @@ def read(preset: str, dataset: str, n_classes: int, options: dict) -> Config:
 
     Raises InputError for an unknown preset or key, and for a config from which nothing can be built.
     """
+    with _readable(preset, dataset, options) as config:
+        _complete(config, n_classes)
+        return config
+
+
+def learner(preset: str, dataset: str, options: dict) -> str:
+    """The name of the learner that a preset with these ``options`` is for. Raises InputError as `read` does."""
+    with _readable(preset, dataset, options) as config:
+        return learner_of(config)
+
+
+def learner_of(config: Config) -> str:
+    """``probe`` for a preset with a frozen backbone, else ``mmseg``."""
+    return "probe" if config.get("frozen") else "mmseg"
+
+
+@contextmanager
+def _readable(preset: str, dataset: str, options: dict) -> Iterator[Config]:
+    """The config as its file and the options say. An error inside becomes an InputError that names the preset."""
     compat.install()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -54,14 +75,13 @@ def read(preset: str, dataset: str, n_classes: int, options: dict) -> Config:
         config = Config.fromfile(str(file))
         for key, value in options.items():
             _override(config, key, value)
-        _complete(config, n_classes)
+        yield config
     except InputError:
         raise
     except Exception as error:  # a config is a program, and can be wrong in any way
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         changed = f" with --cfg-options {', '.join(options)}" if options else ""
         raise InputError(f"preset {file}{changed} cannot be built: {reason}") from error
-    return config
 
 
 def build(config: Config) -> torch.nn.Module:
