@@ -55,6 +55,8 @@ def run_cell(
     session.play_back(journal)
     models = Models(problem, learner, round0, cell.seed, journal, on_step)
     check_there = staying(folder)
+    about = {"question": strategy.question, "leaky": int(session.oracle.leaky), "bound": int(strategy.reads_truth)}
+    keys = {**problem.called, **vars(cell), **about}
     for number in range(journal.n_measured, problem.settings.rounds + 1):
         check_there()
         to_ask = number > 0 and not journal.has_answers(number)
@@ -74,7 +76,6 @@ def run_cell(
             if learner is not None:
                 journal.write_answers()  # a fit takes long, and may be interrupted
         confusion = models.measure(number, labels)
-        keys = {**problem.called, **vars(cell)}
         journal.add_round(keys | {"round": number}, problem.classes, session.quality, confusion, problem.seconds)
         journal.write_round()
         models.forget(but=number)

@@ -29,6 +29,7 @@ TIMES = schema.names(schema.ROUNDS, "time")
 FOREIGN_VALUES = (*METRICS.values(), "data_miou_labelled")  # what others publish, at least one of them
 STDS = tuple(schema.Column(f"{column}_std", "share", "of a foreign mean", empty=True) for column in FOREIGN_VALUES)
 STATUSES = ("done", "running", "failed", "missing")
+ABOUT = schema.names(schema.ROUNDS, "about")  # a file says them from format 4 on
 PLAIN = dict(status="done", leaky=False, bound=False, protocol="", folder="", question="")
 BOUNDS = "clairvoyant"  # how the names of the suite's bounds begin
 FOREIGN_COLUMNS = ["dataset", "strategy", "round", "n_queries"]
@@ -74,14 +75,15 @@ def read(paths: list[Path], mixed: bool = False, published: Collection[Path] = (
             checksums.check_all(path, said[path])
         table = _read_rounds(path)
         table["run"] = str(path)
-        rounds.append(table)
+        rounds.append(table.drop(columns=ABOUT))
         if path.is_dir():
             cells.append(_read_cells(path, table, said[path]))
         else:
-            keys = table[CELL].drop_duplicates()
+            keys = table[[*CELL, *ABOUT]].drop_duplicates(CELL)
             foreign = keys.seed.eq(-1) | (not mixed and len(paths) > 1) | (path in published)
-            bound = keys.strategy.str.startswith(BOUNDS)  # a file does not say what reads the truth
-            cells.append(keys.assign(**PLAIN | dict(bound=bound), run=str(path), foreign=foreign))
+            bound = keys.bound.eq(1) | keys.strategy.str.startswith(BOUNDS)  # by name before format 4
+            about = dict(question=keys.question, leaky=keys.leaky.eq(1), bound=bound)
+            cells.append(keys.assign(**PLAIN | about, run=str(path), foreign=foreign))
     cells = pd.concat(cells, ignore_index=True).sort_values([*CELL, "run"], ignore_index=True)
     _check_protocols(cells[~cells.foreign & cells.status.ne("missing")], mixed)
     found = cells[cells.status.ne("missing")]

@@ -16,7 +16,7 @@ import pandas as pd
 from bench import costs, files, metrics
 from bench.types import InputError
 
-FORMAT = 3
+FORMAT = 4
 WORDS = {"text": "text", "whole": "a whole number", "number": "a finite number", "share": "a share between 0 and 1"}
 
 
@@ -54,6 +54,9 @@ ROUNDS = (
     Column("oracle", "text", "the simulated annotator", "key"),
     Column("seed", "whole", "of everything that is drawn", "key"),
     Column("round", "whole", "0 is before any question; counts and costs are cumulative", "key"),
+    Column("question", "text", "the kind of its questions: correction, classification, ...", "about", since=4),
+    Column("leaky", "whole", "1 where the annotator reads more truth than its price covers, else 0", "about", since=4),
+    Column("bound", "whole", "1 where the strategy reads the truth: a bound, never ranked; else 0", "about", since=4),
     Column("n_queries", "whole", "answers: a superpixel about which two people were asked counts twice", "count"),
     Column("n_superpixels", "whole", "superpixels asked about", "count", since=3),
     Column("n_confirmed", "whole", "answers that confirmed the label", "count"),

@@ -210,8 +210,11 @@ def _kind(path: Path) -> str:
 
 
 def _read(paths: list[Path], published: list[Path]) -> Results:
-    """The results of these files, with the published ones of their datasets beside them. A file does not say what its
-    strategies ask, nor which annotators are leaky: their classes do; one that is not installed asks what most do."""
+    """The results of these files, with the published ones of their datasets beside them.
+
+    Before format 4 a file does not say what its strategies ask, nor which annotators are leaky: their classes do; one
+    that is not installed asks what most do.
+    """
     datasets = {name for path in paths for name in pd.read_csv(path, usecols=["dataset"]).dataset}
     beside = [p for p in published if datasets & set(pd.read_csv(p, usecols=["dataset"]).dataset)]
     found = results.read([*paths, *beside], mixed=True, published=beside)
@@ -221,11 +224,12 @@ def _read(paths: list[Path], published: list[Path]) -> Results:
         raise InputError(
             f"{row.run}: {row.strategy}, seed {row.seed}, is in {paths[0].name} already; call the strategy otherwise"
         )
-    asked = own.strategy.map(lambda name: _declared("strategies", name.partition(" @ ")[0].partition("+")[0]))
-    said = own.oracle.map(lambda name: _declared("oracles", name))
-    cells = found.cells.assign(question="")
-    cells.loc[own.index, "question"] = [getattr(plugin, "question", Strategy.question) for plugin in asked]
-    cells.loc[own.index, "leaky"] = [bool(getattr(plugin, "leaky", False)) for plugin in said]
+    silent = own[own.question.eq("")]
+    asked = silent.strategy.map(lambda name: _declared("strategies", name.partition(" @ ")[0].partition("+")[0]))
+    said = silent.oracle.map(lambda name: _declared("oracles", name))
+    cells = found.cells.copy()
+    cells.loc[silent.index, "question"] = [getattr(plugin, "question", Strategy.question) for plugin in asked]
+    cells.loc[silent.index, "leaky"] = [bool(getattr(plugin, "leaky", False)) for plugin in said]
     # What was published names no annotator: it stands beside the one who does not err.
     rounds, cells = (
         table.assign(oracle=table.oracle.mask(table.foreign & table.oracle.eq(""), PERFECT))
