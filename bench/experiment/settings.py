@@ -56,5 +56,4 @@ class Settings:
 
     def _gives(self, of: Field) -> bool:
         """Whether the field has another value than its default."""
-        default = of.default if of.default is not MISSING else of.default_factory()
-        return getattr(self, of.name) != default
+        return getattr(self, of.name) != (of.default if of.default_factory is MISSING else of.default_factory())
