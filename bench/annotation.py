@@ -4,8 +4,8 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
-from bench import registry
-from bench.types import QUESTIONS, VOID, Answer, Question, Truth
+from bench import registry, seeds
+from bench.types import QUESTIONS, VOID, Answer, InputError, Question, Truth
 
 
 class Oracle(ABC):
@@ -87,11 +87,21 @@ class Erring(Oracle):
     An altered answer replaces the last thing that was done, so that what a crowd was paid stays paid. ``alter`` draws
     as often when it changes nothing: one seed then meets the same errors, and more of them, at a higher rate. It does
     not look at the representative pixel before it draws: a superpixel then meets the same slip at all of its pixels.
+
+    Notes
+    -----
+    Every error model takes the parameter ``shared`` in its brackets: how much of their errors people share, since some
+    superpixels are hard for everybody. A person draws from the stream that the superpixel has for all people with
+    probability √shared, and else from a stream of his own. Each then errs as often as without ``shared``, and the
+    errors of two people have the correlation ``shared``. Two who draw from the common stream name the same class.
     """
+
+    shared = 0.0  # a class attribute is the default of the parameter: `bench.registry.COMMON`
 
     def __init__(self, of="perfect"):
         self.of = registry.load("oracles", str(of))
         self.kinds, self.leaky, self.memory = self.of.kinds, self.of.leaky, self.of.memory
+        self.depth: int = getattr(self.of, "depth", 0) + 1  # of error models within each other: each shares its own
 
     def prepare(self, confusion):
         self.of.prepare(confusion)
@@ -99,11 +109,19 @@ class Erring(Oracle):
     def answer(self, question, truth, rng):
         answer = self.of.answer(question, truth, rng)
         seen = classes_named(question, answer)
-        altered = self.alter(seen, question, truth, rng)
+        altered = self.alter(seen, question, truth, self._stream(truth, rng))
         if altered == seen:
             return answer
         new = reply(question, altered)
         return Answer(new.labels, answer.actions[: -max(len(seen), 1)] + new.actions)
+
+    def _stream(self, truth: Truth, rng: np.random.Generator) -> np.random.Generator:
+        """The stream of this person's slip: the one of all people at the superpixel, or ``rng``, which is his own."""
+        if not self.shared:  # without a draw: the numbers of people who share nothing stay
+            return rng
+        if truth.key is None:
+            raise InputError(f"shared={self.shared} needs the key of the superpixel: Truth(..., key=NUMBER)")
+        return seeds.generator(truth.key, "shared", self.depth) if rng.random() < self.shared**0.5 else rng
 
     @abstractmethod
     def alter(

@@ -13,6 +13,7 @@ import inspect
 import math
 import pkgutil
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
@@ -34,9 +35,9 @@ KINDS = {  # of plug-ins: the folder that holds the suite's own, and the verb th
 VALUES = {int: "a whole number", float: "a finite number", bool: "true or false", str: "text"}
 # Parameters that a run gives, and nobody writes in brackets.
 GIVEN = {"datasets": ("root",), "learners": ("dataset", "n_classes", "device", "options", "cache")}
-# What every plug-in of a kind takes in its brackets besides its own parameters, and the values that it may have. It is
-# set as an attribute of the plug-in; the class attribute of that name is the default.
-COMMON = {"strategies": {"question": QUESTIONS}}
+# Parameters that plug-ins of a kind take in their brackets besides their own: what is given is set as an attribute, and
+# the class attribute of that name is the default. Oracles take theirs only if their class has that attribute.
+COMMON = {"strategies": ("question",), "oracles": ("shared",)}
 # What a class says of itself, beside its caption.
 DECLARED = {
     "strategies": ("question", "needs", "source", "reads_truth"),
@@ -108,7 +109,7 @@ def load(kind: str, spec: str, **defaults):
     """The plug-in that ``spec`` names, built with the parameters in its brackets.
 
     ``defaults`` are given to those plug-ins that take a parameter of that name and find none in the brackets.
-    Parameters of `COMMON` are taken by every plug-in of the kind, and set once it is built.
+    Parameters of `COMMON` are set once the plug-in is built.
     Raises InputError for an unknown name or parameter, a missing one, and a value that the plug-in refuses.
     """
     name, parameters = parse(spec)
@@ -117,14 +118,12 @@ def load(kind: str, spec: str, **defaults):
         raise InputError(f"{kind}: {name!r} does not import: {plugins.broken[name]}")
     cls = plugins.classes[one_of(name, plugins.classes, singular(kind))]
     accepted = inspect.signature(cls).parameters
-    common = {key: choices for key, choices in COMMON.get(kind, {}).items() if key not in accepted}
-    chosen = {key: parameters.pop(key) for key in common if key in parameters}
-    for key, value in chosen.items():
-        if value not in common[key]:
-            raise InputError(f"unknown {key} {value!r} for {name}; there are: {', '.join(common[key])}")
+    common = [key for key in COMMON.get(kind, ()) if key not in accepted]
+    common = [key for key in common if kind == "strategies" or hasattr(cls, key)]
+    chosen = {key: _COMMON_VALUES[key](key, parameters.pop(key), name) for key in common if key in parameters}
     if not any(p.kind is p.VAR_KEYWORD for p in accepted.values()):
         for parameter in parameters:
-            one_of(parameter, {**accepted, **common}, f"parameter of {name}")
+            one_of(parameter, [*accepted, *common], f"parameter of {name}")
     arguments = {k: v for k, v in defaults.items() if k in accepted and v is not None} | parameters
     for parameter in accepted.values():
         needed = parameter.default is parameter.empty and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
@@ -219,7 +218,7 @@ def describe(kind: str) -> list[dict]:
             for p in inspect.signature(cls).parameters.values()
             if p.kind is not p.VAR_KEYWORD and p.name not in GIVEN.get(kind, ())
         ]
-        parameters += [f"{key}={getattr(cls, key)}" for key in COMMON.get(kind, {}) if hasattr(cls, key)]
+        parameters += [f"{key}={getattr(cls, key)}" for key in COMMON.get(kind, ()) if hasattr(cls, key)]
         declared = {
             key: getattr(cls, key) for key in DECLARED[kind] if isinstance(getattr(cls, key, None), (str, bool, tuple))
         }
@@ -288,6 +287,18 @@ def number(name: str, value, low: float = 0, high: float = math.inf, whole: bool
 def probability(name: str, value) -> float:
     """``value`` if it is in [0, 1]; InputError with its name otherwise."""
     return number(name, value, 0, 1)
+
+
+def _question(key: str, value, name: str) -> str:
+    if value not in QUESTIONS:
+        raise InputError(f"unknown {key} {value!r} for {name}; there are: {', '.join(QUESTIONS)}")
+    return value
+
+
+_COMMON_VALUES: dict[str, Callable[[str, Any, str], Any]] = {
+    "question": _question,
+    "shared": lambda key, value, name: probability(f"{key} of {name}", value),
+}
 
 
 def _snake(name: str) -> str:

@@ -174,10 +174,17 @@ class Region:
 
 @dataclass(frozen=True)
 class Truth:
-    """What an oracle may read, and nobody else: ``map`` (H, W) uint8, and ``where`` the superpixel lies."""
+    """What an oracle may read, and nobody else: ``map`` (H, W) uint8, and ``where`` the superpixel lies.
+
+    ``name``: of the image. ``person``: the number of the person who is asked about this superpixel, from 1. ``key``: a
+    number of the superpixel and the seed, the same for all people: it seeds the errors that they share.
+    """
 
     map: np.ndarray
     where: Region
+    name: str = ""
+    person: int = 1
+    key: int | None = None
 
     @property
     def pixels(self) -> np.ndarray:

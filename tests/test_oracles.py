@@ -34,6 +34,7 @@ INSTANCES = [
     "crowd[n=3,of=noisy[rate=0.3],vote=dawid_skene]",
     "crowd[n=3,of=noisy[rate=0.3],shared=0.5]",
     "noisy[of=crowd]",
+    "noisy[rate=0.3,shared=0.5,of=abstaining[p=0.3,shared=0.5]]",
     "mixture[ann=perfect,bob=noisy[rate=0.5]]",
     "crowd[n=3,of=mixture[ann=perfect,bob=noisy[rate=0.8],eve=noisy[rate=0.8,of=abstaining]]]",
 ]
@@ -78,7 +79,8 @@ def case(number=0, kind="correction", side=8, n_classes=L, void=0.1, truth=None,
     question = Question(
         kind, number, 1, int(row), int(column), int(shown[row, column]), shown.ravel()[pixels], number, n_classes
     )
-    return question, Truth(truth, Region.of(pixels)), seeds.generator(4, "oracle", number, 1)
+    where = Region.of(pixels)
+    return question, Truth(truth, where, key=seeds.integer(4, number)), seeds.generator(4, "oracle", number, 1)
 
 
 def ask(oracle, *args, **kwargs):
@@ -211,6 +213,9 @@ def test_a_higher_rate_keeps_the_errors_of_a_lower_one(number, low, high):
         "crowd[n=2.5]",
         "crowd[vote=loudest]",
         "crowd[shared=2]",
+        "noisy[shared=2]",
+        "noisy[shared=half]",
+        "perfect[shared=0.5]",
         "mixture",
         "confused",
         "confused[from=thin_air]",
@@ -397,6 +402,74 @@ def test_abstaining_gives_up_at_its_rate():
 
 
 # Several people
+
+
+def slips_of(spec, n=1500, people=2):
+    """(n, people) bool: who errs at each of n superpixels, all labels and classes of which are as in `case`."""
+    oracle, exact = load(spec), load("perfect")
+    truth, labels = np.full((8, 8), 1, np.uint8), np.zeros((8, 8))
+    truth[:, 4:] = 2
+    slips = np.zeros((n, people), bool)
+    for i in range(n):
+        question, seen, _ = case(i, truth=truth, labels=labels, n_classes=3, at=14)
+        right = exact.answer(question, seen, None)
+        for k in range(people):
+            slips[i, k] = oracle.answer(question, seen, seeds.generator(4, "oracle", i, k)) != right
+    return slips
+
+
+@pytest.mark.parametrize("shared", [0, 0.3, 0.8])
+@pytest.mark.parametrize(
+    ("spec", "rate"),
+    [
+        ("noisy[rate=0.3,shared={}]", 0.3),
+        ("confused[from=pseudo,shared={}]", 28 / 55),  # four others of 7 pixels each, and 27 of the class itself
+        ("boundary[width_px=8,rate=0.4,shared={}]", 0.4),
+        ("small[rate=0.5,shared={}]", 0.5),
+        ("biased[p=0.25,shared={}]", 0.25),
+        ("abstaining[p=0.25,shared={}]", 0.25),
+    ],
+)
+def test_every_error_model_shares_its_slips_and_errs_as_often(spec, rate, shared):
+    slips = slips_of(spec.format(shared))
+    for k in range(2):
+        assert agrees(int(slips[:, k].sum()), len(slips), rate)
+    assert np.corrcoef(slips.T)[0, 1] == pytest.approx(shared, abs=0.08)
+
+
+def test_who_shares_nothing_errs_as_ever_and_who_shares_all_is_one_person():
+    assert (slips_of("noisy[rate=0.3]") == slips_of("noisy[rate=0.3,shared=0]")).all()
+    together = slips_of("noisy[rate=0.3,shared=1]", people=4)
+    assert (together == together[:, :1]).all()
+
+
+def test_shared_slips_against_a_plain_loop():
+    oracle, rate, shared = load("noisy[rate=0.4,shared=0.25]"), 0.4, 0.25
+    for i in range(200):
+        question, truth, _ = case(i, "classification", void=0)
+        own = seeds.generator(9, i)
+        drawn = own
+        if own.random() < shared**0.5:
+            drawn = seeds.generator(truth.key, "shared", 1)
+        lapse, which = drawn.random(2)
+        right = int(truth.map[question.row, question.column])
+        others = [c for c in range(L) if c != right]
+        expected = others[int(which * len(others))] if lapse < rate else right
+        assert oracle.answer(question, truth, seeds.generator(9, i)).labels == (expected,)
+
+
+def test_error_models_within_each_other_share_apart():
+    """One stream for both would make them err at the same superpixels."""
+    inner, both = (
+        slips_of(s) for s in ("biased[p=0.5,shared=1]", "abstaining[p=0.5,shared=1,of=biased[p=0.5,shared=1]]")
+    )
+    assert agrees(int((both & ~inner).sum()), int((~inner).sum()), 0.5)
+
+
+def test_shared_slips_need_the_key_of_the_superpixel():
+    question, truth, rng = case()
+    with pytest.raises(InputError, match="needs the key"):
+        load("noisy[shared=0.5]").answer(question, Truth(truth.map, truth.where), rng)
 
 
 def test_majority_of_3_at_rate_02_errs_at_the_computed_rate():

@@ -43,6 +43,21 @@ def test_an_answer_changes_labels_quality_and_memory(session):
     assert session.problem.measured.confusion[0].tolist() == [[0, 0, 2, 0], [0, 2, 2, 0], [0, 1, 0, 0]]
 
 
+def test_people_share_slips_by_superpixel_and_two_who_ask_the_same_opinion_meet_the_same(session):
+    problem, answers = session.problem, {}
+    for spec in ("noisy[rate=0.5,shared=1]", "noisy[rate=0.5]"):
+        for seed in range(40):
+            one, other = (Session(problem, spec, seed, LabelMaps(problem.pseudo.labels, 2**20)) for _ in range(2))
+            place = asked(one, (0, 2, 0, 2))
+            answers[spec, seed] = [one.answer(*place, opinion) for opinion in (1, 2, 3)]
+            assert other.answer(*place, 3) == answers[spec, seed][2]
+    alike = {
+        spec: sum(said.count(said[0]) == 3 for (s, _), said in answers.items() if s == spec) for spec, _ in answers
+    }
+    assert alike["noisy[rate=0.5,shared=1]"] == 40 > alike["noisy[rate=0.5]"]
+    assert len({said[0] for (s, _), said in answers.items() if "shared" in s}) > 1  # another seed, another slip
+
+
 def test_the_pool_says_what_was_answered_and_no_superpixel_id(session):
     table = session.problem.label_only
     assert not session.pool(1, table).asked.any()

@@ -80,9 +80,11 @@ class Session:
 
         One opinion on one superpixel of one seed meets one slip, at any pixel.
         """
-        key = self.seed, "oracle", self.problem.names[question.image], question.superpixel
+        name = self.problem.names[question.image]
+        key = self.seed, "oracle", name, question.superpixel
         rng = self._streams(*key, *([opinion] if opinion > 1 else []))
-        return (oracle or self.oracle).answer(question, Truth(self.problem.truth(question.image), where), rng)
+        truth = Truth(self.problem.truth(question.image), where, name, opinion, seeds.integer(*key, "shared"))
+        return (oracle or self.oracle).answer(question, truth, rng)
 
     def judge(
         self, question: Question, answer: Answer, opinion: int, statistics: Mapping[str, np.ndarray] | None = None
