@@ -14,13 +14,14 @@ class Strategy:
     ``needs``: the statistics it reads, by their names in `bench.kernels.statistics.STATISTICS`. ``question``: what it
     asks, one of `bench.types.QUESTIONS`; the class has the kind of its source, and ``name[question=dominant]`` sets
     another (`bench.registry.COMMON`). ``source``: paper and equation. ``reads_truth``: true for bounds, which are
-    drawn as reference lines and never ranked.
+    drawn as reference lines and never ranked. ``may_stop``: true where it may ask fewer questions than the budget.
     """
 
     needs: tuple[str, ...] = ()
     question = "correction"
     source = ""
     reads_truth = False
+    may_stop = False
 
     def score(self, pool: Pool) -> np.ndarray:
         """(n,) float: higher means ask first."""

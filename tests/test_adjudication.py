@@ -200,6 +200,17 @@ def test_two_methods_that_ask_the_same_opinion_meet_the_same_slip(problem, tmp_p
     assert (by_superpixel[1] != by_superpixel[2]).any()
 
 
+def test_a_cell_in_which_nobody_is_asked_keeps_its_labels(problem, tmp_path):
+    assert worked(problem, tmp_path / "whole", "nobody").empty
+    for rounds in (1, 3):
+        worked(problem, tmp_path / "parts", "nobody", rounds=rounds)
+    for name in TABLES:
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "parts" / name).read_bytes()
+    measured = pd.read_csv(tmp_path / "whole" / "rounds.csv")
+    assert measured["round"].tolist() == [0, 1, 2, 3] and not measured.n_queries.any()
+    assert measured.data_miou.nunique() == 1 and measured.precision.isna().all()
+
+
 @pytest.mark.parametrize("method", ["area+adaptive", "area+majority", "area+confirmed[most=3]"])
 @pytest.mark.parametrize("oracle", ["noisy[rate=0.02]", "crowd[n=2,vote=dawid_skene]"])
 def test_a_stopped_and_resumed_cell_ends_with_the_same_bytes(problem, tmp_path, method, oracle):

@@ -14,7 +14,7 @@ from runs import write_run
 from bench import report
 from bench.report import results as read
 from bench.report import style, tables
-from bench.report.comparison import Comparison
+from bench.report.comparison import Comparison, drawn_out
 from bench.report.figures import curves
 from bench.report.page import document
 from bench.report.statistics.inference import area_weights
@@ -92,6 +92,27 @@ def test_area_is_over_the_span_that_all_curves_cover(tmp_path):
     expected = (100 * (value[0] + value[1]) + 100 * (value[1] + value[2]) + 100 * (value[2] + half)) / 2 / 300
     assert both.areas.loc["sim", 0] == pytest.approx(expected)
     assert both.end.loc["sim", 0] == pytest.approx(half)
+
+
+def test_a_curve_that_has_stopped_goes_on_at_its_height(run):
+    """A strategy that asks nothing is compared over the budget of the others; one cut short is not drawn out."""
+    names = pd.read_csv(run / "rounds.csv").strategy.unique()
+    costs = [c for c in pd.read_csv(run / "rounds.csv").columns if c.startswith(("n_queries", "cost_"))]
+
+    def stop(table):
+        table.loc[table.strategy == names[0], costs] = "0"
+        table.loc[table.strategy == names[0], "data_miou"] = "0.25"
+        return table
+
+    span = comparison(run).span
+    edit(run, stop)
+    found = comparison(run)
+    assert found.span == span
+    assert (found.areas.loc[names[0]] == 0.25).all() and (found.end.loc[names[0]] == 0.25).all()
+    assert found.ends[names[0]] == 1
+    assert drawn_out(np.array([0.0, 5, 9]), 20).tolist() == [0, 5, 9]
+    assert drawn_out(np.array([0.0, 5, 5]), 20).tolist() == [0, 5, 20]
+    assert drawn_out(np.array([0.0]), 20).tolist() == [0]
 
 
 def test_bounds_are_shown_and_never_ranked(tmp_path):

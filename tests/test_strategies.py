@@ -78,10 +78,10 @@ def test_equal_rows_are_asked_in_the_order_of_the_seeded_hash(spec):
     columns["image"] = np.zeros(N, np.int32)
     p = pool(columns, 5)
     rows = ask(strategy, p, N)
-    assert sorted(rows.tolist()) == list(range(N))
+    assert sorted(rows.tolist()) == list(range(N)) or strategy.may_stop
     draws = {"badge", "falcun", "clue", "pixelpick", "power", "softrank", "redal", "coreset", "class_balanced_entropy"}
     if parse(spec)[0] not in draws:
-        assert rows.tolist() == np.argsort(p.ties).tolist()
+        assert rows.tolist() == np.argsort(p.ties)[: len(rows)].tolist()
 
 
 @pytest.mark.parametrize("spec", [s for s in SPECS if registry.load("strategies", s).needs])

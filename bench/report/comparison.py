@@ -36,7 +36,7 @@ class Comparison:
     def curves(self) -> dict[str, dict[int, tuple[np.ndarray, np.ndarray]]]:
         """strategy -> seed -> (cost (r,), value (r,)) by round, bounds too, foreign results not.
 
-        Repeats of a cell are averaged.
+        Repeats of a cell are averaged. A strategy that has stopped is `drawn_out`.
         """
         own = self.rounds[~self.rounds.foreign]
         own = own.groupby(["strategy", "seed", "round"], as_index=False)[["cost", "value"]].mean()
@@ -44,8 +44,8 @@ class Comparison:
         starts = np.flatnonzero(np.diff(cell, prepend=-1))
         parts = (np.split(own[name].to_numpy(), starts[1:]) for name in ("cost", "value"))
         curves: dict = {}
-        for strategy, seed, *curve in zip(own.strategy.iloc[starts], own.seed.iloc[starts], *parts, strict=False):
-            curves.setdefault(strategy, {})[seed] = tuple(curve)
+        for strategy, seed, cost, value in zip(own.strategy.iloc[starts], own.seed.iloc[starts], *parts, strict=False):
+            curves.setdefault(strategy, {})[seed] = drawn_out(cost, own.cost.max()), value
         return curves
 
     @cached_property
@@ -158,3 +158,12 @@ class Comparison:
     def _scored(self, which: int) -> pd.DataFrame:
         rows = [scores[:, which] for scores in self.scores.values()]
         return pd.DataFrame(rows, index=list(self.scores), columns=self.seeds, dtype=float)
+
+
+def drawn_out(cost: np.ndarray, end: float) -> np.ndarray:
+    """``cost`` (r,) of the rounds of a cell; the last one stands at ``end`` if nobody was asked in it.
+
+    Such a strategy has stopped, and more budget would change nothing: its curve goes on at the same height.
+    """
+    has_stopped = len(cost) > 1 and cost[-1] == cost[-2]
+    return np.append(cost[:-1], max(end, cost[-1])) if has_stopped else cost

@@ -16,6 +16,7 @@ from bench import metrics
 from bench.costs.seconds import Times
 from bench.files import replacing
 from bench.report import budgets, claims, detection, prices, tables
+from bench.report.comparison import drawn_out
 from bench.report.figures.curves import AXES
 from bench.report.page import gallery
 from bench.report.results import COSTS, SETTING, Results
@@ -127,14 +128,14 @@ def _setting(
 ) -> dict:
     """``most``: how many points each curve may have."""
     columns = [*COSTS.values(), *(key for key, *_ in METRICS)]
-    curves = []
+    ends, curves = block.rounds.loc[~block.rounds.foreign, [*COSTS.values()]].max(), []
     for strategy, rows in block.rounds.groupby("strategy"):
         foreign, bound = bool(rows.foreign.any()), bool(rows.bound.any())
         seeds = [
             dict(
                 seed=int(seed),
                 common=foreign or seed in verdict.of.seeds,
-                values={name: _numbers(values) for name, values in thinned(cell, most)[columns].items()},
+                values={name: _numbers(values) for name, values in _drawn(cell, ends, most)[columns].items()},
             )
             for (seed, _), cell in rows.groupby(["seed", "run"])
         ]
@@ -144,6 +145,11 @@ def _setting(
             dict(strategy=strategy, kind=kind, color=look.color, symbol=look.symbol, form=look.form, seeds=seeds)
         )
     return dict(key=setting, leaky=bool(block.cells.leaky.any()), curves=curves)
+
+
+def _drawn(cell: pd.DataFrame, ends: pd.Series, most: int) -> pd.DataFrame:
+    """At most ``most`` rounds of a cell; one that has stopped is drawn out to the ``ends`` of the costs."""
+    return thinned(cell.assign(**{name: drawn_out(cell[name].to_numpy(), end) for name, end in ends.items()}), most)
 
 
 def thinned(rounds: pd.DataFrame, most: int) -> pd.DataFrame:
