@@ -14,7 +14,8 @@ from problems import TIMINGS
 
 import bench
 from bench import __version__, commands, registry
-from bench.commands.run import parse_options, parse_seeds
+from bench.commands.run import parse_options
+from bench.experiment.run import parse_seeds
 from bench.learners.config import PRESETS
 from bench.learners.mmseg import Mmseg
 

@@ -11,7 +11,7 @@ from problems import TIMINGS
 import bench
 from bench import InputError
 from bench.commands import COMMANDS, experiment, parser
-from bench.commands.run import parse_seeds
+from bench.experiment.run import parse_seeds
 
 GRID = """
 dataset = "shapes[train=3,val=2,size=32]"

@@ -1,7 +1,8 @@
 """``alc-bench plan``: what ``run`` would do with the same arguments, and what that would take."""
 
-from bench.commands import experiment, run
+from bench.commands import run
 from bench.experiment import plan
+from bench.experiment.run import grid_of
 from bench.experiment.workers import local
 
 EXAMPLES = (
@@ -15,8 +16,8 @@ def add_arguments(parser) -> None:
 
 
 def main(args) -> int:
-    args = experiment.completed(args)
-    grid = run.grid_of(args, check=False)
-    for heading, text in plan.plan(grid, args.jobs or local.default_jobs(grid.setup)).items():
+    request = run.request_of(args)
+    grid = grid_of(request, check=False)
+    for heading, text in plan.plan(grid, request.jobs or local.default_jobs(grid.setup)).items():
         print(f"{heading:8}{text}")
     return 0

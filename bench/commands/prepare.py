@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 from bench import datasets, files, foundation, registry
-from bench.commands import progress, quality, subset
+from bench.commands import progress, quality
+from bench.datasets import coverage
 from bench.foundation import jobs, pseudo
 from bench.runs.folder import claimed, environment, remember
 from bench.types import InputError
@@ -48,7 +49,7 @@ def main(args) -> int:
         raise InputError(f"{useless[0]} has no effect on the foundation {name!r}: leave it out, or see {name}[...]")
     if source.folder is not None or source.trains:
         raise InputError(f"--foundation {spec}: prepare writes what is not in files yet and needs no model")
-    subset.tell(dataset)
+    coverage.tell(dataset)
     names = dataset.names("train")
     folder = args.out / str(getattr(source, "threshold", ""))
     protocol = {

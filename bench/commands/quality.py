@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import metrics
-from bench.commands import progress, run, subset
-from bench.datasets import Dataset
+from bench.commands import progress, run
+from bench.datasets import Dataset, coverage
 from bench.experiment.problem import Setup
 from bench.types import InputError
 
@@ -111,8 +111,8 @@ def main(args) -> int:
     settings = replace(run.settings_of(args), model="none")  # images need not be there
     with progress.bar() as bar:
         setup = Setup.of(settings)
-        subset.tell(setup.dataset, args.strict)
-        subset.tell_classes(setup.dataset.classes, setup.pixels)
+        coverage.tell(setup.dataset, args.strict)
+        coverage.tell_classes(setup.dataset.classes, setup.pixels)
         n_images = len(setup.dataset.names("train"))
         bar.begin("making labels", n_images)
         pseudo = setup.make_pseudo_labels(bar.step)

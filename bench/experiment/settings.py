@@ -41,6 +41,8 @@ class Settings:
     reuse: bool = True
 
     def __post_init__(self):
+        if type(self.rounds) is not int:
+            raise InputError(f"--rounds must be a whole number, got {self.rounds!r}")
         if self.rounds < 0:
             raise InputError(f"--rounds must be 0 or more, got {self.rounds}")
         if self.rounds > MOST_ROUNDS:
