@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -93,6 +93,19 @@ class Adjudicator(ABC):
 
     def learn(self, case: Case, verdict: Verdict) -> None:  # noqa: B027 - most rules learn nothing
         """Take in what was decided after the last answer of ``case``, whose ``statistics`` may be empty."""
+
+
+def posterior(prior: np.ndarray, votes: Iterable[tuple[int, ...]], rate: float) -> np.ndarray:
+    """(C,) float64: the probabilities of the classes after ``votes`` of people who err independently.
+
+    ``prior`` (C,): those before. A vote is right with probability 1 - ``rate``, and names each wrong class equally
+    often. A vote for void, or for none, says nothing. Bayes' rule.
+    """
+    n_classes = len(prior)
+    named = [vote[0] for vote in votes if vote and vote != (VOID,)]
+    odds = (1 - rate) * max(n_classes - 1, 1) / rate  # by which a vote lifts its class above the others
+    chances = prior * odds ** np.bincount(named, minlength=n_classes)
+    return chances / chances.sum()
 
 
 class SlipRate:

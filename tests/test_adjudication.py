@@ -8,7 +8,7 @@ import pytest
 from problems import read, setup_of
 
 from bench import registry
-from bench.adjudication import ASK, LEAVE, Adjudicator, Case
+from bench.adjudication import ASK, LEAVE, Adjudicator, Case, posterior
 from bench.experiment.cell import Cell, run_cell
 from bench.experiment.round0 import Round0
 from bench.testing import check_adjudicator
@@ -16,6 +16,7 @@ from bench.types import VOID, Answer, InputError, Question
 
 N_CLASSES, SHOWN = 4, 2
 SPECS = [*registry.catalogue("adjudicators").classes, "confirmed[votes=3,most=5,label_votes=1]", "majority[n=5]"]
+SPECS += ["posterior[prior=label]", "posterior[level=0.99,rate=0.2,most=4]"]
 TABLES = ("queries.csv", "classes.csv", "detection.csv")
 
 
@@ -26,12 +27,12 @@ def answer(c):
     return Answer(labels, (action,))
 
 
-def judged(rule, people):
+def judged(rule, people, **statistics):
     """What a rule makes of people who answer one after another: the last verdict, and how many were asked."""
     question = Question("correction", 0, 0, 0, 0, SHOWN, np.full(9, SHOWN, np.uint8), 0, N_CLASSES)
     for n in range(1, len(people) + 1):
         votes = tuple(() if c is None else (c,) for c in people[:n])
-        case = Case(question, tuple(answer(c) for c in people[:n]), votes)
+        case = Case(question, tuple(answer(c) for c in people[:n]), votes, statistics=statistics)
         verdict = rule.decide(case)
         rule.learn(case, verdict)
         if verdict is not ASK:
@@ -116,6 +117,64 @@ def test_adaptive_decides_as_the_plain_loop_of_its_definition(slips, trusts):
     assert (n_trusted > 500) == trusts
 
 
+def test_the_posterior_by_hand():
+    """Two of three people name class 1, and one confirms class 0: 0.1·0.8²·0.1 against 0.7·0.1²·0.8 and 0.2·0.1³."""
+    found = posterior(np.array([0.7, 0.1, 0.2]), [(1,), (0,), (VOID,), (1,), ()], rate=0.2)
+    weights = np.array([0.7 * 0.8 * 0.1**2, 0.1 * 0.1 * 0.8**2, 0.2 * 0.1**3])
+    assert found == pytest.approx(weights / weights.sum())
+
+
+def until_sure(people, prior, rate, level=0.9, later=None, checks=False, most=9):
+    """The verdict and the number of answers of a rule that reckons in logarithms, from the definition alone."""
+    if people[0] in (VOID, None):
+        return LEAVE, 1
+    votes, named = np.zeros(N_CLASSES), {SHOWN}
+    for n, c in enumerate(people[:most], 1):
+        if c not in (VOID, None):
+            named.add(c)
+            votes[c] += 1
+        if n == 3:  # the second answer has been learned
+            rate = later or rate
+        belief = [np.log(0.999 * p + 0.001 / N_CLASSES) for p in prior]
+        belief += votes * np.log(1 - rate) + (votes.sum() - votes) * np.log(rate / (N_CLASSES - 1))
+        share = np.exp(belief) / np.exp(belief).sum()
+        best = max(sorted(named), key=lambda k: share[k])
+        if n == most or (share[best] >= level and not (checks and n == 1 and people[0] != SHOWN)):
+            return written(best), n
+    raise AssertionError("never")
+
+
+@pytest.mark.parametrize("rate", [0.02, 0.3])
+def test_posterior_decides_as_the_plain_loop_of_bayes(rate):
+    rng = np.random.default_rng(1)
+    rule = registry.load("adjudicators", f"posterior[rate={rate}]")
+    by_label = registry.load("adjudicators", f"posterior[rate={rate},prior=label,level=0.99]")
+    for people in crowds():
+        prior, doubt = rng.dirichlet(np.full(N_CLASSES, 0.4)), rng.random()
+        assert judged(rule, people, probability_sum=9 * prior) == until_sure(people, prior, rate)
+        even = np.where(np.arange(N_CLASSES) == SHOWN, 1 - doubt, doubt / 3)
+        assert judged(by_label, people, cil=doubt) == until_sure(people, even, rate, 0.99)
+
+
+def test_posterior_estimates_the_rate_and_has_each_tenth_contradiction_checked():
+    rule, rng = registry.load("adjudicators", "posterior"), np.random.default_rng(2)
+    n_second = n_differ = n_contradictions = n_checked = 0
+    for people in crowds(1500, slips=0.1):
+        prior, contradicts = rng.dirichlet(np.full(N_CLASSES, 0.4)), people[0] not in (SHOWN, VOID, None)
+        rate = later = min((n_differ + 1) / (2 * (n_second + 2)), 0.45)
+        second, differ = n_second + 1, n_differ + (people[1] != people[0])
+        if contradicts and people[1] is not None:
+            later = min((differ + 1) / (2 * (second + 2)), 0.45)
+        checks = n_contradictions % 10 == 9
+        expected = until_sure(people, prior, rate, later=later, checks=checks)
+        assert judged(rule, people, probability_sum=9 * prior) == expected, people
+        n_contradictions += contradicts
+        n_checked += checks and contradicts
+        if expected[1] > 1 and contradicts and people[1] is not None:
+            n_second, n_differ = second, differ
+    assert n_checked > 50 and 0.02 < rule.rate_now < 0.3
+
+
 @pytest.mark.parametrize("spec", SPECS)
 def test_a_rule_keeps_the_contract(spec):
     check_adjudicator(spec)
@@ -147,7 +206,9 @@ def test_a_rule_that_breaks_the_contract_is_told(rule, reason):
         check_adjudicator(rule)
 
 
-@pytest.mark.parametrize("spec", ["confirmed[votes=0]", "confirmed[votes=3,most=2]", "majority[n=0]"])
+@pytest.mark.parametrize(
+    "spec", ["confirmed[votes=0]", "confirmed[votes=3,most=2]", "majority[n=0]", "posterior[rate=0]"]
+)
 def test_a_rule_refuses_what_makes_no_sense(spec):
     with pytest.raises(InputError, match="must be"):
         registry.load("adjudicators", spec)
@@ -211,10 +272,24 @@ def test_a_cell_in_which_nobody_is_asked_keeps_its_labels(problem, tmp_path):
     assert measured.data_miou.nunique() == 1 and measured.precision.isna().all()
 
 
-@pytest.mark.parametrize("method", ["area+adaptive", "area+majority", "area+confirmed[most=3]"])
+@pytest.fixture(scope="module")
+def doubted(problem, tmp_path_factory):
+    """The same problem with the doubts of a scores file, drawn at random."""
+    table, file = problem.label_only, tmp_path_factory.mktemp("scores") / "scores.csv"
+    columns = {"image": np.array(problem.names)[table.image]}
+    columns |= {name: getattr(table, name) for name in ("superpixel", "row", "column")}
+    columns["cil"] = np.random.default_rng(3).random(len(table)).round(6)
+    pd.DataFrame(columns).to_csv(file, index=False)
+    return read(setup_of(rounds=3, budget="17", scores=str(file), cache=problem.settings.cache))
+
+
+METHODS = ["area+adaptive", "area+majority", "area+confirmed[most=3]", "cil_area+posterior[prior=label]"]
+
+
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("oracle", ["noisy[rate=0.02]", "crowd[n=2,vote=dawid_skene]"])
-def test_a_stopped_and_resumed_cell_ends_with_the_same_bytes(problem, tmp_path, method, oracle):
-    costly = dataclasses.replace(problem, budget=dataclasses.replace(problem.budget, amount=60))
+def test_a_stopped_and_resumed_cell_ends_with_the_same_bytes(doubted, tmp_path, method, oracle):
+    costly = dataclasses.replace(doubted, budget=dataclasses.replace(doubted.budget, amount=60))
     worked(costly, tmp_path / "whole", method, oracle)
     for rounds in (1, 2, 3):
         worked(costly, tmp_path / "parts", method, oracle, rounds)

@@ -1,0 +1,63 @@
+import numpy as np
+
+from bench.adjudication import ASK, Adjudicator, SlipRate, posterior
+from bench.registry import number, one_of
+from bench.types import VOID
+
+PRIORS = {"classes": "probability_sum", "label": "cil"}  # and the statistic that each one needs
+FLOOR = 0.001  # of the prior is spread evenly: no class is impossible, however sure the model is
+MOST_RATE = 0.45  # of two classes, one half would make answers worth nothing
+
+
+class Posterior(Adjudicator):
+    """Posterior: people are asked until one class has the probability `level`, by Bayes' rule from the model's.
+
+    The classes are those that somebody named, and the label shown. Where `most` people bring none of them to `level`,
+    the likeliest is written. A first answer that names no class is final. `prior=classes`: the mean probabilities over
+    the superpixel, which take a model. `prior=label`: the doubt about the label at the representative pixel, spread
+    evenly over the other classes; it is all that a run without a model has. `rate`: how often people err, all wrong
+    classes alike; `auto`: the `SlipRate` of the answers so far, for which each tenth answer that contradicts the label
+    goes to a second person in any case.
+    """
+
+    needs = ("probability_sum",)
+    kinds = ("correction", "classification", "dominant")
+    source = "Bayes' rule; Dawid and Skene, Applied Statistics, 1979, with one rate for all people and classes"
+
+    def __init__(self, level: float = 0.9, rate="auto", prior: str = "classes", most: int = 9):
+        self.level = number("level", level, 0, 1)
+        self.rate = rate if rate == "auto" else number("rate", rate, 0.0001, 0.5)
+        self.prior, self.most = one_of(prior, PRIORS, "prior"), number("most", most, 1, whole=True)
+        self.needs = (PRIORS[prior],)
+        self.slips = SlipRate()
+
+    def decide(self, case):
+        if case.votes[0] in ((VOID,), ()):
+            return case.answers[0].labels
+        chances = posterior(self.prior_of(case), case.votes, self.rate_now)
+        known = sorted({vote[0] for vote in (*case.votes, case.shown) if vote and vote != (VOID,)})
+        best = max(known, key=chances.__getitem__)
+        is_check = self.rate == "auto" and len(case.votes) == 1 and case.contradicts and self.slips.is_tenth
+        if len(case.votes) < self.most and (is_check or chances[best] < self.level):
+            return ASK
+        return case.labels_of((best,))
+
+    def learn(self, case, verdict):
+        self.slips.learn(case)
+
+    @property
+    def rate_now(self) -> float:
+        """The rate of wrong answers that the next decision assumes."""
+        return min(self.slips.estimate, MOST_RATE) if self.rate == "auto" else self.rate
+
+    def prior_of(self, case) -> np.ndarray:
+        """(C,) float64: the probability of each class before anybody was asked."""
+        n, shown = case.question.n_classes, case.question.label
+        found = np.full(n, 1 / n)
+        if self.prior == "classes":
+            found = case.statistics["probability_sum"] / case.size
+        elif shown < n > 1:  # else void is shown, of whose pixels the doubt says nothing
+            doubt = float(case.statistics["cil"])
+            found = np.full(n, doubt / (n - 1))
+            found[shown] = 1 - doubt
+        return (1 - FLOOR) * found + FLOOR / n
