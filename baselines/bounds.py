@@ -7,7 +7,7 @@ from bench.types import Query
 
 
 def _gain(pool):
-    """(n,) pixels that the answer makes right less those it makes wrong; 0 where it leaves the labels."""
+    """(n,) pixels that the answer makes right less those it makes wrong; 0 if it leaves the labels."""
     c = pool.candidates
     answer = c.truth_answer.astype(int)
     written = np.where((answer >= 0) & (answer < pool.n_classes), answer, 0)
@@ -132,6 +132,6 @@ def _changes(pool, rows):
 
 
 def _iou(totals):
-    """IoU, 0 for an empty union, and 1 where the union is not empty, from (3, m) right, true and labelled pixels."""
+    """IoU, 0 for an empty union, and 1 if the union is not empty, from (3, m) right, true and labelled pixels."""
     union = totals[1] + totals[2] - totals[0]
     return totals[0] / np.maximum(union, 1), (union > 0).astype(float)

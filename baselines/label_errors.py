@@ -52,7 +52,7 @@ class NormalizedMargin(Strategy):
 class WeightedEntropy(Strategy):
     """Confidence-weighted entropy: 1 - mean over the superpixel of ln(1 + s)/s, with s = entropy / ln C / p[label].
 
-    cleanlab's score of a pixel, from 0 to 1 and low where the label looks wrong, from 1. Its limit is 1 where the
+    cleanlab's score of a pixel, from 0 to 1 and low where the label looks wrong, from 1. Its limit is 1 if the
     entropy is 0; cleanlab gives 0 there.
     """
 

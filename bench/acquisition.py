@@ -62,7 +62,7 @@ class Refiner(ABC):
 
 
 def scored(spec: str) -> Strategy:
-    """The strategy that ``spec`` names, for one that wraps its score. Raises InputError where it has none."""
+    """The strategy that ``spec`` names, for one that wraps its score. Raises InputError if it has none."""
     strategy = registry.load("strategies", spec)
     if type(strategy).acquire is not Strategy.acquire:
         raise InputError(f"{spec!r} chooses without a score: give a strategy that has one")

@@ -91,7 +91,7 @@ def detection(wrong: np.ndarray, scores: np.ndarray, size: np.ndarray) -> dict[s
     """How well (n,) float ``scores``, higher for the likelier ones, find the superpixels whose label is ``wrong`` (n,).
 
     AUROC and AUPRC (average precision), each superpixel counted once and, with ``_px``, by its ``size`` (n,) in pixels.
-    NaN where all or none are wrong. Ties count half in AUROC. Source: scikit-learn.
+    NaN if all or none are wrong. Ties count half in AUROC. Source: scikit-learn.
     """
     from sklearn.metrics import average_precision_score, roc_auc_score
 
@@ -110,7 +110,7 @@ def detection(wrong: np.ndarray, scores: np.ndarray, size: np.ndarray) -> dict[s
 def precision(wrong: np.ndarray, size: np.ndarray) -> dict[str, float]:
     """The share of the superpixels asked about whose label is ``wrong`` (k,) bool, by number and by ``size`` in pixels.
 
-    NaN where none was asked.
+    NaN if none was asked.
     """
     if not len(wrong):
         return dict.fromkeys(("precision", "precision_px"), float("nan"))

@@ -78,8 +78,8 @@ class Pool:
 
     ``asked`` (n,) bool marks rows asked in earlier rounds; ``ties`` (n,) float64 in [0, 1) is a seeded hash of
     (image, superpixel) that stays the same in all rounds; ``answered`` (n,) int16 is the class that an annotator gave,
-    or confirmed, for an asked row, -1 where there is no such class: never asked, void, given up, or several classes;
-    ``action`` (n,) int8 is what was done, an index into `ACTIONS`, -1 where nobody was asked; ``spend`` is what all
+    or confirmed, for an asked row, -1 if there is no such class: never asked, void, given up, or several classes;
+    ``action`` (n,) int8 is what was done, an index into `ACTIONS`, -1 if nobody was asked; ``spend`` is what all
     answers so far cost, in the unit of the budget; ``round`` counts from 1.
     """
 

@@ -38,7 +38,7 @@ class Fit:
 
 
 def pairs(first: str, second: str) -> list[tuple[Path, Path]]:
-    """The files that two glob patterns find, each sorted, one by one. Raises InputError where their numbers differ."""
+    """The files that two glob patterns find, each sorted, one by one. Raises InputError if their numbers differ."""
     a, b = (sorted(map(Path, glob.glob(pattern))) for pattern in (first, second))
     if not a or len(a) != len(b):
         raise InputError(f"two people's label maps: {first} finds {len(a)} files, {second} {len(b)}; expected as many")
@@ -71,7 +71,7 @@ def profile(pairs_of_files: list[tuple[Path, Path]], step: Callable[[], object] 
 def fit(found: pd.DataFrame) -> Fit:
     """The likeliest step for a `profile`: each pixel differs with one probability up to a distance, another beyond.
 
-    Raises InputError where the two people never differ.
+    Raises InputError if the two people never differ.
     """
     n, k = (np.cumsum(found[name].to_numpy(np.float64)) for name in ("pixels", "differing"))
     if not k[-1]:

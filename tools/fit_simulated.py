@@ -33,7 +33,7 @@ def estimate(dataset: Dataset, pseudo: PseudoLabels, step: Callable[[], object] 
     superpixels cover more than half of the object: this object was found. It shows whether its superpixel holds most of
     the nearest object too, and how far the superpixel's outline lies from the object's. Every other superpixel is a
     false mask. Labels are confused as often as the pixels of found objects, and of the background in superpixels, have
-    them; the area of false masks is raised until the simulation covers as much background. Raises InputError where no
+    them; the area of false masks is raised until the simulation covers as much background. Raises InputError if no
     object is found.
     """
     n_classes = len(dataset.classes)

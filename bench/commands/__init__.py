@@ -1,7 +1,7 @@
 """The command line, ``alc-bench``: one module a command, each with ``add_arguments(parser)``, ``main(args)`` and
 EXAMPLES.
 
-Exit code 0: everything asked for was done; 1: a cell failed, the others are done; 2: what was asked for cannot be done.
+Exit code 0: everything asked for was done; 1: a cell failed, the others are done; 2: the request cannot be done.
 """
 
 import argparse
@@ -48,7 +48,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def exit_code(work: Callable[[], int]) -> int:
-    """The exit code of ``work``; whatever stops it is one line on standard error. For the programs in tools/, too."""
+    """The exit code of ``work``; an error that stops it is one line on standard error. For the programs in tools/,
+    too."""
     try:
         code = work()
         print(end="", flush=True)  # what a pipe refuses is known only now
@@ -73,13 +74,13 @@ def exit_code(work: Callable[[], int]) -> int:
 
 
 def _unread() -> int:
-    """The exit code that a shell gives to whoever writes on when nobody reads, as before ``| head``."""
+    """The exit code that a shell gives to a program that writes on when nobody reads, as before ``| head``."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains as it ends
     return 128 + signal.SIGPIPE
 
 
 def _listen_to_signals() -> None:
-    """Stop as Ctrl-C does, also in a process that a shell started in the background, where Ctrl-C is ignored; that
+    """Stop as Ctrl-C does, also in a process that a shell started in the background and that ignores Ctrl-C; that
     nohup ignores SIGHUP stays so."""
     signals = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
@@ -91,8 +92,8 @@ def _listen_to_signals() -> None:
 
 
 def _stop_again(hook, lost):
-    """A signal that comes within a callback, of numba's compiler for one, raises where Python can only ignore it: it
-    is sent again, a little later, until it meets a place that can be stopped."""
+    """A signal that comes within a callback, of numba's compiler for one, raises an error that Python can only ignore:
+    it is sent again, a little later, until it meets a place that can be stopped."""
     if lost.exc_type is not KeyboardInterrupt:
         return hook(lost)
     again = threading.Timer(0.01, signal.raise_signal, [signal.SIGINT])
@@ -110,14 +111,14 @@ class Help(argparse.RawDescriptionHelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """Says in one line, like everything else, what is wrong with a command line."""
+    """Says in one line, like everything else, the error of a command line."""
 
     def error(self, message: str):
         raise InputError(f"{message}; see {self.prog} --help")
 
 
 def examples(commands: Sequence[str]) -> str:
-    """What stands at the end of --help."""
+    """The text at the end of --help."""
     return "\n".join(("examples:", *(f"  {command}" for command in commands)))
 
 

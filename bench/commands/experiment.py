@@ -1,7 +1,7 @@
-"""Experiment files: what the options of ``run`` say, in TOML. ``--config FILE`` reads one, ``--save-config`` writes it.
+"""Experiment files: the options of ``run``, in TOML. ``--config FILE`` reads one, ``--save-config`` writes it.
 
-A key is an option's name, ``data-root`` or ``data_root``; repeatable options take a list, ``cfg-options`` a table. What
-the command line gives replaces what the file says.
+A key is an option's name, ``data-root`` or ``data_root``; repeatable options take a list, ``cfg-options`` a table. The
+command line replaces values of the file.
 """
 
 import argparse
@@ -92,7 +92,7 @@ class _Unset(list):
 
 
 def _given(args: argparse.Namespace, argv: list[str]) -> dict[str, Any]:
-    """What ``argv`` gives, without the defaults."""
+    """The options in ``argv``, without the defaults."""
     blank = argparse.Namespace(**{name: _Unset() for name in vars(args)})
     found = vars(args.parser.parse_args(argv, blank))
     return {name: list(v) if type(v) is _Unset else v for name, v in found.items() if type(v) is not _Unset or v}

@@ -3,7 +3,7 @@ own layout, as a dataset that ``--data-root DIR`` reads.
 
 Label maps are rebuilt from the audit log, and the dataset writes them (`Dataset.write_labels`). Beside them lie the
 images and the val split, as links; changes.csv with, in order, a row for each answer that changed a label map and for
-each superpixel that a refiner relabelled; and README.md, which says where the labels are from.
+each superpixel that a refiner relabelled; and README.md, which says the source of the labels.
 """
 
 import shutil
@@ -55,7 +55,7 @@ def export(
 
     ``copy``: copy the images and the val split instead of linking to them.
 
-    Raises InputError where there is no such cell, where its data is not there, or where ``to`` holds files already. A
+    Raises InputError if there is no such cell, if its data is not there, or if ``to`` holds files already. A
     new folder appears when it is whole.
     """
     cell = _cell(run, strategy, seed, oracle)
@@ -105,7 +105,7 @@ def _keep(dataset: Dataset, to: Path, copy: bool) -> int:
 
 
 def _card(cell, spec: dict, changed: float, n_changes: int, n_kept: int) -> str:
-    """What the exported labels are, in Markdown."""
+    """A description of the exported labels, in Markdown."""
     rounds = schema.read(Path(cell.folder) / "rounds.csv")
     last = rounds.iloc[-1]
     why = "they were not where the run had them, or it was made elsewhere and `--follow` was not given"

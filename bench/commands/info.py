@@ -1,4 +1,4 @@
-"""``alc-bench info RUN``: what a folder is, holds, lacks and was made by."""
+"""``alc-bench info RUN``: a folder's kind, content, missing parts and maker."""
 
 import json
 import os

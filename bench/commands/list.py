@@ -1,4 +1,4 @@
-"""``alc-bench list``: every plug-in, with a caption and what it needs."""
+"""``alc-bench list``: every plug-in, with a caption and its needs."""
 
 import json
 

@@ -34,8 +34,8 @@ def main(args) -> int:
 def merge(runs: list[Path], out: Path, command: str) -> int:
     """Copy the cells of ``runs`` into the run ``out``; returns how many there are then.
 
-    Raises InputError for runs of different protocols, and for a cell that two runs have with different rounds; where
-    one has more rounds, it is taken. Repeats stay where they are: they belong to one machine.
+    Raises InputError for runs of different protocols, and for a cell that two runs have with different rounds. If one
+    of the two has more rounds, it is taken. Repeats stay in place: they belong to one machine.
     """
     said = [specs.of_run(run / "spec.json") for run in runs]
     protocols = [{k: v for k, v in spec.get("protocol", {}).items() if k not in FORMER} for spec in said]
@@ -68,7 +68,7 @@ def merge(runs: list[Path], out: Path, command: str) -> int:
 
 
 def _further(one: Path, other: Path) -> Path:
-    """The one of two folders of a cell that has more rounds; InputError where the rounds that both have differ."""
+    """The one of two folders of a cell that has more rounds; InputError if the rounds that both have differ."""
     tables = [_rounds(one), _rounds(other)]
     n = min(map(len, tables))
     if not tables[0][:n].equals(tables[1][:n]):

@@ -1,4 +1,4 @@
-"""``alc-bench plan``: what ``run`` would do with the same arguments, and what that would take."""
+"""``alc-bench plan``: the work of ``run`` with the same arguments, and its time and space."""
 
 from bench.commands import run
 from bench.experiment import plan

@@ -11,7 +11,7 @@ LINE_S = 30  # seconds between two lines off a terminal
 
 
 class Bar:
-    """``begin`` names what comes and how many steps it has; ``step`` advances it and counts what was done."""
+    """``begin`` names the next part and its number of steps; ``step`` advances it and counts finished work."""
 
     def __init__(self, progress: Progress):
         self.progress = progress
@@ -34,7 +34,7 @@ class Bar:
             self.progress.console.print(self.line(), soft_wrap=True, markup=False, highlight=False)
 
     def line(self) -> str:
-        """What is done and about how long the rest will take, if each step takes as long as those before."""
+        """The finished part and about how long the rest will take, if each step takes as long as those before."""
         (task,) = self.progress.tasks
         done = f"{task.description}: {task.completed:g} of {task.total or 0:g} steps {task.fields['counts']}".rstrip()
         if not task.completed or task.total is None:

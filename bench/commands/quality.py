@@ -1,4 +1,4 @@
-"""``alc-bench quality``: what a foundation's labels and superpixels are worth against the truth, and their ceiling."""
+"""``alc-bench quality``: the quality of a foundation's labels and superpixels against the truth, and their ceiling."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -38,7 +38,8 @@ ROWS = {
 
 
 def measure(dataset: Dataset, maps: Maps, step: Callable[[], object] = lambda: None) -> dict[str, float]:
-    """What `ROWS` lists, over ``maps`` of the train split; mIoU and shares in [0, 1]. ``step``: called after every one.
+    """The values that `ROWS` lists, over ``maps`` of the train split; mIoU and shares in [0, 1]. ``step``: called after
+    every one.
 
     ``maps``: name, labels (H, W) uint8 and superpixels (H, W) of each image, as `PseudoLabels` gives them.
     The ceiling: every superpixel gets the class that most of its known pixels have (of equal ones the lowest), if it

@@ -64,7 +64,7 @@ def settings_of(args) -> Settings:
 
 
 def request_of(args) -> Request:
-    """What the arguments of a command line, and of the files that they name, ask for."""
+    """The request of a command line's arguments, and of the files that they name."""
     args = experiment.completed(args)
     options = {name: getattr(args, name) for name in experiment.known(args)}
     return Request.of(options | {"cfg_options": parse_options(args.cfg_options)}, args.command)
@@ -91,9 +91,9 @@ def run(*, report: bool = True, jobs: int = 1, **options) -> Path:
     Raises
     ------
     InputError
-        For what cannot be done.
+        If the request cannot be done.
     RuntimeError
-        Where a cell failed; the others are done then.
+        If a cell failed; the others are done then.
     """
     command = shlex.join(["alc-bench", "run", *experiment.arguments(options, list(options)), f"--jobs={jobs}"])
     out, failed = _work(Request.of(options | {"jobs": jobs}, command), report)
@@ -110,7 +110,7 @@ def main(args) -> int:
 
 
 def work(args, report_too: bool = True) -> tuple[Path, list[Path]]:
-    """Do what the arguments ask for; returns the run's folder and those of the cells that failed."""
+    """Carry out the arguments' request; returns the run's folder and those of the cells that failed."""
     return _work(request_of(args), report_too)
 
 

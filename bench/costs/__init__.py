@@ -1,11 +1,11 @@
-"""What an answer costs, priced after the fact from the kind of question, what was done, and the number of classes.
+"""The cost of an answer, priced after the fact from the kind of question, the actions, and the number of classes.
 
 - *questions*: 1 an answer. A budget in questions counts these.
-- *clicks*: 1 an action: a confirmation costs what a correction costs, as in the papers; a multiclass answer costs a
+- *clicks*: 1 an action: a confirmation costs as much as a correction, as in the papers; a multiclass answer costs a
   click a class; a crowd pays for everyone.
 - *bits* over L classes: correction 1 + [wrong]·log2(L - 1) (Kim et al., ICML 2024); classification and dominant log2 L.
-  Ours, as the paper has none: void counts as wrong in a correction question; "can't tell" costs what the question
-  costs before a class is chosen (1, or log2 L where it has no such step); multiclass log2 L for each class named.
+  Ours, as the paper has none: void counts as wrong in a correction question; "can't tell" costs as much as the question
+  costs before a class is chosen (1, or log2 L without such a step); multiclass log2 L for each class named.
 - *seconds*: the sum of the mean seconds of each action (`bench.costs.seconds`): assumed, measured or the user's own.
 """
 
@@ -22,10 +22,10 @@ from bench.types import ACTIONS, QUESTIONS, InputError
 
 @dataclass(frozen=True)
 class Unit:
-    """A unit of effort: its ``column`` of rounds.csv, what an ``axis`` calls it, and the ``short`` forms of its name.
+    """A unit of effort: its ``column`` of rounds.csv, its name on an ``axis``, and the ``short`` forms of its name.
 
-    ``price``: what an answer costs, from the kind of question, the actions, the number of classes and the seconds an
-    action. ``least``: what the cheapest answer can cost, from the seconds an action. ``since``: the format of the run
+    ``price``: the cost of an answer, from the kind of question, the actions, the number of classes and the seconds an
+    action. ``least``: the lowest cost of an answer, from the seconds an action. ``since``: the format of the run
     files that has the column first.
     """
 
@@ -84,7 +84,7 @@ def price(
 
 @dataclass(frozen=True)
 class Budget:
-    """What a round may cost: ``amount`` of a ``unit`` (a key of `UNITS`)."""
+    """The budget of a round: ``amount`` of a ``unit`` (a key of `UNITS`)."""
 
     amount: float
     unit: str

@@ -1,4 +1,4 @@
-"""What an action of an annotator takes: seconds that were assumed, seconds that were measured, or a user's own.
+"""The seconds of an annotator's action: assumed, measured, or a user's own.
 
 *assumed*: ours, not measurements. A look takes 2 s, choosing a class or none 2 s, rejecting the label shown 1 s. They
 keep the order that the user study of Kim et al. (ICML 2024) argues for, confirming < classifying.
@@ -76,7 +76,8 @@ def quantiles(seconds: np.ndarray) -> np.ndarray:
 
 
 def moments(shares: np.ndarray, seconds: np.ndarray) -> tuple[float, float, float]:
-    """Mean, and second and third moments about it, of what has these quantiles and is spread evenly between them."""
+    """Mean, and second and third moments about it, of a distribution that has these quantiles and is spread evenly
+    between them."""
     a, b, weight = seconds[:-1], seconds[1:], np.diff(shares)
     mean = float(((a + b) / 2) @ weight)
     a, b = a - mean, b - mean

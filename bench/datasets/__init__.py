@@ -27,7 +27,7 @@ from bench.types import VOID, InputError
 
 
 def load(spec: str, root: str | None) -> "Dataset":
-    """The dataset that ``spec`` names, in the folder ``root``. Raises InputError where it takes no folder."""
+    """The dataset that ``spec`` names, in the folder ``root``. Raises InputError if it takes no folder."""
     dataset = registry.load("datasets", spec, root=root)
     if root is not None and "root" not in inspect.signature(type(dataset)).parameters:
         raise InputError(f"--data-root has no effect on the dataset {registry.parse(spec)[0]!r}: leave it out")
@@ -40,7 +40,7 @@ class Dataset(ABC):
     ``classes``: names, by id; ``palette`` (n_classes, 3) uint8 RGB; ``background``: the id of pixels outside every
     foreground object, or ``VOID`` where the dataset has no such class; ``twins``: pairs of ids of classes that look
     alike, if the dataset knows any; ``foundation``: where its pseudo labels come from unless a run says otherwise;
-    ``name``: what tables call it, if not as the command line does.
+    ``name``: what tables call it, if it differs from the command line.
 
     Corrected labels are written with ``write_labels``, once for each train image, and then ``write_rest``. Without
     more, that makes a dataset that `folder` reads; a subclass that has files of its own writes them as it reads them.

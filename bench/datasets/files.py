@@ -102,7 +102,7 @@ def read_grey(path: Path) -> np.ndarray:
 
 def check_png(path: Path) -> None:
     """Raise ValueError unless every chunk of a PNG, up to its last one, has its checksum: a decoder looks at few, and
-    a flipped bit may become other labels. OSError where the file cannot be read."""
+    a flipped bit may become other labels. OSError if the file cannot be read."""
     data, place, kind = memoryview(path.read_bytes()), len(PNG), b""
     whole = data[:place] == PNG
     while whole and kind != b"IEND":
@@ -130,7 +130,7 @@ def image_size(path: Path) -> tuple[int, int]:
 def by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
     """The files of a folder that end in one of ``suffixes``, in small or capital letters, by name without suffix.
 
-    Raises InputError where two files have one name.
+    Raises InputError if two files have one name.
     """
     found: dict[str, Path] = {}
     for path in sorted(folder.glob("*")):
@@ -143,7 +143,7 @@ def by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
 
 
 def file_size(path: Path) -> int:
-    """Bytes; -1 where there is no such file."""
+    """Bytes; -1 if there is no such file."""
     return path.stat().st_size if path.is_file() else -1
 
 
@@ -163,7 +163,7 @@ def _digest(path: Path, size: int, changed: int) -> str:
 def below(folder: Path, *parts: str) -> Path:
     """``folder``/``parts[0]``/..., its parent folders made.
 
-    Raises InputError where a part is more than the name of a file or folder: an image's name may come from anywhere,
+    Raises InputError if a part is more than the name of a file or folder: an image's name may come from anywhere,
     and must not lead to a place outside ``folder``.
     """
     if not all(map(is_plain, parts)):

@@ -81,7 +81,7 @@ class Grid:
 
     def run_on(self, submit: Submit) -> list[Cell]:
         """`run`, on workers that are open: a seed's cells wait for its round 0 and for nothing else. Raises Unwritable
-        where somebody removes the run's folder meanwhile."""
+        if somebody removes the run's folder meanwhile."""
         check_there = staying(self.out)
         took_s, collected_at = self._timed_collect()  # a run may have been stopped between its last cell and this
         left = list(self.left())

@@ -32,7 +32,7 @@ class Measured:
 
     ``confusion`` (N, C, C + 1) int32: of each train image (`bench.metrics.confusion`). For each of the K superpixels of
     the pool, image by image and by ascending id: ``true`` (K,) int16, the class that most of its known pixels have, -1
-    where none is known, and ``shown`` (K,) uint8, the label that most of its pixels have (ties: the lowest).
+    if none is known, and ``shown`` (K,) uint8, the label that most of its pixels have (ties: the lowest).
     """
 
     confusion: np.ndarray

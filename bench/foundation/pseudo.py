@@ -53,7 +53,7 @@ class PseudoLabels:
         return self._cache.get(("regions", i), lambda: regions(self._read("obj_jpg", i)))
 
     def region(self, i: int, superpixel: int) -> Region:
-        """Where a superpixel of train image ``i`` lies. Raises InputError where the image has no such superpixel."""
+        """Where a superpixel of train image ``i`` lies. Raises InputError if the image has no such superpixel."""
         found = self.regions(i)
         try:
             return found.region(superpixel)

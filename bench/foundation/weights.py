@@ -31,7 +31,7 @@ def sam(path: str | Path | None, kind: str | None, who: str) -> tuple[Path, str]
 
 
 def installed(who: str) -> Path:
-    """MobileSAM's checkpoint in the package `PACKAGE`. Raises InputError where it is not installed, or another file."""
+    """MobileSAM's checkpoint in the package `PACKAGE`. Raises InputError if it is not installed, or another file."""
     try:
         path = Path(str(distribution(PACKAGE).locate_file(MEMBER)))
     except PackageNotFoundError as error:

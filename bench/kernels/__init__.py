@@ -56,11 +56,11 @@ def superpixel_statistics(
 
     ``scores``: (C, H, W) probabilities, or with ``logits`` (C, h, w) raw logits, upsampled to the labels' size
     (bilinear, ``align_corners`` as in `torch.nn.functional.interpolate`) and softmaxed; a floating tensor on any
-    device, or an array; computed in float32, whatever comes. C is at most 256. ``labels`` (H, W) uint8, 255 where there
+    device, or an array; always computed in float32. C is at most 256. ``labels`` (H, W) uint8, 255 if there
     is none. ``superpixels`` (H, W) int32, int64, uint8 or uint16 ids, 0 = outside every superpixel; or their
     `bench.kernels.regions.Regions`, which saves finding them again for a map that comes often.
 
-    What some statistics read besides (`bench.kernels.statistics.reads`): ``images`` (H, W, 3) uint8 RGB; ``features``
+    Further inputs of some statistics (`bench.kernels.statistics.reads`): ``images`` (H, W, 3) uint8 RGB; ``features``
     (D, h', w') tensor; ``passes``: an iterable of logits of any size, one for each of `statistics.PASSES`;
     ``thresholds`` (C,) from `thresholds`, the same for a whole batch.
 
@@ -77,7 +77,7 @@ def superpixel_statistics(
 
     Raises InputError for shapes that do not fit, a superpixel whose scores hold NaN or are no probabilities, a label
     that is neither a class nor 255, a negative id, an unknown need, parameter or implementation, and for a need that
-    reads what is not given.
+    reads a missing input.
     """
     needs = list(dict.fromkeys(needs))
     catalogue = {name: statistic(name) for name in needs if name not in BASE}
@@ -165,8 +165,8 @@ def fastest(device: str) -> str:
 
 @cache
 def load(device: str, n_classes: int, needs: tuple[str, ...] = ()) -> None:
-    """Load, or where need be compile, what `superpixel_statistics` runs for ``needs`` from logits: a second, once in a
-    process."""
+    """Load, or compile if necessary, the code that `superpixel_statistics` runs for ``needs`` from logits: a second,
+    once in a process."""
     import torch
 
     scores, pixel = torch.zeros((n_classes, 1, 1), device=device), np.ones((1, 1), np.uint8)
@@ -175,7 +175,7 @@ def load(device: str, n_classes: int, needs: tuple[str, ...] = ()) -> None:
 
 
 def refuse(scores: "torch.Tensor", logits: bool) -> None:
-    """Raise the InputError for scores with a pixel whose ‖p‖² is NaN or above `LARGEST_NORM`."""
+    """Raise the InputError for scores in which a pixel has a ‖p‖² of NaN or above `LARGEST_NORM`."""
     if scores.isnan().any():
         raise InputError(
             "the scores hold NaN; every pixel of a superpixel needs finite scores: check the model's output"

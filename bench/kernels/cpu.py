@@ -121,7 +121,7 @@ def pixelwise(wanted, scores, labels, superpixels, logits, align_corners, temper
 
 @lru_cache(16)
 def axes(n_images, low_height, low_width, height, width, align_corners):
-    """Where the rows of ``n_images``, one below the other, and their columns come from (`axis_weights`)."""
+    """The sources of the rows of ``n_images``, one below the other, and of their columns (`axis_weights`)."""
     top, bottom, down = axis_weights(low_height, height, align_corners)
     left, right, across = axis_weights(low_width, width, align_corners)
     top, bottom = (np.add.outer(np.arange(n_images) * low_height, rows).ravel() for rows in (top, bottom))
@@ -157,7 +157,7 @@ def empty_table(n, n_classes, needs):
 
 
 def empty_buffer(n_classes, width, n_slots):
-    """What one thread needs besides the table."""
+    """The memory of one thread, besides the table."""
     strips = {"e": ((n_classes, PLANE), f4), "label": ((PLANE,), np.uint8)}
     strips |= {"predicted": ((STRIP,), i4), "known": ((STRIP,), i4)}
     strips |= {name: ((STRIP,), f4) for name in ("q", "inverse_sum", "inverse_norm")}
@@ -245,7 +245,7 @@ def reduce_superpixels(image, runs, begin, end, buffer, table):
 
 @inline
 def load(image, runs, run, stop, offset, n, buffer, i):
-    """`gather` into slot ``i``, and fill in what all sums need. Returns also whether all scores are valid."""
+    """`gather` into slot ``i``, and fill in the inputs of all sums. Returns also whether all scores are valid."""
     run, offset = gather(image, runs, run, stop, offset, n, buffer, i)
     e, label, predicted, known = buffer.e[i], buffer.label[i], buffer.predicted[i], buffer.known[i]
     q, inverse_sum, inverse_norm = buffer.q[i], buffer.inverse_sum[i], buffer.inverse_norm[i]
@@ -263,7 +263,7 @@ def load(image, runs, run, stop, offset, n, buffer, i):
 def gather(image, runs, run, stop, offset, n, buffer, i):
     """Bring the scores of ``n`` pixels into slot ``i`` of the buffer, beginning at pixel ``offset`` of ``run``.
 
-    ``stop``: where the runs of this superpixel end. Returns the run and the offset to go on from.
+    ``stop``: the end of this superpixel's runs. Returns the run and the offset to go on from.
     """
     e, label = buffer.e[i], buffer.label[i]
     lines, held, n_classes, width, done = buffer.lines, buffer.held, len(e), image.labels.shape[1], 0

@@ -36,7 +36,7 @@ def centred(points: np.ndarray) -> np.ndarray:
 def k_centre(points: np.ndarray, n: int, centres=()) -> np.ndarray:
     """``n`` rows, each the farthest from ``centres`` (rows) and the rows before it (tie: lowest row).
 
-    Sener and Savarese, ICLR 2018, algorithm 1. The first is row 0 where there are no centres.
+    Sener and Savarese, ICLR 2018, algorithm 1. The first is row 0 if there are no centres.
     """
     points = centred(points)
     to = squared(points)
@@ -69,7 +69,7 @@ def plus_plus(to: Distance, first: np.ndarray, n: int, rng: np.random.Generator)
 
 
 def draw(weights: np.ndarray, taken: np.ndarray, rng: np.random.Generator) -> int:
-    """One row in proportion to ``weights``, 0 or more; evenly among those not taken where no weight is left."""
+    """One row in proportion to ``weights``, 0 or more; evenly among those not taken if no weight is left."""
     edges = np.arange(0, len(weights), 1024)  # sums of runs first: one cumulative sum over all rows is the slowest step
     sums = np.cumsum(np.add.reduceat(weights, edges), dtype=np.float64)
     if not sums[-1] > 0:
@@ -107,6 +107,6 @@ def between(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _blocks(n: int, m: int):
-    """Slices of n rows whose distances to m others fit into `BLOCK`."""
+    """Slices of n rows; a slice's distances to m others fit into `BLOCK`."""
     step = max(1, BLOCK // max(m, 1))
     return (slice(i, i + step) for i in range(0, n, step))

@@ -1,4 +1,4 @@
-"""The GPU implementation: Triton kernels that read scores where they lie, fused with upsampling and softmax for logits.
+"""The GPU implementation: Triton kernels that read scores in place, fused with upsampling and softmax for logits.
 
 Pixels are taken superpixel by superpixel in chunks; a kernel's program deals with one chunk as a (pixels, classes)
 tile. No (C, H, W) array is written, only some numbers a pixel; sums leave a chunk in float32 and are added up in
@@ -84,7 +84,7 @@ class Tiles:
 @triton.jit
 def _tile(scores, top, bottom, down, left, right, across, covered, order, start, stop, n_classes, h, w, width,
           LOGITS: tl.constexpr, C: tl.constexpr, N: tl.constexpr):  # fmt: skip
-    """Places (N,) among the covered pixels, which of them count, the classes (C,), and p (N, C), 0 where none does."""
+    """Places (N,) among the covered pixels, which of them count, the classes (C,), and p (N, C), 0 if none does."""
     chunk = tl.program_id(0)
     index = tl.load(start + chunk) + tl.arange(0, N)
     real = index < tl.load(stop + chunk)

@@ -1,7 +1,7 @@
 """Statistics of a superpixel that need more than one pass over one softmax: features, passes, windows, components.
 
-`bench.kernels.statistics` says what each one is, in the order and with the symbols used here. The numbers of single
-pixels that they start from come from numba, or from torch where the scores are on another device.
+`bench.kernels.statistics` defines each one, in the order and with the symbols used here. The numbers of single
+pixels that they start from come from numba, or from torch if the scores are on another device.
 """
 
 from functools import cached_property
@@ -67,7 +67,7 @@ def predicted(logits: torch.Tensor, size: tuple[int, int], align_corners: bool) 
 
 
 class _Scene:
-    """One image: what statistics share, computed once, and a method for each statistic."""
+    """One image: the values that statistics share, computed once, and a method for each statistic."""
 
     def __init__(self, scores, labels, regions, logits, align_corners, given, pixelwise):
         self.labels, self.size, self.n_classes, self.regions = labels, labels.shape, len(scores), regions
@@ -83,7 +83,7 @@ class _Scene:
         self.pixels = pixels
 
     def sum(self, pixels):
-        """(N,) sums over each superpixel of what is there for the pixels of all superpixels, (n,)."""
+        """(N,) sums over each superpixel of the values (n,) at the pixels of all superpixels."""
         if not len(pixels):
             return np.zeros(0)
         return np.add.reduceat(pixels, np.cumsum(self.regions.sizes) - self.regions.sizes, dtype=np.float64)

@@ -1,5 +1,5 @@
-"""Loops over the pixels of one superpixel, compiled: what a question costs. Nothing is checked: whoever reads maps sees
-to it that those of an image have one shape (`bench.foundation.pseudo.PseudoLabels.check_shape`).
+"""Loops over the pixels of one superpixel, compiled: the work of a question. Nothing is checked: the reader of maps
+sees to it that those of an image have one shape (`bench.foundation.pseudo.PseudoLabels.check_shape`).
 
 Places are unsigned: for a signed one the compiler tests whether it counts from the end, pixel by pixel.
 """
@@ -48,8 +48,8 @@ def cells(labels, rows, columns, counts):
 
 @_compiled
 def relabel(truth, was, now, confusion):
-    """Bring ``confusion`` (C, C + 1), of true classes and labels with ``VOID`` last, up to date with pixels (m,) whose
-    labels ``was`` (m,) uint8 became others: the label l became ``now[l]``, (C + 1,), and ``VOID`` is C.
+    """Bring ``confusion`` (C, C + 1), of true classes and labels with ``VOID`` last, up to date after a change of m
+    pixels' labels, ``was`` (m,) uint8. The label l became ``now[l]``, (C + 1,); ``VOID`` is C.
 
     Returns the harm: pixels corrected (wrong to right), harmed (right to wrong) and rewronged (to another wrong). A
     pixel of void ``truth`` (m,) uint8 counts for nothing.

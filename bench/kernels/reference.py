@@ -14,7 +14,7 @@ FUSED = {name: s for name, s in STATISTICS.items() if s.fused}
 
 
 def statistics(scores, labels, superpixels, needs, logits, align_corners, threads):
-    """See `bench.kernels.superpixel_statistics`; computes all columns, on one thread, whatever is asked."""
+    """See `bench.kernels.superpixel_statistics`; computes all columns, on one thread, for any ``needs``."""
     (scores,), (labels,), (superpixels,) = scores, labels, superpixels
     superpixels = superpixels.map() if isinstance(superpixels, Regions) else superpixels
     array = scores.float().cpu().numpy().astype(np.float64)

@@ -1,4 +1,4 @@
-"""Where each superpixel of a map lies: found once for a map, to get at one superpixel without reading the others."""
+"""The places of all superpixels of a map: found once for a map, to get at one superpixel without reading the others."""
 
 from dataclasses import dataclass, fields
 
@@ -36,13 +36,13 @@ class Regions:
 
     @property
     def nbytes(self) -> int:
-        """What the arrays take in memory, in bytes."""
+        """The memory of the arrays, in bytes."""
         return sum(array.nbytes for array in self._arrays())
 
     def region(self, superpixel: int) -> Region:
-        """Where a superpixel lies. Raises InputError for an unknown id.
+        """The place of a superpixel. Raises InputError for an unknown id.
 
-        Takes time in proportion to its runs, whatever the size of the image.
+        Takes time in proportion to its runs, independent of the image size.
         """
         k = self.number(superpixel)
         return self._runs(slice(self.first[k], self.first[k + 1]))

@@ -1,7 +1,7 @@
-"""The catalogue of all statistics of a superpixel: their names, shapes, types and formulas, and what they read.
+"""The catalogue of all statistics of a superpixel: their names, shapes, types, formulas and inputs.
 
 For a superpixel S of n pixels: p = P[:, x] the softmax at pixel x; ŷ = argmax p (tie: lowest class); p1 ≥ p2 its two
-largest values; H = -Σ p ln p in nats, with 0 ln 0 = 0; y the current label; ỹ = y, or ŷ where y = 255; q = p[ỹ];
+largest values; H = -Σ p ln p in nats, with 0 ln 0 = 0; y the current label; ỹ = y, or ŷ if y = 255; q = p[ỹ];
 CIL = 1 - q; p̂ = p/‖p‖₂; d = mode of ŷ over S (tie: lowest class); μ = mean of p over {x ∈ S : ŷ(x) = d};
 r = argmax cos(p, μ) over {x ∈ S : ŷ(x) = d} (tie: first in row-major order), the representative pixel; t the truth.
 Logarithms and divisions take max(q, 1e-12) for q. Sums are over S.
@@ -39,8 +39,8 @@ THRESHOLDS_NEED = ("label_probability_sum", "label_histogram")
 class Statistic:
     """One statistic: a row of the table for each superpixel.
 
-    ``width``: what a row is, with C classes and features of depth D: "" a number, else a vector of "C", "C+1", "3C",
-    "D" or a fixed number of values. ``dtype``: of the column. ``reads``: what is read besides scores, labels and
+    ``width``: the kind of a row, with C classes and features of depth D: "" a number, else a vector of "C", "C+1",
+    "3C", "D" or a fixed number of values. ``dtype``: of the column. ``reads``: the inputs besides scores, labels and
     superpixels, any of "image", "features", "passes" (see `PASSES`), "thresholds" (see `thresholds`) and "truth" (the
     experiment fills these columns in, and only for strategies that declare it). ``fused``: whether every implementation
     computes it in its one pass over the scores; the others are computed from whole maps, one after another.
@@ -160,15 +160,15 @@ def statistic(name: str) -> Statistic:
 
 
 def reads(names: Iterable[str]) -> set[str]:
-    """What these statistics read besides scores, labels and superpixels (`Statistic.reads`). Raises InputError."""
+    """The inputs of these statistics besides scores, labels and superpixels (`Statistic.reads`). Raises InputError."""
     return set().union(*(statistic(name).reads for name in names if name not in BASE))
 
 
 def trips(names: Iterable[str]) -> tuple[list[str], list[str]]:
     """The statistics to compute in a first trip over the predictions, and those left for a second one.
 
-    The second are those that compare with thresholds over the whole pool; the first then has what `thresholds` need
-    as well. Raises InputError for an unknown name.
+    The second are those that compare with thresholds over the whole pool; the first then has the statistics that
+    `thresholds` need as well. Raises InputError for an unknown name.
     """
     names = list(dict.fromkeys(names))
     second = [name for name in names if "thresholds" in reads([name])]

@@ -1,7 +1,7 @@
 """Loops over a strip of pixels, written so that the compiler turns them into vector instructions.
 
 ``p`` and ``e`` are (C, STRIP) float32, of which the first ``n`` columns are used; the other arrays are (STRIP,). Only
-sums may be reordered (`_sum`). Elementwise results must not depend on where in a strip a pixel lies: two equal pixels
+sums may be reordered (`_sum`). Elementwise results must not depend on a pixel's position in its strip: two equal pixels
 could otherwise get different values, and would no longer tie.
 """
 
@@ -63,7 +63,7 @@ def logarithm(x):
 
 @jit
 def log_ratio(s):
-    """ln(1 + s)/s of s of 0 or more, 1 at 0; by its series where 1 + s would lose the digits of a small s."""
+    """ln(1 + s)/s of s of 0 or more, 1 at 0; by its series if 1 + s would lose the digits of a small s."""
     low = f4(1) - s * (f4(1 / 2) - s * (f4(1 / 3) - s * (f4(1 / 4) - s * (f4(1 / 5) - s * f4(1 / 6)))))
     large = max(s, f4(0.05))
     return low if s < f4(0.05) else logarithm(f4(1) + large) / large
@@ -98,7 +98,7 @@ def find_second(e, n, inverse_sum, predicted, second):
 
 @jit
 def prepare_logits(x, n, first, known, q, inverse_sum, inverse_norm):
-    """Turn logits ``x`` into e = exp(x - largest), in place, and fill in what the sums need of each pixel.
+    """Turn logits ``x`` into e = exp(x - largest), in place, and fill in the inputs of the sums for each pixel.
 
     That is ``inverse_sum`` = 1/Σe, so that p = inverse_sum·e; ``q`` = p[known]; and ``inverse_norm`` = 1/‖e‖. In
     ``first``, the largest logit that `find_best` has put there becomes the largest p. Returns False if a logit is not
@@ -168,7 +168,7 @@ def entropies(e, n, inverse_sum, out):
 
 @jit
 def quality_bins(q, n, out):
-    """⌊-4·log2 q⌋ from 0 to 63, from the bits of q = 2^exponent·mantissa: what is an exact power of 2 stays one."""
+    """⌊-4·log2 q⌋ from 0 to 63, from the bits of q = 2^exponent·mantissa: an exact power of 2 stays one."""
     for i in range(n):
         bits = f4(max(q[i], FLOOR)).view(i4)
         mantissa = i4((bits & i4(0x7FFFFF)) | i4(0x3F800000)).view(f4)
@@ -218,7 +218,7 @@ def total(x, n):
 
 @_sum
 def add_scalar_sums(e, n, inverse_sum, p1, p2, q, label, known, predicted, t, table, s):
-    """Add the sums of one number for each pixel, where the table has a column for them. ``t`` is overwritten."""
+    """Add the sums of one number for each pixel, if the table has a column for them. ``t`` is overwritten."""
     y = z = x = 0.0
     if len(table.entropy_sum) or len(table.class_entropy_sum):
         entropies(e, n, inverse_sum, t)
@@ -279,7 +279,7 @@ def add_scalar_sums(e, n, inverse_sum, p1, p2, q, label, known, predicted, t, ta
 def copy(target, to, source, start, n):
     """``n`` elements of ``source`` from ``start`` on to ``target`` from ``to`` on, both counted flat.
 
-    Where the source is long enough, whole blocks are copied, and up to one block past the end is overwritten as well.
+    If the source is long enough, whole blocks are copied, and up to one block past the end is overwritten as well.
     """
     if start + n + BLOCK > source.size:
         target, source = target.reshape(-1), source.reshape(-1)
@@ -316,7 +316,8 @@ def copy_block(typing, target, to, source, start):
 
 @intrinsic
 def prefetch(typing, source, at):
-    """Fetch the memory at flat position ``at`` into the cache early: hardware cannot predict where the next run is."""
+    """Fetch the memory at flat position ``at`` into the cache early: hardware cannot predict the place of the next
+    run."""
 
     def emit(context, builder, signature, arguments):
         data = context.make_array(source)(context, builder, arguments[0]).data

@@ -1,6 +1,6 @@
 """The vectorised torch implementation, for any device; it needs neither numba nor Triton.
 
-``Planes`` does all that reads the C values of a pixel, and is what `bench.kernels.gpu` replaces by Triton kernels. All
+``Planes`` does all that reads the C values of a pixel; `bench.kernels.gpu` replaces it by Triton kernels. All
 that needs only a few numbers of each pixel is plain torch, in `_table`.
 """
 
@@ -18,7 +18,8 @@ FLOOR = 1e-12
 
 
 class Planes:
-    """Probabilities of the n covered pixels, held as (C, n) float32. ``segment`` (n,): whose pixel it is, of N."""
+    """Probabilities of the n covered pixels, held as (C, n) float32. ``segment`` (n,): the superpixel, of N, of each
+    pixel."""
 
     def __init__(self, scores, shape, logits, align_corners, covered, segment, n_segments):
         p = scores.float()
@@ -150,7 +151,7 @@ def _quality_bins(q, agrees):
 
 
 def _log_ratio(s):
-    """ln(1 + s)/s, 1 where s = 0."""
+    """ln(1 + s)/s, 1 if s = 0."""
     return torch.where(s > 0, s.log1p() / s.clamp_min(1e-30), 1)
 
 

@@ -1,4 +1,4 @@
-"""Learners: what is trained on the current labels and predicts the pool. One small file each; `mmseg` is the first."""
+"""Learners train on the current labels and predict the pool. One small file each; `mmseg` is the first."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -49,7 +49,7 @@ class Pairs:
 
     @classmethod
     def of(cls, samples: Samples) -> "Pairs":
-        """``samples`` themselves where they are pairs of this kind already."""
+        """``samples`` themselves if they are pairs of this kind already."""
         if isinstance(samples, cls):
             return samples
         return cls(Images(lambda i: samples[i][0], len(samples)), lambda i: samples[i][1])
@@ -77,14 +77,14 @@ class Prediction:
 class Learner(ABC):
     """Base of a learner. A subclass writes ``fit``, ``predict``, ``save``, ``load`` and ``recipe``.
 
-    Its constructor may take, by these names, what a run knows: ``dataset`` (the dataset's name), ``n_classes``,
+    Its constructor may take, by these names, facts of the run: ``dataset`` (the dataset's name), ``n_classes``,
     ``device`` (auto, cpu, cuda, cuda:1), ``preset`` and ``options`` (the values of --preset and --cfg-options), and
-    ``cache``, the folder of what can be computed again.
+    ``cache``, the folder of values that can be computed again.
 
-    ``device``: where logits come to lie. ``n_steps``: how often a fit calls ``on_step(1)``. ``align_corners``: how
+    ``device``: the device of the logits. ``n_steps``: how often a fit calls ``on_step(1)``. ``align_corners``: how
     logits are meant to be upsampled (`torch.nn.functional.interpolate`). ``threads``: how many threads torch may use,
-    None for as many as it likes; sums depend on it, and so do results. ``path_options``: keys of options that say where
-    a file lies, whose content is part of the recipe.
+    None for as many as it likes; sums depend on it, and so do results. ``path_options``: keys of options that name a
+    file; its content is part of the recipe.
     """
 
     device = torch.device("cpu")
@@ -131,14 +131,14 @@ class Learner(ABC):
 
     @abstractmethod
     def recipe(self) -> dict:
-        """All that decides what a fit and a prediction give, but seed and samples, as JSON-able values."""
+        """All that decides the results of a fit and a prediction, but seed and samples, as JSON-able values."""
 
     def with_steps(self, n: int) -> "Learner":
-        """The same learner with fits of ``n`` steps, for an estimate of time; itself where fits are short."""
+        """The same learner with fits of ``n`` steps, for an estimate of time; itself if fits are short."""
         return self
 
     def model_bytes(self) -> int:
-        """Bytes of a saved model, for an estimate of disk space; 0 where that is next to nothing."""
+        """Bytes of a saved model, for an estimate of disk space; 0 if that is next to nothing."""
         return 0
 
     def label_map(self, prediction: Prediction, size: tuple[int, int]) -> np.ndarray:
@@ -160,7 +160,7 @@ def n_processes() -> int:
 
 
 def batches(items: Iterable[Any], size: int) -> Iterator[list]:
-    """Runs of at most ``size`` tensors, or what else has a ``shape``, of one shape."""
+    """Runs of at most ``size`` tensors, or other objects with a ``shape``, of one shape."""
     batch: list[Any] = []
     for item in items:
         if batch and (len(batch) == size or item.shape != batch[0].shape):

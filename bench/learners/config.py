@@ -103,7 +103,7 @@ def build(config: Config) -> torch.nn.Module:
 
 
 def weights(config: Config) -> Path | None:
-    """The file that the backbone's first weights come from, where the preset names one ($NAME: a variable)."""
+    """The file that the backbone's first weights come from, if the preset names one ($NAME: a variable)."""
     init = config.model.backbone.get("init_cfg")
     found = init.get("checkpoint") if isinstance(init, dict) else None
     return None if found is None else Path(os.path.expandvars(found))
@@ -111,7 +111,7 @@ def weights(config: Config) -> Path | None:
 
 def content(config: Config) -> dict:
     """The config as JSON-able values; of first weights the content counts, and of imported code the names that the
-    config uses, not where they lie."""
+    config uses, not their place."""
     found = config.to_dict()
     found.pop("custom_imports", None)
     if (file := weights(config)) is not None:
@@ -120,7 +120,7 @@ def content(config: Config) -> dict:
 
 
 def backbone_digest(config: Config) -> str:
-    """32 hexadecimal digits of all that decides what a frozen backbone makes of an image of the network's size."""
+    """32 hexadecimal digits of all that decides a frozen backbone's levels for an image of the network's size."""
     found = content(config)
     seen = found["model"]["backbone"], found["model"]["data_preprocessor"], found.get("pretrained"), torch.__version__
     return files.digest(seen)
@@ -168,7 +168,7 @@ def _override(config: Config, key: str, value) -> None:
 def _read_weights(file: Path, backbone: torch.nn.Module, timm: bool = False) -> dict[str, torch.Tensor]:
     """The backbone's weights in ``file``, by its names. ``timm``: those that timm gives them, and its files, do, too.
 
-    Raises InputError unless all are there: mmengine would log what it lacks, and go on.
+    Raises InputError unless all are there: mmengine would log the missing ones, and go on.
     """
     if not file.is_file():
         raise InputError(

@@ -1,4 +1,4 @@
-"""A backbone that stays as it is sees each image once: what it saw is kept, and a fit trains the head alone."""
+"""A backbone that stays as it is sees each image once: its levels are kept, and a fit trains the head alone."""
 
 import hashlib
 import io
@@ -44,7 +44,8 @@ class Levels:
 
 
 class Features:
-    """What a frozen backbone makes of images, by their content: in bounded memory and, if one is given, in ``folder``.
+    """The levels that a frozen backbone makes of images, by their content: in bounded memory and, if one is given, in
+    ``folder``.
 
     ``see`` maps images (1, 3, H, W) uint8 to levels (1, D, h, w); it sees one at a time, because sums depend on a
     batch's size. A file is whole or absent; a damaged one, which its checksums tell, is made again.
@@ -62,11 +63,11 @@ class Features:
         return content.hexdigest()
 
     def of(self, key: str, image: Image) -> Levels:
-        """The levels of the image with this key; it is asked for only where they are not there yet."""
+        """The levels of the image with this key; it is asked for only if they are not there yet."""
         return self._held.get(key, lambda: self._read(key) or self._make(key, image()))
 
     def keys(self, images: Images) -> Keys:
-        """What `seen` fills; of the same `Images` the next time, too."""
+        """The store that `seen` fills; of the same `Images` the next time, too."""
         return self._keys.setdefault(images, {})
 
     def of_image(self, image: torch.Tensor) -> Levels:
@@ -74,7 +75,7 @@ class Features:
         return self.of(self.key(image), lambda: image)
 
     def seen(self, keys: Keys, i: int, mirrored: bool, image: Image) -> Levels:
-        """The levels of image number ``i``, which is asked for only where its key or they are not there yet."""
+        """The levels of image number ``i``, which is asked for only if its key or they are not there yet."""
         if (i, mirrored) in keys:
             return self.of(keys[i, mirrored], image)
         found = image()

@@ -119,7 +119,7 @@ def _runner(model, loader, config, folder: Path, seed: int, device: torch.device
 
 
 def _run(runner) -> None:
-    """Train, with mmengine's log in its file and nowhere else; the file is closed afterwards, whatever happens."""
+    """Train, with mmengine's log in its file and nowhere else; the file is always closed afterwards."""
     for handler in runner.logger.handlers:
         if isinstance(handler, logging.FileHandler):
             handler.setLevel(logging.INFO)

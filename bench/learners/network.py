@@ -1,4 +1,4 @@
-"""Networks that mmsegmentation builds from a preset: what the learners `mmseg` and `probe` have in common."""
+"""Networks that mmsegmentation builds from a preset: the common part of the learners `mmseg` and `probe`."""
 
 import os
 import warnings
@@ -90,7 +90,7 @@ class Network(Learner):
         features: bool = False,
         passes: Sequence[tuple[float, bool]] = (),
     ) -> Iterator[Prediction]:
-        """See `Learner.predict`. Features are what the decode head's last layer sees."""
+        """See `Learner.predict`. Features are the inputs of the decode head's last layer."""
         model.eval()
         seen = []
         hook = model.decode_head.conv_seg.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))

@@ -44,7 +44,7 @@ class Probe(Network):
         return model.decode_head
 
     def _features(self, model: torch.nn.Module) -> frozen.Features:
-        """What the frozen backbone, the same in all models, makes of images."""
+        """The levels that the frozen backbone, the same in all models, makes of images."""
         if self._kept is None:
             model.backbone.eval()  # the first model's: it stays as its weights came
             folder = Path(self._cache) / f"features-{config.backbone_digest(self.config)}" if self._cache else None

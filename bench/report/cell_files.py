@@ -13,7 +13,7 @@ from bench.runs import schema
 def reprice(results: Results, seconds: Mapping[str, float]) -> Results:
     """``results`` with ``cost_s`` priced anew from each cell's queries.csv, with these seconds per action.
 
-    Raises InputError where a cell has no queries.csv. Foreign results lose theirs: nobody knows what was done.
+    Raises InputError if a cell has no queries.csv. Foreign results lose theirs: nobody knows what was done.
     """
     rounds = results.rounds.copy()
     rounds.loc[rounds.foreign, "cost_s"] = float("nan")
@@ -32,7 +32,7 @@ def reprice(results: Results, seconds: Mapping[str, float]) -> Results:
 
 
 def classes(results: Results) -> pd.DataFrame:
-    """classes.csv of all done cells, with strategy, seed and run: round, class, data_iou, model_iou (NaN where
+    """classes.csv of all done cells, with strategy, seed and run: round, class, data_iou, model_iou (NaN if
     absent)."""
     cells = results.cells[results.cells.status.eq("done") & results.cells.folder.ne("")]
     names = ["strategy", "seed", "run"]

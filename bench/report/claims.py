@@ -37,7 +37,7 @@ class Claim:
 
 def ranking(verdict: Verdict) -> pd.DataFrame:
     """A row for each ranked strategy: the lowest and the highest rank by area that the test leaves it, ``rank_low`` and
-    ``rank_high``; NaN where nothing is tested. All of rank_low 1 cannot be told from the best."""
+    ``rank_high``; NaN if nothing is tested. All of rank_low 1 cannot be told from the best."""
     low, high = verdict.pairs.ranks
     return pd.DataFrame({"rank_low": low, "rank_high": high}, index=verdict.of.ranked)
 
@@ -63,7 +63,7 @@ def pairs(verdict: Verdict) -> pd.DataFrame:
 
 def penalties(verdict: Verdict) -> np.ndarray:
     """(s, s): the share of budgets at which row beats column (Ash et al., 2020), for pairs that the test by area tells
-    apart, corrected for all pairs and budgets. NaN where nothing is tested."""
+    apart, corrected for all pairs and budgets. NaN if nothing is tested."""
     apart = verdict.pairs.better | verdict.pairs.better.T
     return np.where(np.isfinite(verdict.pairs.p), (verdict.budgets.better & apart).mean(axis=0), np.nan)
 
@@ -140,7 +140,7 @@ def _ends(verdict: Verdict) -> list[Claim]:
 
 
 def reach(verdict: Verdict, reference: float) -> pd.DataFrame:
-    """Median cost to reach 90 % and 95 % of ``reference`` for each ranked strategy, infinite where half of the seeds
+    """Median cost to reach 90 % and 95 % of ``reference`` for each ranked strategy, infinite if half of the seeds
     or more never do, and in how many seeds it is reached."""
     of = verdict.of
     table = pd.DataFrame(index=of.ranked)

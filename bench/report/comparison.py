@@ -61,7 +61,7 @@ class Comparison:
         return found
 
     def area_of(self, rounds: pd.DataFrame) -> float:
-        """The area under a foreign mean curve over `span`; NaN where it does not cover that."""
+        """The area under a foreign mean curve over `span`; NaN if it does not cover that."""
         cost, value = rounds["cost"].to_numpy(), rounds["value"].to_numpy()
         covered = len(cost) and cost[0] <= self.span[0] and cost[-1] >= self.span[1]
         return float(inference.area_weights(cost, self.span) @ value) if covered else float("nan")
@@ -96,7 +96,7 @@ class Comparison:
     @cached_property
     def repeats(self) -> tuple[float, int] | None:
         """Sample std of the area among identical runs, pooled over the cells that were run more than once, and its
-        degrees of freedom; None where no cell was."""
+        degrees of freedom; None if no cell was."""
         own = self.rounds[~self.rounds.foreign]
         many = own[own.groupby(["strategy", "seed"]).run.transform("nunique") > 1]
         squares = df = 0

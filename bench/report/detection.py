@@ -15,7 +15,7 @@ NOTE = (
 
 def summarise(results: Results) -> pd.DataFrame:
     """A row for each setting and strategy, the best average precision first: ``<column>_mean`` and ``<column>_std``
-    over the seeds, for each of `bench.runs.schema.DETECTION`. Empty where no run measured it."""
+    over the seeds, for each of `bench.runs.schema.DETECTION`. Empty if no run measured it."""
     own = results.rounds[~results.rounds.foreign]
     by_seed = own.groupby([*SETTING, "strategy", "seed"])[COLUMNS].mean()
     groups = by_seed.dropna(how="all").groupby([*SETTING, "strategy"])

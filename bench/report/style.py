@@ -69,7 +69,7 @@ def title(setting: tuple[str, str, str], leaky: bool) -> str:
 
 
 def percent(mean: float, std: float = float("nan")) -> str:
-    """``68.42±0.87`` from shares; ``–`` where there is no number."""
+    """``68.42±0.87`` from shares; ``–`` if there is no number."""
     if not np.isfinite(mean):
         return "–"
     return f"{100 * mean:.2f}" + (f"±{100 * std:.2f}" if np.isfinite(std) else "")

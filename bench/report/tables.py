@@ -36,7 +36,7 @@ def summarise(study: Study, reference: dict[str, float] | None = None) -> pd.Dat
     """One row per setting and strategy: for each metric mean and sample std over the common seeds of the area under the
     curve and of the value at the end of the costs that all cover, the share ``end_share`` of its own cost at which that
     is, and the lowest and highest rank; and the cost to reach 90 % and 95 % of the fully supervised model, where
-    ``reference`` has its mIoU by dataset. Shares in [0, 1]; empty where there is no such number."""
+    ``reference`` has its mIoU by dataset. Shares in [0, 1]; empty if there is no such number."""
     rows, reference = [], reference or {}
     for (setting, block), verdicts in zip(study.settings, study.verdicts.values(), strict=True):
         found: dict[str, dict] = {}
@@ -195,12 +195,12 @@ def write_csv(path: Path, table: pd.DataFrame) -> None:
 
 
 def p_value(p: float) -> str:
-    """``0.013``, ``<0.0001``, ``–`` where there is no test."""
+    """``0.013``, ``<0.0001``, ``–`` if there is no test."""
     return "–" if np.isnan(p) else "<0.0001" if p < 1e-4 else f"{p:.2g}"
 
 
 def rank(low: float, high: float) -> str:
-    """``1–3``, ``2``, ``–`` where there is no test."""
+    """``1–3``, ``2``, ``–`` if there is no test."""
     if not np.isfinite(low):
         return "–"
     return f"{low:.0f}" + (f"–{high:.0f}" if high != low else "")

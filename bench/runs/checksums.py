@@ -36,7 +36,7 @@ def check(folder: Path) -> None:
 
 
 def _check_rest(path: Path, known: bytes, n_rounds: int, again: str) -> None:
-    """Raise InputError where a file has more rows than the ``known`` ones of a round that was taken down whole.
+    """Raise InputError if a file has more rows than the ``known`` ones of a round that was taken down whole.
 
     ``n_rounds``: that many were measured. A writer that was stopped leaves rows of the round after them.
     """

@@ -125,7 +125,7 @@ class Images:
 
 
 def write(path: Path, images: Images) -> None:
-    """Write the file whole or not at all. Raises Unwritable where the disk refuses."""
+    """Write the file whole or not at all. Raises Unwritable if the disk refuses."""
     parts: dict[str, Any] = {"format": np.int64(FORMAT)}
     for name, counts in (("data", images.data), ("model", images.model)):
         if counts is not None:

@@ -102,7 +102,7 @@ def environment() -> dict:
 
 @cache
 def commit() -> str | None:
-    """The git commit of this package, with a + where files differ from it; None where it is no checkout."""
+    """The git commit of this package, with a + where files differ from it; None if it is no checkout."""
     root = Path(__file__).parents[1]
     git = ["git", "-C", str(root)]
     try:

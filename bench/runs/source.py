@@ -32,7 +32,7 @@ class Source:
     def of(cls, run: Path, spec: dict) -> "Source":
         """From the spec.json of a run, and from its bundle where it has one.
 
-        Raises InputError where the run has no bundle and its data or its pseudo labels are not there, or not trusted.
+        Raises InputError if the run has no bundle and its data or its pseudo labels are not there, or not trusted.
         """
         protocol = spec.get("protocol", {})
         if "dataset" not in protocol or "pseudo_labels" not in spec:
@@ -62,13 +62,13 @@ class Source:
         return LabelMaps(self.pseudo.labels, MEMORY_BYTES)
 
     def truth(self, name: str) -> np.ndarray:
-        """(H, W) uint8 true labels. Raises InputError where they have not the shape of the label map."""
+        """(H, W) uint8 true labels. Raises InputError if they have not the shape of the label map."""
         return self.pseudo.truth(self.dataset, self.pseudo.index[name])
 
     def image(self, name: str) -> np.ndarray | None:
-        """(H, W, 3) uint8 RGB; None where the image is not there, as in a run without a model.
+        """(H, W, 3) uint8 RGB; None if the image is not there, as in a run without a model.
 
-        Raises InputError where it has not the height and width of the label map.
+        Raises InputError if it has not the height and width of the label map.
         """
         try:
             image = self.dataset.image("train", name)

@@ -47,7 +47,7 @@ BUNDLE = {"names": each(TEXT), "classes": each(TEXT), "palette": each(COLOR), "b
 
 
 def of_run(path: Path) -> dict:
-    """The spec.json of a run. Raises InputError where it is missing or broken, says something of another kind, is of a
+    """The spec.json of a run. Raises InputError if it is missing or broken, says something of another kind, is of a
     newer format, or asks for more cells than any run does."""
     spec = read(path, RUN)
     check(path, spec.get("protocol", {}), PROTOCOL)
@@ -68,7 +68,7 @@ def of_cell(path: Path) -> dict:
 
 
 def read(path: Path, kinds: Mapping[str, Kind]) -> dict:
-    """A JSON file that says things of these ``kinds``. Raises InputError where it is missing, broken or malformed."""
+    """A JSON file that says things of these ``kinds``. Raises InputError if it is missing, broken or malformed."""
     found = _printable(path, files.read_json(path), DEEPEST)
     check(path, found, kinds)
     return found

@@ -265,7 +265,7 @@ def _expect(holds: bool, otherwise: str) -> None:
 
 
 def _refusal(call: Callable[..., object], *arguments: Any) -> str:
-    """The line with which a call refuses; nothing where it does not."""
+    """The line with which a call refuses; nothing if it does not."""
     try:
         call(*arguments)
     except InputError as error:

@@ -1,4 +1,4 @@
-"""``alc-bench time fit``: what presets learn from the truth and from pseudo labels, and for how many seconds."""
+"""``alc-bench time fit``: how well presets learn from the truth and from pseudo labels, and in how many seconds."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -32,7 +32,7 @@ def add_arguments(parser) -> None:
 
 
 def measured(args) -> tuple[int, pd.DataFrame, Callable[[Path], None]]:
-    """Print the table. Returns the exit code, a row for each fit, and what draws mIoU against seconds."""
+    """Print the table. Returns the exit code, a row for each fit, and the function that draws mIoU against seconds."""
     if args.seeds < 1:
         raise InputError(f"--seeds must be 1 or more, got {args.seeds}")
     setups = [

@@ -1,6 +1,6 @@
 """``alc-bench time kernels``: the acquisition kernels, checked for equality and then timed.
 
-A time is shown only where the statistics agree. Everything of one size is timed in one process, interleaved, beside
+A time is shown only if the statistics agree. Everything of one size is timed in one process, interleaved, beside
 a copy of the (C, H, W) probabilities into memory that is already there, and torch's ``F.interpolate`` + softmax.
 """
 
@@ -52,7 +52,7 @@ def add_arguments(parser) -> None:
 
 
 def measured(args) -> tuple[int, list[dict], Callable[[Path], None]]:
-    """Print the tables of the kernels. Returns the exit code, the rows, and what draws them."""
+    """Print the tables of the kernels. Returns the exit code, the rows, and the function that draws them."""
     sizes = [name.strip() for name in args.sizes.split(",")]
     if unknown := [name for name in sizes if name not in SIZES]:
         raise InputError(f"unknown size {unknown[0]!r}; there are: {', '.join(SIZES)}")
@@ -158,7 +158,7 @@ def figures(timings: Timings, key, per_pixel_s) -> dict:
 def disagreement(scores, labels, superpixels, options) -> tuple[float, int]:
     """The largest relative error of any of `CHECKED`, and how many representatives are others (ties within rounding).
 
-    The reference checks a crop, the torch implementation the whole. ``sim`` is compared where the pixels are the same.
+    The reference checks a crop, the torch implementation the whole. ``sim`` is compared if the pixels are the same.
     """
     crop = np.s_[:CROP_PX, :CROP_PX]
     part = scores[:, : CROP_PX // 4, : CROP_PX // 4] if options["logits"] else scores[:, :CROP_PX, :CROP_PX]
@@ -186,7 +186,7 @@ def per_pixel(probabilities, labels, superpixels) -> np.ndarray:
 
 
 def peak_extra_mib(function, device) -> float | None:
-    """The most memory that a call holds beyond what was held before; None where the system does not tell."""
+    """The most memory that a call holds beyond the memory held before; None if the system does not tell."""
     if device.startswith("cuda"):
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)

@@ -23,7 +23,8 @@ DEPTH, CELLS, N_PASSES, THRESHOLD = 64, 40, 3, 0.5
 
 
 def functions(logits: torch.Tensor, labels, superpixels, **options) -> dict[str, Callable[[], dict[str, np.ndarray]]]:
-    """What computes each of `FAMILIES`, and nothing else, of an image: logits (C, h, w), and two (H, W)."""
+    """The function of each of `FAMILIES`, which computes nothing else, of an image: logits (C, h, w), and two (H,
+    W)."""
     rng = seeds.generator(0, "time maps", *labels.shape)
     features = torch.from_numpy(rng.normal(size=(DEPTH, CELLS, CELLS)).astype(np.float32)).to(logits.device)
     given: dict[str, Any] = {

@@ -50,7 +50,7 @@ class Worker:
 
 @contextmanager
 def listening(get: Callable[[], tuple[str, int]], on_step: Step) -> Iterator[None]:
-    """Pass on what workers report, until the block ends. ``get`` raises queue.Empty where nothing came for a while."""
+    """Pass on what workers report, until the block ends. ``get`` raises queue.Empty if nothing came for a while."""
     ended = threading.Event()
 
     def listen():

@@ -103,7 +103,7 @@ def _call(shared, task, out: Path, *arguments):
 
 
 def check_shared(folder: Path, out: Path) -> None:
-    """Raise InputError where this node does not see the folder of the run, or the one it was started in."""
+    """Raise InputError if this node does not see the folder of the run, or the one it was started in."""
     if not folder.is_dir() or not (out / "spec.json").is_file():
         where = f"node {socket.gethostname()} does not see {folder} and {out}"
         raise InputError(f"{where}; with --ray both must be in a folder that all nodes share")

@@ -11,7 +11,7 @@ class LevelsHead(BaseDecodeHead):
     """SegFormer's all-MLP head (Xie et al., NeurIPS 2021, section 3.2), in two thirds of the seconds.
 
     Mixing channels and upsampling are both linear, so that each level is mixed at its own size before it grows to the
-    largest; and both are matrix products here, whose gradients cost no more than they do.
+    largest. Both are matrix products here; their gradients cost no more than they do.
 
     ``context``: every place hears of the whole image as well, the mean of the last level (Liu et al., ParseNet,
     arXiv:1506.04579), so that it is the image that says which classes are likely.
@@ -61,7 +61,7 @@ def grown(x: torch.Tensor, size) -> torch.Tensor:
 
 
 def _weights(n: int, m: int, like: torch.Tensor) -> torch.Tensor | None:
-    """(m, n) of an axis; None where nothing changes."""
+    """(m, n) of an axis; None if nothing changes."""
     if n == m:
         return None
     eye = torch.eye(n, device=like.device, dtype=like.dtype)[None]

@@ -1,6 +1,6 @@
 """Kvasir-SEG: the recipe of `paper-pascal`. The released code of ALC has the splits (880 and 120), not the training.
 
-Needs what `paper-pascal` needs, and pseudo labels in the papers' layout:
+Needs the inputs of `paper-pascal`, and pseudo labels in the papers' layout:
 
     alc-bench run --preset paper --dataset kvasir --data-root Kvasir-SEG --foundation files[root=outputs_kvasir] \
         --strategy sim --strategy cil --strategy random --oracle perfect[gate=superpixel,void=void] --rounds 1 --seeds 3

@@ -2,14 +2,14 @@
 
 Needs a GPU of about 24 GB, VOCdevkit, the released pseudo labels, and torchvision's ImageNet weights of ResNet-101 in a
 local file: ``ALC_BENCH_RESNET101=FILE`` or ``--cfg-options model.backbone.init_cfg.checkpoint=FILE``. ALC's released
-settings ask 5,000 questions a round, and a superpixel is written where at most half of it is right:
+settings ask 5,000 questions a round, and a superpixel is written if at most half of it is right:
 
     alc-bench run --preset paper --dataset pascal --data-root VOCdevkit --foundation files[root=outputs_voc] \
         --strategy sim --strategy cil_pixel --strategy cil --strategy bvsb --strategy random \
         --oracle perfect[gate=superpixel,void=void] --rounds 1 --budget 5000 --seeds 3
 
-Ours where the released code does otherwise: the last checkpoint, not the best on val; padding is void, not background;
-val images whole, not their centre; mmsegmentation's head, whose convolutions are separable.
+Different from the released code: the last checkpoint, not the best on val; padding is void, not background;
+val images whole, not their centre; mmsegmentation's head, with separable convolutions.
 """
 
 input_size = None

@@ -1,6 +1,6 @@
-"""What the foundation `weak` trains: the head of `probe`, on the two coarsest levels of smaller images.
+"""The model of the foundation `weak`: the head of `probe`, on the two coarsest levels of smaller images.
 
-A preset of its own, so that its labels stay what they are when `probe` learns more.
+A preset of its own, so that its labels stay unchanged when `probe` learns more.
 """
 
 _base_ = "probe.py"

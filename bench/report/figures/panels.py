@@ -35,7 +35,7 @@ MOST_ROWS = 16  # strategies in the picture of a board
 
 @rc_context(RC)
 def costs(results: Results) -> Figure | None:
-    """Data mIoU against clicks, bits and seconds. None where nothing of a run is there."""
+    """Data mIoU against clicks, bits and seconds. None if nothing of a run is there."""
     if not settings_of(results):
         return None
     style = looks(results.rounds.strategy)
@@ -92,7 +92,7 @@ def _classes(axes, comparison: Comparison, table, style) -> None:
 
 @rc_context(RC)
 def penalty(study: Study) -> Figure | None:
-    """Share of budgets at which row beats column; None where no setting is tested."""
+    """Share of budgets at which row beats column; None if no setting is tested."""
     found = [verdicts["data"] for verdicts in study.verdicts.values()]
     found = [verdict for verdict in found if np.isfinite(verdict.pairs.p).any()]
     if not found:
@@ -145,7 +145,7 @@ def time(results: Results) -> Figure | None:
 @rc_context(RC)
 def detection(results: Results) -> Figure | None:
     """How well strategies find wrong labels, round by round: average precision of their ranking, and the share of wrong
-    labels among what they ask. None where no run measured it."""
+    labels among what they ask. None if no run measured it."""
     settings = [(s, b) for s, b in settings_of(results) if b.rounds.precision.notna().any()]
     if not settings:
         return None
@@ -197,7 +197,7 @@ def quality(results: Results) -> Figure | None:
 @rc_context(RC)
 def robustness(study: Study) -> Figure | None:
     """Area under the data-mIoU curve against an oracle's noise; a ring where the test finds that a strategy changed
-    places with another since the least noise. None where no parameter of an oracle varies."""
+    places with another since the least noise. None if no parameter of an oracle varies."""
     results, table = study.results, claims.robustness(study)
     groups = list(table.groupby(["dataset", "foundation", "family"]))
     if not groups:
@@ -228,7 +228,7 @@ def robustness(study: Study) -> Figure | None:
 @rc_context(RC)
 def board(found: Board) -> Figure | None:
     """What each strategy's area of data mIoU is above random's, with its simultaneous interval, a panel for each
-    dataset that is tested without errors; filled: among the best. Bounds are dashed. None where none is tested beside
+    dataset that is tested without errors; filled: among the best. Bounds are dashed. None if none is tested beside
     random."""
     across = [verdict for _, verdict in found.across(PERFECT, "data") if "random" in verdict.of.ranked]
     if not across:

@@ -113,7 +113,7 @@ def table(headings: Sequence[str], rows: list, caption: str = "", words: bool = 
 
 
 def rounded(answers):
-    """``answers`` for JSON: numbers to nine digits, None where there is no number."""
+    """``answers`` for JSON: numbers to nine digits, None if there is no number."""
     if isinstance(answers, dict):
         return {key: rounded(value) for key, value in answers.items()}
     if isinstance(answers, (list, tuple)):

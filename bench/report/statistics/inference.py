@@ -87,7 +87,7 @@ def mean_interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @dataclass(frozen=True)
 class Spread:
-    """The variance of each pair's difference of means, and its degrees of freedom: two arrays (..., s, s). NaN where it
+    """The variance of each pair's difference of means, and its degrees of freedom: two arrays (..., s, s). NaN if it
     is not known."""
 
     variance: np.ndarray
@@ -112,7 +112,7 @@ class OverImages:
 
 @dataclass(frozen=True)
 class Pairs:
-    """All pairs of s strategies, row minus column: arrays (..., s, s), NaN where there is no test.
+    """All pairs of s strategies, row minus column: arrays (..., s, s), NaN if there is no test.
 
     ``difference`` of means: NaN for strategies that do not compete with each other.
 
@@ -267,7 +267,7 @@ def _with_images(seeds: Spread, images: OverImages) -> Spread:
 def _prior_df(own: np.ndarray, varies: np.ndarray, d: int) -> np.ndarray:
     """(..., 1, 1): how many degrees of freedom the common variance is worth against one of ``own`` (..., s, s) on
     ``d``, by how much more the logarithms of the variances scatter than chance would have it (Smyth, 2004, section
-    6.2). Infinite where they do not."""
+    6.2). Infinite if they do not."""
     upper = varies & np.triu(np.ones(own.shape[-2:], bool), 1)
     n = upper.sum((-2, -1))
     logs = np.where(upper, np.log(np.where(upper, own, 1)), 0)
