@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 
 from bench import registry, seeds
@@ -46,8 +48,10 @@ class Crowd(Oracle):
         keys = rng.integers(2**63, size=len(self.people))
         common, follows = rng.integers(2**63), rng.random(len(keys)) < self.follows
         keys = np.where(follows, common, keys).tolist()
+        first = (truth.person - 1) * len(keys) + 1  # a second crowd has other people
         answers = [
-            p.answer(question, truth, seeds.generator(k, "member")) for p, k in zip(self.people, keys, strict=True)
+            p.answer(question, replace(truth, person=first + i), seeds.generator(k, "member"))
+            for i, (p, k) in enumerate(zip(self.people, keys, strict=True))
         ]
         votes = [classes_named(question, answer) for answer in answers]
         named = [c for vote in votes for c in vote]

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
+from trees import save
 
 from bench import registry, seeds
 from bench.annotation import classes_named, outcome
@@ -105,7 +106,7 @@ def agrees(k, n, p):
 def test_every_oracle_has_an_instance_here_and_a_caption():
     found = registry.catalogue("oracles")
     assert not found.broken
-    assert set(found.classes) == {registry.parse(spec)[0] for spec in INSTANCES}
+    assert set(found.classes) == {registry.parse(spec)[0] for spec in INSTANCES} | {"recorded"}  # which needs files
     for entry in registry.describe("oracles"):
         assert entry["caption"].endswith("."), entry["name"]
 
@@ -216,6 +217,8 @@ def test_a_higher_rate_keeps_the_errors_of_a_lower_one(number, low, high):
         "noisy[shared=2]",
         "noisy[shared=half]",
         "perfect[shared=0.5]",
+        "recorded",
+        "recorded[maps=no/such/folder]",
         "mixture",
         "confused",
         "confused[from=thin_air]",
@@ -514,6 +517,73 @@ def test_a_crowd_that_shares_its_errors_errs_more():
     n = 2000
     assert error_rate(independent, n) < 0.6 * n * 0.3
     assert agrees(error_rate(alike, n), n, 0.3)
+
+
+# Real people
+
+
+@pytest.fixture
+def people(tmp_path):
+    """Folders of three people, who drew class 0, 1 and 2 over the images of `check_oracle`."""
+    for c, person in enumerate(("ann", "bob", "eve")):
+        for i in range(40):
+            save(tmp_path / "people" / person / f"case{i}.png", np.full((8, 8), c, np.uint8))
+    return tmp_path / "people"
+
+
+def seen_by(oracle, person, kind="correction", name="case0", drawn_on=8):
+    question, truth, rng = case(0, kind, side=drawn_on)
+    return classes_named(question, oracle.answer(question, Truth(truth.map, truth.where, name, person), rng))
+
+
+def test_recorded_keeps_the_contract(people):
+    check_oracle(f"recorded[maps={people}/*]")
+    assert not load(f"recorded[maps={people}/*]").leaky
+
+
+def test_recorded_people_answer_in_turn_from_their_own_maps(people):
+    oracle = load(f"recorded[maps={people}/*]")
+    assert [seen_by(oracle, k) for k in range(1, 8)] == [(0,), (1,), (2,), (0,), (1,), (2,), (0,)]
+    assert {seen_by(oracle, 2, kind) for kind in QUESTIONS} == {(1,)}
+    chosen = load(f"recorded[maps={people}/eve:{people}/ann]")
+    assert [seen_by(chosen, k) for k in (1, 2, 3)] == [(2,), (0,), (2,)]
+
+
+def test_recorded_says_what_lies_at_the_pixel_and_what_lies_in_the_superpixel(tmp_path):
+    drawn = np.zeros((8, 8), np.uint8)
+    drawn[:, 3:] = 4
+    drawn[3, 3] = VOID
+    save(tmp_path / "case0.png", drawn)
+    oracle, (_, truth, rng) = load(f"recorded[maps={tmp_path}]"), case()
+    said = {2: Answer((), ("confirm",)), 3: Answer((), ("void",)), 4: Answer((4,), ("correct",))}
+    for column, expected in said.items():
+        question = Question("correction", 0, 1, 3, column, 0, np.zeros(36, np.uint8), 0, L)
+        assert oracle.answer(question, Truth(truth.map, truth.where, "case0"), rng) == expected
+    assert seen_by(oracle, 1, "dominant") == (4,) and seen_by(oracle, 1, "multiclass") == (0, 4)
+
+
+def test_a_crowd_of_recorded_people_asks_them_all(people):
+    crowd = load(f"crowd[n=3,of=recorded[maps={people}/*]]")
+    wrong = {"truth": np.full((8, 8), 3), "labels": np.full((8, 8), 1)}
+    question, truth, rng = case(0, **wrong)
+    for person in (1, 2):
+        answer = crowd.answer(question, Truth(truth.map, truth.where, "case0", person), rng)
+        assert sorted(answer.actions) == ["confirm", "correct", "correct"]
+
+
+@pytest.mark.parametrize(
+    ("name", "side", "why"),
+    [("case99", 8, "case99.png"), ("case0", 9, "label map of 8 x 8 pixels; the image has 9 x 9")],
+)
+def test_recorded_refuses_a_map_that_is_missing_or_does_not_fit(people, name, side, why):
+    with pytest.raises(InputError, match=why):
+        seen_by(load(f"recorded[maps={people}/*]"), 1, name=name, drawn_on=side)
+
+
+def test_recorded_refuses_classes_that_the_dataset_lacks(tmp_path):
+    save(tmp_path / "case0.png", np.full((8, 8), L, np.uint8))
+    with pytest.raises(InputError, match="class ids must be 0 to 4"):
+        seen_by(load(f"recorded[maps={tmp_path}]"), 1)
 
 
 def test_mixture_asks_all_its_people_as_often():

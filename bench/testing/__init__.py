@@ -184,7 +184,8 @@ def _question(kind: str, number: int) -> tuple[Question, Truth]:
     pixels = np.arange(64).reshape(8, 8)[1:-1, 1:-1].ravel()
     row, column = divmod(int(rng.choice(pixels)), 8)
     told = (row, column, int(shown[row, column]), shown.ravel()[pixels], number, N_CLASSES)
-    return Question(kind, number, 1, *told), Truth(truth, Region.of(pixels), key=seeds.integer(4, number))
+    seen = Truth(truth, Region.of(pixels), f"case{number}", key=seeds.integer(4, number))
+    return Question(kind, number, 1, *told), seen
 
 
 def check_dataset(plugin: Plugin) -> None:
