@@ -29,6 +29,7 @@ INSTANCES = [
     "tired[half_life=10,session=5]",
     "biased[p=0.5]",
     "abstaining[p=0.5]",
+    "verifier[accepts=0.3,rejects=0.3,misnames=0.3]",
     "crowd[n=3,of=noisy[rate=0.3]]",
     "crowd[n=4,of=abstaining[p=0.5,of=noisy[rate=0.4]]]",
     "crowd[n=3,of=crowd[n=3,of=noisy[rate=0.5]]]",
@@ -50,6 +51,7 @@ HARMLESS = [
     "biased[p=0]",
     "abstaining[p=0]",
     "crowd[n=1,of=perfect]",
+    "verifier[accepts=0,rejects=0,misnames=0]",
     "mixture[ann=perfect]",
     "noisy[rate=0,of=biased[p=0,of=small[rate=0]]]",
 ]
@@ -159,7 +161,7 @@ def test_where_both_pixels_show_the_same_the_answer_is_the_same(spec):
             if first[:2] == second[:2]:
                 assert first[3] == second[3]
                 n_alike += 1
-    assert n_alike > 20
+    assert n_alike > 3 * len(load(spec).kinds)
 
 
 def test_who_errs_near_boundaries_errs_near_all_of_a_superpixel_s_and_names_the_class_across():
@@ -210,6 +212,9 @@ def test_a_higher_rate_keeps_the_errors_of_a_lower_one(number, low, high):
         "tired[session=1.5]",
         "biased[p=2]",
         "abstaining[p=-1]",
+        "verifier[accepts=2]",
+        "verifier[rejects=-1]",
+        "verifier[misnames=often]",
         "crowd[n=0]",
         "crowd[n=2.5]",
         "crowd[vote=loudest]",
@@ -399,6 +404,43 @@ def test_biased_confirms_what_it_is_shown():
     assert all(ask(load("biased[p=1]"), i, "classification", **wrong)[2].labels == (1,) for i in range(20))
 
 
+def test_verifier_accepts_rejects_and_misnames_at_its_rates():
+    oracle, n = load("verifier[accepts=0.3,rejects=0.1,misnames=0.25,shared=0]"), 3000
+    wrong = {"truth": np.full((8, 8), 1), "labels": np.full((8, 8), 2)}
+    said = [classes_named(q, a) for q, _, a in (ask(oracle, i, **wrong) for i in range(n))]
+    assert agrees(said.count((2,)), n, 0.3)  # the wrong label is confirmed
+    assert agrees(said.count((1,)), n, 0.7 * 0.75)
+    assert all(agrees(said.count((c,)), n, 0.7 * 0.25 / 3) for c in (0, 3, 4))
+    right = {"truth": np.full((8, 8), 1), "labels": np.full((8, 8), 1)}
+    said = [classes_named(q, a) for q, _, a in (ask(oracle, i, **right) for i in range(n))]
+    assert agrees(said.count((1,)), n, 0.9)
+    assert all(agrees(said.count((c,)), n, 0.1 / 4) for c in (0, 2, 3, 4))
+    assert oracle.kinds == ("correction",) and load("verifier").shared == 0.45
+
+
+def test_verifier_against_a_plain_loop():
+    rates = {"accepts": 0.3, "rejects": 0.4, "misnames": 0.5}
+    oracle = load("verifier[accepts=0.3,rejects=0.4,misnames=0.5,shared=0]")
+    for i in range(300):
+        question, truth, rng = case(i, n_classes=3)
+        lapse, misnaming, which = seeds.generator(4, "oracle", i, 1).random(3)
+        true, shown = int(truth.map[question.row, question.column]), question.label
+        others = [c for c in range(3) if c not in (true, shown)]
+        said = true
+        if true == shown:
+            said = others[int(which * len(others))] if lapse < rates["rejects"] else true
+        elif lapse < rates["accepts"]:
+            said = shown
+        elif misnaming < rates["misnames"] and others:
+            said = others[int(which * len(others))]
+        assert classes_named(question, oracle.answer(question, truth, rng)) == (said,)
+
+
+def test_verifier_with_two_classes_has_no_other_wrong_class_to_name():
+    two = {"truth": np.full((8, 8), 1), "labels": np.zeros((8, 8)), "n_classes": 2}
+    assert all(ask(load("verifier[accepts=0,misnames=1]"), i, **two)[2].labels == (1,) for i in range(30))
+
+
 def test_abstaining_gives_up_at_its_rate():
     n = 2000
     assert agrees(sum(ask(load("abstaining[p=0.15]"), i)[2] == Answer((), ("give_up",)) for i in range(n)), n, 0.15)
@@ -431,6 +473,7 @@ def slips_of(spec, n=1500, people=2):
         ("small[rate=0.5,shared={}]", 0.5),
         ("biased[p=0.25,shared={}]", 0.25),
         ("abstaining[p=0.25,shared={}]", 0.25),
+        ("verifier[accepts=0.3,misnames=0.2,shared={}]", 0.3 + 0.7 * 0.2),  # every label is wrong here
     ],
 )
 def test_every_error_model_shares_its_slips_and_errs_as_often(spec, rate, shared):
