@@ -45,8 +45,8 @@ def test_outside_of_torchrun_it_is_one_line(monkeypatch, capsys):
     assert "torchrun" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("more", [["--ray", "local"], ["--model", "none", "--preset", "cpu"]])
+@pytest.mark.parametrize("more", [["--ray", "local"], ["--model", "none"]])
 def test_what_does_not_go_together_is_refused(more, monkeypatch, capsys):
     monkeypatch.setattr(ranks, "join", lambda device: device)
-    assert commands.main([*COMMAND, "--launcher", "pytorch", *more]) == 2
+    assert commands.main(["run", "--launcher", "pytorch", *more]) == 2
     assert "neither --ray nor --model none" in capsys.readouterr().err
