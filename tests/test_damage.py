@@ -1,6 +1,7 @@
 """Every file of a run that is cut, emptied, changed, missing or doubled is noticed and named; never a wrong number."""
 
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from bench.costs.seconds import ASSUMED
 from bench.experiment import grid
 from bench.experiment.round0 import load_round0
 from bench.labels import LabelQuality
-from bench.runs import schema
+from bench.runs import checksums, schema
 from bench.runs.folder import add_to_spec
 from bench.runs.journal import Journal
 from bench.runs.source import Source
@@ -117,6 +118,20 @@ def test_a_damaged_file_of_the_bundle_is_named(run, tmp_path, monkeypatch, name)
         else:
             refused(path, how, lambda: export(run, "area", 0, tmp_path / "to"))
             assert not (tmp_path / "to").exists(), how
+
+
+def test_a_finished_run_that_is_run_again_verifies_each_file_at_most_twice(alc, done, monkeypatch):
+    verified, check = Counter(), files.check
+
+    def counted(path, *rest, **more):
+        verified[path] += 1
+        return check(path, *rest, **more)
+
+    monkeypatch.setattr(files, "check", counted)
+    monkeypatch.setattr(checksums, "_verified", {})
+    assert alc(*RUN, done).code == 0
+    assert max(verified.values()) <= 2
+    assert {path.name for path in verified} >= {"rounds.csv", "queries.csv", "images.npz", files.SUMS}
 
 
 def test_a_doubled_cell_is_named(run):

@@ -209,9 +209,7 @@ def is_done(folder: Path) -> bool:
 
 def check(folder: Path) -> None:
     """Raise InputError, which names the file, where one of a cell's is not as it was written."""
-    checksums.check(folder)
-    if is_done(folder):
-        checksums.check_all(folder, specs.of_cell(folder / "spec.json"))
+    checksums.verify(folder, specs.of_cell(folder / "spec.json") if is_done(folder) else {})
 
 
 def _caught(task: Callable[[], object]) -> str | None:

@@ -123,7 +123,8 @@ def _read_cells(path: Path, table: pd.DataFrame, spec: dict) -> pd.DataFrame:
     there = set(table[CELL].drop_duplicates().itertuples(index=False, name=None))
     for file in sorted(folder / "spec.json" for folder in path.glob("cells/*") if folder.is_dir()):
         cell = specs.of_cell(file)
-        checksums.check_all(file.parent, cell)
+        if cell.get("status", "done") == "done":  # no other counts
+            checksums.verify(file.parent, cell)
         if absent := [name for name in CELL if name not in cell]:
             raise InputError(f"{file}: no {', '.join(absent)}; expected the settings of a cell")
         key = tuple(cell[name] for name in CELL)

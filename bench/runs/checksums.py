@@ -1,6 +1,7 @@
 """Whether the files of a cell, or of a run, are as they were written: their lengths and checksums."""
 
 import io
+import os
 from pathlib import Path
 
 from bench import files
@@ -8,6 +9,33 @@ from bench.runs import confusions, schema
 from bench.types import InputError, printable
 
 OF_RUN = ("rounds.csv", "reference.csv", files.SUMS)
+
+
+_verified: dict[Path, list] = {}  # folder -> the state of its files when this process verified them
+
+
+def verify(folder: Path, spec: dict) -> None:
+    """Raise InputError, which names the file, if one of a cell is not as it was written.
+
+    ``spec``: the cell's spec.json, which has the checksums of all files once the cell is done; until then sums.json has
+    them. A folder is read once: again only if the size, the time or the inode of a file changed since.
+    """
+    state = _state(folder)
+    if _verified.get(folder) == state:
+        return
+    if spec.get("status") == "done" and spec.get("files"):
+        check_all(folder, spec)
+    else:
+        check(folder)
+    _verified[folder] = state
+
+
+def _state(folder: Path) -> list:
+    if not folder.is_dir():
+        return []
+    with os.scandir(folder) as entries:
+        found = [(e.name, e.stat()) for e in entries if e.is_file()]
+    return sorted((name, s.st_size, s.st_mtime_ns, s.st_ino) for name, s in found)
 
 
 def check(folder: Path) -> None:
