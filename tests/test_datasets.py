@@ -428,7 +428,6 @@ def test_identity_follows_the_content_not_the_place(folder_root, tmp_path):
     assert moved.identity() == before
     save(moved.paths("train", "train1")[1], np.arange(12 * 16, dtype=np.uint8).reshape(12, 16) % 3)
     assert moved.identity() != before
-    assert all(isinstance(part, int) for part in moved.identity()[-1])  # what PNG and JPEG are told apart by, and was
     truth = moved.paths("train", "train1")[1]
     Image.open(truth).save(truth.with_suffix(".TIF"))
     truth.unlink()

@@ -1,8 +1,9 @@
 """Datasets: images, classes and truth, read from and written to each dataset's own layout. One small file each."""
 
+import hashlib
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,10 +12,10 @@ from PIL import Image
 from skimage import measure
 
 from bench import registry
+from bench.datasets import digests
 from bench.datasets.files import (
     below,
     class_ids,
-    content,
     copy_files,
     image_size,
     orientation,
@@ -23,6 +24,7 @@ from bench.datasets.files import (
     write_lines,
     write_png,
 )
+from bench.files import digest
 from bench.types import VOID, InputError
 
 
@@ -79,9 +81,18 @@ class Dataset(ABC):
         """(height, width) of the image, in pixels, where that is known without reading it; else None."""
         return None
 
+    def digests(self, split: str) -> dict[str, str]:
+        """Digests of the content of the ``images`` and of the ``truth`` of a split, by these two names.
+
+        Here every array is made and digested. A subclass that knows a shorter way takes it: digests of its files
+        (`Tree`), or of the parameters that decide what it generates.
+        """
+        parts = {"images": self.image, "truth": self.truth}
+        return {what: _of_arrays(read(split, name) for name in self.names(split)) for what, read in parts.items()}
+
     def identity(self) -> tuple:
-        """What the content depends on, wherever it lies: results computed from equal identities may be reused."""
-        return (type(self).__name__, self.classes, self.names("train"))
+        """What the train split depends on, wherever it lies: results of equal identities may be reused."""
+        return (type(self).__name__, self.classes, self.names("train"), *self.digests("train").values())
 
     def where(self, split: str, name: str) -> str:
         """An image's place, for messages."""
@@ -206,9 +217,9 @@ class Tree(Dataset):
     def size(self, split: str, name: str) -> tuple[int, int]:
         return image_size(self.paths(split, name)[1])
 
-    def identity(self) -> tuple:
-        files = [content(p) for name in self.names("train") for p in self.paths("train", name)]
-        return (*super().identity(), tuple(files))
+    def digests(self, split: str) -> dict[str, str]:
+        images, truths = zip(*(self.paths(split, name) for name in self.names(split)), strict=True)
+        return {what: digest(digests.contents(paths)) for what, paths in (("images", images), ("truth", truths))}
 
     def where(self, split: str, name: str) -> str:
         return str(self.paths(split, name)[0])
@@ -230,3 +241,12 @@ class Tree(Dataset):
             for path in (p for name in names for p in self.paths(split, name)[: 1 if split == "train" else 2]):
                 if path.is_file():
                     yield path.relative_to(self.root) if path.is_relative_to(self.root) else path, path
+
+
+def _of_arrays(arrays: Iterable[np.ndarray]) -> str:
+    """A digest of the shapes and values of arrays, in their order."""
+    found = hashlib.blake2b(digest_size=16)
+    for array in arrays:
+        found.update(f"{array.shape} {array.dtype}".encode())
+        found.update(np.ascontiguousarray(array).data)
+    return found.hexdigest()

@@ -2,19 +2,16 @@
 
 import shutil
 import zlib
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from bench.files import file_digest
 from bench.types import VOID, InputError
 
 VOID_COLOR = (224, 224, 192)  # as in PASCAL VOC's own files
 IMAGES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")  # in small or capital letters
 MASKS = (".png", ".tif", ".tiff", ".bmp")  # without loss
-FIXED = (".bmp", ".tif", ".tiff")  # as long as before when a pixel changes
 ORIENTATION = 0x0112  # the EXIF tag
 PNG = b"\x89PNG\r\n\x1a\n"  # how such a file begins
 TURNED = (5, 6, 7, 8)  # its values that exchange height and width
@@ -145,19 +142,6 @@ def by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
 def file_size(path: Path) -> int:
     """Bytes; -1 if there is no such file."""
     return path.stat().st_size if path.is_file() else -1
-
-
-def content(path: Path) -> int | str:
-    """What tells one content of a file from another: its size, or a digest where a format keeps its size in editing."""
-    if path.suffix.lower() not in FIXED or not path.is_file():
-        return file_size(path)
-    found = path.stat()
-    return _digest(path, found.st_size, found.st_mtime_ns)
-
-
-@cache
-def _digest(path: Path, size: int, changed: int) -> str:
-    return file_digest(path)
 
 
 def below(folder: Path, *parts: str) -> Path:

@@ -7,6 +7,7 @@ import numpy as np
 
 from bench import seeds
 from bench.datasets import Dataset
+from bench.files import digest
 from bench.types import InputError
 
 HUES = {"red": (0.68, 0.24, 0.19), "green": (0.34, 0.55, 0.21), "blue": (0.24, 0.40, 0.70)}
@@ -61,8 +62,9 @@ class Shapes(Dataset):
     def size(self, split: str, name: str) -> tuple[int, int]:
         return self.side, self.side
 
-    def identity(self) -> tuple:
-        return (*super().identity(), self.side, self.seed)
+    def digests(self, split: str) -> dict[str, str]:
+        made_from = digest([split, self.names(split), self.side, self.seed])
+        return {"images": made_from, "truth": made_from}
 
     @cached_property
     def _scenes(self) -> dict:

@@ -10,7 +10,7 @@ import numpy as np
 from bench import costs, datasets, files, metrics, registry, seeds
 from bench.cache import Cache
 from bench.costs.seconds import read as read_seconds
-from bench.datasets import Dataset
+from bench.datasets import Dataset, digests
 from bench.experiment import candidates
 from bench.experiment.settings import Settings
 from bench.foundation import Foundation, named
@@ -133,7 +133,7 @@ class Setup:
             return None
         folder, kinds = self.foundation.folder, ("mask_jpg", "obj_jpg")
         paths = [folder / kind / f"{name}.png" for kind in kinds for name in self.dataset.names("train")]
-        return files.digest([files.file_digest(path) if path.is_file() else None for path in paths])
+        return files.digest(digests.contents(paths))
 
     def make_pseudo_labels(self, on_step: Step = lambda what, n: None) -> PseudoLabels:
         """The foundation's maps, from the cache where they are there. Reports ("label", 1) for each image."""

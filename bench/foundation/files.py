@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from bench import files
-from bench.datasets import Dataset, class_ids, read_png
-from bench.datasets.files import file_size
+from bench.datasets import Dataset, class_ids, digests, read_png
 from bench.foundation import Foundation, TrainAndPredict, check_maps
 from bench.types import InputError
 
@@ -33,11 +32,11 @@ class Files(Foundation):
         self._root = folder
         self.folder = folder if (folder / "obj_jpg").is_dir() else None
         # What is made from these files is made again when they change.
-        self.files = files.digest(sorted((str(p.relative_to(folder)), file_size(p)) for p in folder.glob("*/*.png")))
+        self.files = _content(folder, sorted(folder.glob("*/*.png")))
 
     def digests(self, names: tuple[str, ...]) -> dict[str, str]:
         paths = [self._root / kind / f"{name}.png" for kind in ("mask_jpg", "obj_jpg") for name in names]
-        return {"root": files.digest([files.file_digest(path) if path.is_file() else None for path in paths])}
+        return {"root": files.digest(digests.contents(paths))}
 
     def generate(
         self,
@@ -54,3 +53,9 @@ class Files(Foundation):
             superpixels = read_png(self.folder / "obj_jpg" / path.name) if self.folder else np.zeros(labels.shape)
             check_maps(labels, superpixels, dataset, name, path)
             yield name, class_ids(labels, len(dataset.classes), path), superpixels.astype(np.int32)
+
+
+def _content(folder: Path, paths: list[Path]) -> str:
+    """A digest of files by their places in ``folder``."""
+    places = (str(path.relative_to(folder)) for path in paths)
+    return files.digest(list(zip(places, digests.contents(paths), strict=True)))

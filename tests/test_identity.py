@@ -1,0 +1,128 @@
+"""Numbers know what they stand for: content of data, code and versions; what would mix two of these is refused."""
+
+import os
+import sqlite3
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bench.datasets import digests
+from bench.datasets.folder import Folder
+
+
+def tree(root, n=(3, 2), classes=("background", "cat", "dog")):
+    """The dataset `folder` with a cat and a dog an image, in PNG without compression: no edit changes a file's size."""
+    rng = np.random.default_rng(0)
+    root.mkdir(parents=True)
+    (root / "classes.txt").write_text("".join(f"{name}\n" for name in classes))
+    for split, count in zip(("train", "val"), n, strict=True):
+        for i in range(count):
+            truth = np.zeros((24, 32), np.uint8)
+            truth[2:12, 3:15], truth[12:22, 16:30] = 1, 2
+            noise = rng.integers(0, 40, (24, 32, 3))
+            for part, values in (("annotations", truth), ("images", (truth[..., None] * 80 + noise).astype(np.uint8))):
+                path = root / part / split / f"im{i}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(values).save(path, compress_level=0)
+    return root
+
+
+def exchange(path):
+    """Cats become dogs and dogs cats, in a file of as many bytes."""
+    size = path.stat().st_size
+    ids = np.asarray(Image.open(path))
+    Image.fromarray(np.array([0, 2, 1], np.uint8)[ids]).save(path, compress_level=0)
+    assert path.stat().st_size == size
+
+
+def brighten(path):
+    size = path.stat().st_size
+    Image.fromarray(np.asarray(Image.open(path)) // 2 + 100).save(path, compress_level=0)
+    assert path.stat().st_size == size
+
+
+def aged(root, seconds=3600):
+    """Every file below ``root`` was changed long ago."""
+    then = time.time() - seconds
+    for path in root.rglob("*"):
+        os.utime(path, (then, then))
+
+
+@pytest.fixture
+def index(tmp_path, monkeypatch):
+    monkeypatch.setenv("ALC_BENCH_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / digests.INDEX
+
+
+@pytest.fixture
+def n_read(monkeypatch):
+    """The names of the files that are read to be digested."""
+    read, digest = [], digests._digest
+    monkeypatch.setattr(digests, "_digest", lambda name: read.append(name) or digest(name))
+    return read
+
+
+def test_a_file_is_read_once_and_again_when_it_changes(tmp_path, index, n_read, monkeypatch):
+    monkeypatch.setattr(digests, "GRAIN_NS", 0)
+    paths = [tmp_path / "a", tmp_path / "b", tmp_path / "none"]
+    for path in paths[:2]:
+        path.write_bytes(b"one")
+    first = digests.contents(paths)
+    assert first[0] == first[1] and first[2] is None and len(n_read) == 2
+    assert digests.contents(paths) == first and len(n_read) == 2
+    paths[0].write_bytes(b"two")
+    later = digests.contents(paths)
+    assert later[0] != first[0] and later[1] == first[1] and len(n_read) == 3
+
+
+def test_a_file_that_keeps_size_and_time_is_digested_again(tmp_path, index, n_read):
+    """Within the grain of the clock a second change leaves no trace: what is that young is not remembered."""
+    path = tmp_path / "a"
+    path.write_bytes(b"one")
+    before, of = digests.content(path), path.stat()
+    path.write_bytes(b"two")
+    os.utime(path, ns=(of.st_atime_ns, of.st_mtime_ns))
+    assert digests.content(path) != before and len(n_read) == 2
+
+
+def test_an_index_that_is_damaged_or_not_writable_costs_time_alone(tmp_path, index, n_read, monkeypatch):
+    monkeypatch.setattr(digests, "GRAIN_NS", 0)
+    path = tmp_path / "a"
+    path.write_bytes(b"one")
+    before = digests.content(path)
+    index.write_bytes(b"no database" * 1000)
+    assert digests.content(path) == before and len(n_read) == 2
+    monkeypatch.setenv("ALC_BENCH_CACHE", str(path / "below a file"))
+    assert digests.content(path) == before and len(n_read) == 3
+
+
+def test_the_index_is_by_path_size_times_and_inode(tmp_path, index, monkeypatch):
+    monkeypatch.setattr(digests, "GRAIN_NS", 0)
+    path = tmp_path / "a"
+    path.write_bytes(b"one")
+    found, of = digests.content(path), path.stat()
+    with sqlite3.connect(index) as rows:
+        known = rows.execute("SELECT * FROM digests").fetchall()
+    assert known == [(str(path), found, 3, of.st_mtime_ns, of.st_ctime_ns, of.st_ino)]
+
+
+@pytest.mark.parametrize("part, change", [("annotations", exchange), ("images", brighten)])
+def test_a_dataset_is_another_after_an_edit_that_keeps_the_size(tmp_path, part, change):
+    root = tree(tmp_path / "d")
+    before = Folder(root).identity()
+    change(root / part / "train" / "im1.png")
+    assert Folder(root).identity() != before
+
+
+def test_pseudo_labels_of_edited_masks_are_made_again(alc, tmp_path, monkeypatch):
+    root = tree(tmp_path / "d")
+    quality = ["quality", "--dataset", "folder", "--data-root", str(root), "--foundation", "simulated", "--json"]
+    monkeypatch.setenv("ALC_BENCH_CACHE", str(tmp_path / "cache"))
+    before = alc(*quality).out
+    for path in root.glob("annotations/train/*.png"):
+        exchange(path)
+    after = alc(*quality).out
+    monkeypatch.setenv("ALC_BENCH_CACHE", str(tmp_path / "fresh"))
+    assert after == alc(*quality).out != before
