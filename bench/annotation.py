@@ -14,11 +14,13 @@ class Oracle(ABC):
     ``kinds``: the questions it can answer. ``leaky``: true when it reads more of the truth than the question reveals
     to a human for its price; such an oracle is marked in every list, table and figure. ``memory``: true when an answer
     depends on earlier questions, so that a resumed run must ask those again, in order, before it goes on.
+    ``reads_truth``: false when it answers without the truth, which is then void for it everywhere.
     """
 
     kinds: tuple[str, ...] = tuple(QUESTIONS)
     leaky = False
     memory = False
+    reads_truth = True
 
     @abstractmethod
     def answer(self, question: Question, truth: Truth, rng: np.random.Generator) -> Answer:

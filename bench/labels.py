@@ -86,6 +86,11 @@ class LabelQuality:
         self._labels = np.r_[: by_image.shape[1], VOID].astype(np.uint8)  # every label that a pixel may have
         self.touched: set[int] = set()  # images whose matrix changed since this was last emptied
 
+    @property
+    def is_known(self) -> bool:
+        """Whether the truth of any pixel is known."""
+        return bool(self.by_image.any())
+
     def count(self, image: int, where: Region, was: np.ndarray, answer: Answer) -> tuple[int, int, int]:
         """Take in that a superpixel with the labels ``was`` (m,) got an answer. Returns the harm (`relabel`)."""
         if not answer.labels:

@@ -172,6 +172,11 @@ class Region:
         return int(self.length[:run].sum()) + pixel - int(self.start[run])
 
 
+def unknown(shape: tuple[int, ...]) -> np.ndarray:
+    """(H, W) uint8: a truth of which no pixel is known. It takes no memory, and is read-only."""
+    return np.broadcast_to(np.uint8(VOID), shape)
+
+
 @dataclass(frozen=True)
 class Truth:
     """What an oracle may read, and nobody else: ``map`` (H, W) uint8, and ``where`` the superpixel lies.

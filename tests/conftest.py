@@ -61,6 +61,7 @@ SLOW = (  # they train, start processes, drive a browser or draw many pages: `py
     "time",
     "torchrun",
     "wheel",
+    "without_truth",
 )
 
 LONG = ("determinism", "docs", "end_to_end", "every_strategy", "ray", "sam", "torchrun", "wheel")

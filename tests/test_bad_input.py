@@ -226,7 +226,11 @@ TREES = {
     "no images": (lambda r: shutil.rmtree(r / "images"), "images/train/train0.jpg: no such file"),
     "a missing image": (lambda r: (r / "images/train/train1.png").unlink(), "train1.jpg: no such file"),
     "a missing val image": (lambda r: (r / "images/val/val0.jpg").unlink(), "val0.jpg: no such file"),
-    "an image too many": (lambda r: save(r / "images/train/x.png", scene(0, 3)[0]), "x.png: no such file"),
+    "an image without truth": (
+        lambda r: save(r / "images/train/x.png", scene(0, 3)[0]),
+        "reads the truth: 1 of 4 train images have no true mask (x)",
+    ),
+    "a val image too many": (lambda r: save(r / "images/val/x.png", scene(0, 3)[0]), "x.png: no such file"),
     "an image twice": (lambda r: save(r / "images/train/train0.png", scene(0, 3)[0]), "two images are called 'train0'"),
     "a truncated image": (lambda r: half(r / "images/train/train1.png"), "train1.png: not a whole image"),
     "a truncated photograph": (lambda r: half(r / "images/train/train0.jpg"), "train0.jpg: not a whole image"),
@@ -236,8 +240,13 @@ TREES = {
         lambda r: save(r / "images/train/train1.png", scene(0, 3, (9, 9))[0]),
         "the image has 9 × 9 px, its truth 12 × 16 px",
     ),
-    "no annotations": (lambda r: shutil.rmtree(r / "annotations"), "no *.png there"),
-    "a missing annotation": (lambda r: (r / "annotations/train/train1.png").unlink(), "train1.png: no such file"),
+    "no annotations": (lambda r: shutil.rmtree(r / "annotations"), "3 of 3 train images have no true mask"),
+    "neither images nor annotations": (
+        lambda r: (shutil.rmtree(r / "annotations"), shutil.rmtree(r / "images")),
+        "no *.png there",
+    ),
+    "a missing annotation": (lambda r: (r / "annotations/train/train1.png").unlink(), "no true mask (train1)"),
+    "no val split": (lambda r: shutil.rmtree(r / "annotations/val"), "no *.png there"),
     "a class out of range": (
         lambda r: save(r / "annotations/train/train1.png", grey(7)),
         "train1.png: class ids must be 0 to 2 or 255; found 7",

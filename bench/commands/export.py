@@ -108,6 +108,7 @@ def _card(cell, spec: dict, changed: float, n_changes: int, n_kept: int) -> str:
     """A description of the exported labels, in Markdown."""
     rounds = schema.read(Path(cell.folder) / "rounds.csv")
     last = rounds.iloc[-1]
+    measured = _measured(rounds) if last.notna()["data_miou"] else "| quality | not measured: train has no true masks |"
     why = "they were not where the run had them, or it was made elsewhere and `--follow` was not given"
     missing = "" if n_kept else f" Its images are not here: {why}.\n"
     return f"""# Corrected labels of {cell.dataset}
@@ -118,15 +119,22 @@ annotator `{cell.oracle}` (seed {cell.seed}) and what came of them made {n_chang
 | | |
 |---|---|
 | pixels whose label changed | {100 * changed:.2f} % |
-| answers made right, wrong, otherwise wrong | {last.corrected_px:,}, {last.harmed_px:,} and {last.rewronged_px:,} px |
-| data mIoU before, after | {100 * rounds.data_miou.iloc[0]:.2f}, {100 * last.data_miou:.2f} |
-| superpixels relabelled by a refiner | {last.refined_px:,} px, {last.refined_harmed_px:,} of them harmed |
+{measured}
 | protocol | {cell.protocol} |
 | made by | alc-bench {spec.get("versions", {}).get("alc-bench", "?")}: `{spec.get("command", "?")}` |
 
 The val split has its own truth. These labels are corrected in part: do not take them for ground truth. The data set
 keeps its own terms.
 """
+
+
+def _measured(rounds: pd.DataFrame) -> str:
+    """The rows of the card that need truth."""
+    last = rounds.iloc[-1]
+    changed = f"{last.corrected_px:,}, {last.harmed_px:,} and {last.rewronged_px:,} px"
+    return f"""| answers made right, wrong, otherwise wrong | {changed} |
+| data mIoU before, after | {100 * rounds.data_miou.iloc[0]:.2f}, {100 * last.data_miou:.2f} |
+| superpixels relabelled by a refiner | {last.refined_px:,} px, {last.refined_harmed_px:,} of them harmed |"""
 
 
 def _change(step: Step) -> dict:

@@ -67,6 +67,16 @@ class Dataset(ABC):
     def truth(self, split: str, name: str) -> np.ndarray:
         """(H, W) uint8 label map, ``VOID`` where the truth is not known."""
 
+    def has_truth(self, split: str, name: str) -> bool:
+        """Whether an image has a true label map. `truth` raises InputError for one that has none."""
+        return True
+
+    def lacking_truth(self) -> str | None:
+        """A clause that says how many train images have no true label map; None where all have one."""
+        names = self.names("train")
+        absent = [name for name in names if not self.has_truth("train", name)]
+        return f"{len(absent):,} of {len(names):,} train images have no true mask ({absent[0]})" if absent else None
+
     def objects(self, split: str, name: str) -> np.ndarray:
         """(H, W) int32 object ids from 1, 0 in the background and in void: here, connected areas of one true class."""
         truth = self.truth(split, name)
@@ -130,15 +140,19 @@ class Dataset(ABC):
         return iter(())
 
     def check(self, split: str, images: bool = True) -> np.ndarray:
-        """Read every truth and, with ``images``, every image of the split.
+        """Read every truth that there is and, with ``images``, every image of the split.
 
         Returns (n_classes + 1,) int64: the pixels of each class, those of void last. Raises InputError with place and
         reason if one is missing or broken, if their sizes differ (without ``images``, as far as `image_size` knows
-        them), if a class id is out of range, or if the whole split is void.
+        them), if a class id is out of range, or if the truth of the whole split is void.
         """
-        n_classes = len(self.classes)
+        n_classes, names = len(self.classes), self.names(split)
+        with_truth = [name for name in names if self.has_truth(split, name)]
 
         def one(name):
+            if name not in known:
+                self.image(split, name)
+                return np.zeros(n_classes + 1, np.int64)
             where, truth = self.where(split, name), self.truth(split, name)
             class_ids(truth, n_classes, where)
             found = self.image(split, name).shape[:2] if images else self.image_size(split, name)
@@ -151,11 +165,12 @@ class Dataset(ABC):
             seen = np.bincount(truth.ravel(), minlength=256)
             return np.append(seen[:n_classes], seen[VOID])
 
+        known = set(with_truth)
         with ThreadPoolExecutor(4) as pool:
-            seen = sum(pool.map(one, self.names(split)), np.zeros(n_classes + 1, np.int64))
-        if not seen[:n_classes].any():
+            seen = sum(pool.map(one, names if images else with_truth), np.zeros(n_classes + 1, np.int64))
+        if with_truth and not seen[:n_classes].any():
             ids = f"0 to {n_classes - 1}"
-            first = self.where(split, self.names(split)[0])
+            first = self.where(split, with_truth[0])
             raise InputError(f"{first}: all of {split} is void ({VOID}); class ids are {ids}")
         return seen
 

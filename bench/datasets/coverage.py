@@ -22,6 +22,8 @@ def tell_classes(classes: tuple[str, ...], pixels: dict[str, np.ndarray]) -> Non
     ``pixels``: of each class, void last, by split (`Dataset.check`).
     """
     for split, seen in pixels.items():
+        if not seen.any():  # no truth at all, which `tell` says
+            continue
         absent = [name for name, n in zip(classes, seen, strict=False) if not n]
         lacks = f"{len(absent)} of {len(classes)} classes never occur: {', '.join(absent)}" if absent else ""
         void = f"{100 * seen[-1] / seen.sum():.2g} % of its pixels are void ({VOID})" if seen[-1] else ""

@@ -6,7 +6,17 @@ from pathlib import Path
 import numpy as np
 
 from bench.datasets import Tree
-from bench.datasets.files import IMAGES, MASKS, VOID_COLOR, by_stem, is_coloured, read_colours, read_png, read_text
+from bench.datasets.files import (
+    IMAGES,
+    MASKS,
+    VOID_COLOR,
+    by_stem,
+    image_size,
+    is_coloured,
+    read_colours,
+    read_png,
+    read_text,
+)
 from bench.types import VOID, InputError
 
 
@@ -16,7 +26,8 @@ class Folder(Tree):
     classes.txt has a class a line, by id, optionally followed by its colour: ``dining table 200 120 0``. A class
     called background, if there is one, is what pixels outside every object have. Where every class has a colour,
     annotations may be RGB; pixels of the colour of a last line ``void 0 0 0``, or of 224 224 192, are void. ``name``
-    is what tables and files call the dataset.
+    is what tables and files call the dataset. Images of train may lack an annotation; a dataset without any annotation
+    of train needs no val split.
     """
 
     lists = ("classes.txt",)
@@ -41,11 +52,28 @@ class Folder(Tree):
         self._listed: dict[tuple[str, str], dict[str, Path]] = {}
 
     def names(self, split: str) -> tuple[str, ...]:
-        names = tuple(sorted(self._files("annotations", split)))
-        if not names:
+        masks = self._files("annotations", split)
+        names = tuple(sorted(masks | self._files("images", split) if split == "train" else masks))
+        if not names and (split == "train" or self._files("annotations", "train")):
             folder = self.root / "annotations" / split
-            raise InputError(f"{folder}: no *.png there; --data-root needs annotations/{split}/*.png")
+            also = ", or images/train/* alone for a person to correct" if split == "train" else ""
+            raise InputError(f"{folder}: no *.png there; --data-root needs annotations/{split}/*.png{also}")
         return names
+
+    def has_truth(self, split: str, name: str) -> bool:
+        return name in self._files("annotations", split)
+
+    def size(self, split: str, name: str) -> tuple[int, int]:
+        if self.has_truth(split, name):
+            return super().size(split, name)
+        return image_size(self.paths(split, name)[0])
+
+    def gap(self, split: str) -> str | None:
+        lacking = self.lacking_truth() if split == "train" else None
+        if lacking is None:
+            return None
+        measured = "count the others alone" if self._files("annotations", split) else "need one, and stay empty"
+        return f"{lacking}; data mIoU, harm and detection {measured}"
 
     def paths(self, split: str, name: str) -> tuple[Path, Path]:
         image, truth = (self._files(part, split).get(name) for part in ("images", "annotations"))
@@ -67,7 +95,7 @@ class Folder(Tree):
 
     def check(self, split: str, images: bool = True) -> np.ndarray:
         alone = set(self._files("images", split)) - set(self.names(split))
-        if alone:
+        if alone and self._files("annotations", "train"):
             first = self.root / "annotations" / split / f"{min(alone)}.png"
             raise InputError(f"{first}: no such file; {len(alone)} images of {split} have no annotation")
         return super().check(split, images)

@@ -154,6 +154,9 @@ def check(strategy: str, oracle: str, setup: Setup) -> None:
         if kind not in plugin.kinds:
             verb = "answers" if plugin is annotator else "judges answers to"
             raise InputError(f"{strategy} asks {kind!r} questions; {name} {verb} {', '.join(plugin.kinds)}")
+    reading = [name for plugin, name in ((annotator, oracle), (method.strategy, strategy)) if plugin.reads_truth]
+    if reading and (lacking := setup.dataset.lacking_truth()):
+        raise InputError(f"{reading[0]} reads the truth: {lacking}")
     if told := set(method.rule.needs) & set(OF_TRUTH):
         raise InputError(f"the rule of {strategy} needs {', '.join(sorted(told))}, which reads the truth; no rule may")
     for need in method.needs:

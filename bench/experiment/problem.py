@@ -18,7 +18,7 @@ from bench.foundation.pseudo import PseudoLabels, cache_folder, pseudo_labels
 from bench.learners import Images, Learner, Model, Pairs, n_processes
 from bench.learners import config as preset_config
 from bench.runs import schema
-from bench.types import Candidates, InputError
+from bench.types import Candidates, InputError, unknown
 
 MEMORY_BYTES = 2**29  # of each kind that a process keeps: images, truth, pseudo labels and superpixels, changed labels
 # Or there by content. More rounds change none of those before them.
@@ -194,7 +194,8 @@ def _measure(setup: Setup, pseudo: PseudoLabels, on_step: Step) -> Measured:
     n_classes, matrices, true, shown = len(setup.dataset.classes), [], [], []
     for i, name in enumerate(pseudo.names):
         on_step("read", 1)
-        truth, labels, regions = setup.dataset.truth("train", name), pseudo.labels(i), pseudo.regions(i)
+        labels, regions = pseudo.labels(i), pseudo.regions(i)
+        truth = setup.dataset.truth("train", name) if setup.dataset.has_truth("train", name) else unknown(labels.shape)
         try:
             matrices.append(metrics.confusion(truth, labels, n_classes))
         except InputError as error:
@@ -263,6 +264,10 @@ class Problem:
         """(H, W) uint8: the truth of a train image. For oracles and metrics only."""
         return self._truths.get(index, lambda: self.pseudo.truth(self.dataset, index))
 
+    def has_truth(self, index: int) -> bool:
+        """Whether a train image has a true label map."""
+        return self.dataset.has_truth("train", self.names[index])
+
     def image(self, index: int) -> np.ndarray:
         """(H, W, 3) uint8 RGB of a train image, decoded once as long as memory lasts; not to be written to."""
         return self._images.get(index, lambda: self.dataset.image("train", self.names[index]))
@@ -283,6 +288,8 @@ class Problem:
 
 
 def evaluate(problem: Problem, learner: Learner, model: Model) -> np.ndarray:
-    """(M, C, C + 1) confusion matrices of the model on the val images."""
+    """(M, C, C + 1) confusion matrices of the model on the val images, of which there may be none."""
+    if not len(problem.val_images):
+        return np.zeros((0, problem.n_classes, problem.n_classes + 1), np.int32)
     truths = (problem.dataset.truth("val", name) for name in problem.dataset.names("val"))
     return np.array(list(learner.evaluate(model, problem.val_images, truths)), np.int32)

@@ -98,12 +98,13 @@ class Request:
 def grid_of(request: Request, check: bool = True) -> Grid:
     """The grid of a request; ``check``: read all of the data first. Says on standard error what the data lacks."""
     setup = Setup.of(request.settings, check)
-    if torchrun.is_first():
-        coverage.tell(setup.dataset, request.strict, ("train", "val") if setup.learner else ("train",))
+    if request.reference and (lacking := setup.dataset.lacking_truth()):
+        raise InputError(f"--reference full trains on the truth: {lacking}")
     name = setup.dataset.name or registry.parse(request.settings.dataset)[0]
     out = request.out or Path("results/runs") / f"{files.slug(name)}-{files.digest(setup.protocol())[:8]}"
     grid = Grid(setup, list(request.strategies), list(request.oracles), request.seeds, out)
     if torchrun.is_first():
+        coverage.tell(setup.dataset, request.strict, ("train", "val") if setup.learner else ("train",))
         coverage.tell_classes(setup.dataset.classes, setup.pixels)
     return grid
 

@@ -11,7 +11,7 @@ from bench.annotation import Oracle, classes_named, outcome
 from bench.experiment.problem import Problem
 from bench.labels import LabelMaps, LabelQuality
 from bench.runs.journal import Journal, answer_of, verdict_of
-from bench.types import ACTIONS, Answer, Candidates, Pool, Question, Region, Truth
+from bench.types import ACTIONS, Answer, Candidates, Pool, Question, Region, Truth, unknown
 
 PLACE = ("image", "superpixel", "row", "column")
 
@@ -83,8 +83,9 @@ class Session:
         name = self.problem.names[question.image]
         key = self.seed, "oracle", name, question.superpixel
         rng = self._streams(*key, *([opinion] if opinion > 1 else []))
-        truth = Truth(self.problem.truth(question.image), where, name, opinion, seeds.integer(*key, "shared"))
-        return (oracle or self.oracle).answer(question, truth, rng)
+        oracle, shape = oracle or self.oracle, self.problem.pseudo.regions(question.image).shape
+        true = self.problem.truth(question.image) if oracle.reads_truth else unknown(shape)
+        return oracle.answer(question, Truth(true, where, name, opinion, seeds.integer(*key, "shared")), rng)
 
     def judge(
         self, question: Question, answer: Answer, opinion: int, statistics: Mapping[str, np.ndarray] | None = None
@@ -158,6 +159,8 @@ class Session:
             one = len(answer.labels) == 1
             mode = answer.labels[0] if one else np.bincount(self.labels.at(image, where)).argmax()
             self.shown[self.problem.place(image, superpixel)] = mode
+        if not self.problem.has_truth(image):
+            return None, None, None
         return self.quality.count(image, where, was, answer)
 
     def _ties(self, table: Candidates) -> np.ndarray:

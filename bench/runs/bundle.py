@@ -1,7 +1,8 @@
 """What a run keeps of its data, so that it can be drawn and exported where the data or the cache is not there.
 
 ``bundle/`` in the run's folder has the label maps and superpixels that the run began with (mask_jpg/, obj_jpg/), the
-true label maps (truth/), small images (small/), and data.json: names, classes, colours and background.
+true label maps where there are any (truth/), small images (small/), and data.json: names, classes, colours and
+background.
 """
 
 import os
@@ -14,7 +15,7 @@ from PIL import Image
 
 from bench import files
 from bench.datasets import Dataset
-from bench.datasets.files import below, file_size, is_plain, read_png, read_rgb, write_lines
+from bench.datasets.files import below, file_size, is_plain, read_png, read_rgb, stored_size, write_lines
 from bench.foundation.pseudo import KINDS, PseudoLabels
 from bench.runs import specs
 from bench.types import InputError
@@ -40,8 +41,9 @@ def write(dataset: Dataset, pseudo: PseudoLabels, out: Path) -> None:
     def one(name: str) -> None:
         for kind in KINDS:
             shutil.copyfile(pseudo.folder / kind / f"{name}.png", below(work, kind, f"{name}.png"))
-        truth = Image.fromarray(dataset.truth("train", name))
-        truth.save(below(work, "truth", f"{name}.png"), compress_level=1)
+        if dataset.has_truth("train", name):
+            truth = Image.fromarray(dataset.truth("train", name))
+            truth.save(below(work, "truth", f"{name}.png"), compress_level=1)
         try:
             image = Image.fromarray(dataset.image("train", name))
         except InputError:  # as in a run without a model
@@ -79,6 +81,12 @@ class Bundled(Dataset):
     def image(self, split: str, name: str) -> np.ndarray:
         small = Image.fromarray(read_rgb(self.folder / "small" / f"{name}.webp"))
         return np.asarray(small.resize(self.size(split, name)[::-1], Image.Resampling.BICUBIC))
+
+    def has_truth(self, split: str, name: str) -> bool:
+        return (self.folder / "truth" / f"{name}.png").is_file()
+
+    def size(self, split: str, name: str) -> tuple[int, int]:
+        return stored_size(self.folder / KINDS[0] / f"{name}.png")
 
     def truth(self, split: str, name: str) -> np.ndarray:
         return read_png(self.folder / "truth" / f"{name}.png").astype(np.uint8)

@@ -8,7 +8,7 @@ a file that was damaged.
 A row becomes text once, but its file is written whole each round, so that no reader sees half of one.
 """
 
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,13 +112,13 @@ class Journal:
     def add_question(
         self, number: int, name: str, question: Question, answer: Answer, opinion: int, verdict: Verdict, harm: tuple
     ) -> None:
-        """``name``: of the image; ``harm``: of what was written (`bench.kernels.pixels.relabel`)."""
+        """``name``: of the image; ``harm``: of what was written (`bench.kernels.pixels.relabel`), if known."""
         told = _told(question, answer, opinion, verdict)
         self.queries.append({"round": number, "image": name, **told, **_named(HARM, harm)})
 
     def add_refinement(self, number: int, name: str, superpixel: int, label: int, harm: tuple) -> None:
         row = {"round": number, "image": name, "superpixel": superpixel, "label": label}
-        self.refined.append(row | _named(REFINED_PX, (sum(harm), harm[1])))
+        self.refined.append(row | _named(REFINED_PX, (None, None) if None in harm else (sum(harm), harm[1])))
 
     def add_round(
         self,
@@ -132,11 +132,11 @@ class Journal:
         confusion matrices of the model on the val images, (M, C, C + 1); ``seconds`` what an action takes."""
         found = [row for row in self.detected if row["round"] == keys["round"]]
         row = keys | self.timings[-1] | _spent(self.queries, len(classes), seconds) | (found[0] if found else {})
-        row |= {name: sum(r[name] for r in self.refined) for name in REFINED_PX}
+        row |= {name: _sum(r[name] for r in self.refined) for name in REFINED_PX}
+        row |= {} if quality.is_known else dict.fromkeys([*HARM, *REFINED_PX])
         matrices = {"data": quality.by_image, "model": model}
-        for measure in metrics.MEASURES:
-            by_image = matrices[measure.of]
-            row[measure.column] = None if by_image is None else measure.formula(by_image)
+        known = {of: by_image for of, by_image in matrices.items() if by_image is not None and by_image.any()}
+        row |= {m.column: m.formula(known[m.of]) if m.of in known else None for m in metrics.MEASURES}
         self.rounds.append(row)
         self.images = _with_round(self.images, quality, model)
         ious = [np.full(len(classes), np.nan) if m is None else metrics.iou(m.sum(0)) for m in matrices.values()]
@@ -198,7 +198,7 @@ class Journal:
 
 def _with_round(kept: Images | None, quality: LabelQuality, model: np.ndarray | None) -> Images:
     """The matrices by image with those of one round more."""
-    data = quality.by_image
+    data = quality.by_image if quality.is_known else quality.by_image[:0]
     if kept is None:
         of_val = None if model is None else Counts.empty(*model.shape[:2])
         kept = Images(Counts.empty(*data.shape[:2]), of_val)
@@ -282,7 +282,11 @@ def _spent(queries: list[dict], n_classes: int, seconds: dict[str, float]) -> di
     for unit in costs.UNITS.values():
         spent = costs.price(asked.kind, asked.actions, n_classes, unit.name, seconds)
         row |= {unit.column: row.get(unit.column, float(spent.sum()))}
-    return row | {name: int(asked[name].sum()) for name in HARM}
+    return row | {name: _sum(asked[name]) for name in HARM}
+
+
+def _sum(pixels: Iterable[float | None]) -> int:  # none where an image has no truth
+    return int(sum(n for n in pixels if n is not None and n == n))
 
 
 def _counts(asked: pd.DataFrame) -> dict[str, float]:

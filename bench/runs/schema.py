@@ -23,7 +23,7 @@ WORDS = {"text": "text", "whole": "a whole number", "number": "a finite number",
 @dataclass(frozen=True)
 class Column:
     """``kind``: one of `WORDS`. ``role`` groups the columns of rounds.csv; ``title``: what a reader calls it, where
-    that is not its name. ``empty``: it may hold nothing."""
+    that is not its name. ``empty``: it may hold nothing, as what needs truth does where there is none."""
 
     name: str
     kind: str
@@ -73,17 +73,17 @@ ROUNDS = (
             "share",
             measure.title,
             "measure",
-            empty=measure.of == "model" or measure.since > 1,
+            empty=True,
             since=measure.since,
         )
         for measure in metrics.MEASURES
     ),
     *DETECTION,
-    Column("corrected_px", "whole", "wrong made right by answers, pixels", "harm"),
-    Column("harmed_px", "whole", "right made wrong by answers, pixels", "harm"),
-    Column("rewronged_px", "whole", "wrong made otherwise wrong by answers, pixels", "harm"),
-    Column("refined_px", "whole", "changed by a refiner, pixels", "refined"),
-    Column("refined_harmed_px", "whole", "right ones among them made wrong, pixels", "refined"),
+    Column("corrected_px", "whole", "wrong made right by answers, pixels", "harm", empty=True),
+    Column("harmed_px", "whole", "right made wrong by answers, pixels", "harm", empty=True),
+    Column("rewronged_px", "whole", "wrong made otherwise wrong by answers, pixels", "harm", empty=True),
+    Column("refined_px", "whole", "changed by a refiner, pixels", "refined", empty=True),
+    Column("refined_harmed_px", "whole", "right ones among them made wrong, pixels", "refined", empty=True),
     Column("fit_s", "number", "training, seconds", "time"),
     Column("predict_s", "number", "predicting the pool, reading images and maps, seconds", "time"),
     Column("acquire_s", "number", "statistics and the choice of questions, seconds", "time"),
@@ -106,17 +106,17 @@ QUERIES = (
     Column(
         "decided", "text", "what the rule decided: the class ids written, leave, or ask for another person", since=3
     ),
-    Column("corrected_px", "whole", "wrong made right, pixels"),
-    Column("harmed_px", "whole", "right made wrong, pixels"),
-    Column("rewronged_px", "whole", "wrong made otherwise wrong, pixels"),
+    Column("corrected_px", "whole", "wrong made right, pixels", empty=True),
+    Column("harmed_px", "whole", "right made wrong, pixels", empty=True),
+    Column("rewronged_px", "whole", "wrong made otherwise wrong, pixels", empty=True),
 )
 REFINED = (
     Column("round", "whole", "after whose answers"),
     Column("image", "text", "name of the train image"),
     Column("superpixel", "whole", "its id within the image"),
     Column("label", "whole", "the class that the refiner gave it"),
-    Column("refined_px", "whole", "changed, pixels"),
-    Column("refined_harmed_px", "whole", "right ones made wrong, pixels"),
+    Column("refined_px", "whole", "changed, pixels", empty=True),
+    Column("refined_harmed_px", "whole", "right ones made wrong, pixels", empty=True),
 )
 CLASSES = (
     Column("round", "whole", "of the labels and the model"),

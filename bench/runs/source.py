@@ -62,7 +62,7 @@ class Source:
         return LabelMaps(self.pseudo.labels, MEMORY_BYTES)
 
     def truth(self, name: str) -> np.ndarray:
-        """(H, W) uint8 true labels. Raises InputError if they have not the shape of the label map."""
+        """(H, W) uint8 true labels. Raises InputError if there are none, or of another shape than the label map."""
         return self.pseudo.truth(self.dataset, self.pseudo.index[name])
 
     def image(self, name: str) -> np.ndarray | None:

@@ -86,8 +86,8 @@ def sample(cells: pd.DataFrame) -> pd.DataFrame:
 
 def choose(asked: pd.DataFrame) -> pd.DataFrame:
     """Of each round, the `N_BEST` questions that gained most pixels (corrected less harmed) and the `N_WORST` that
-    gained least, best first."""
-    ordered = asked.assign(gain=asked.corrected_px - asked.harmed_px).sort_values(
+    gained least, best first; without truth, where no gain is known, the first and the last."""
+    ordered = asked.assign(gain=(asked.corrected_px - asked.harmed_px).fillna(0)).sort_values(
         ["round", "gain", "number"], ascending=[True, False, True]
     )
     place = ordered.groupby("round").cumcount()
@@ -113,12 +113,13 @@ def _rounds(source: Source, journal: Journal, thumbnails: Thumbnails) -> dict[st
 def _item(source: Source, step: Step, after: np.ndarray, thumbnails: Thumbnails) -> dict:
     """A question with its pictures; ``after`` (H, W) uint8 is its image's label map after the answer."""
     row = step.row
-    truth, image = source.truth(row["image"]), source.image(row["image"])
-    if not (0 <= row["row"] < truth.shape[0] and 0 <= row["column"] < truth.shape[1]):
+    image = source.image(row["image"])
+    truth = source.truth(row["image"]) if source.dataset.has_truth("train", row["image"]) else None
+    if not (0 <= row["row"] < after.shape[0] and 0 <= row["column"] < after.shape[1]):
         raise InputError(f"question {row['number']}: pixel {row['row']}, {row['column']} is not in {row['image']!r}")
     pixels = step.where.pixels
-    view = _window(pixels, truth.shape)
-    inside = np.zeros(truth.shape, bool)
+    view = _window(pixels, after.shape)
+    inside = np.zeros(after.shape, bool)
     inside.ravel()[pixels] = True
     before = after.copy()
     before.ravel()[pixels] = step.was
@@ -126,13 +127,13 @@ def _item(source: Source, step: Step, after: np.ndarray, thumbnails: Thumbnails)
     palette[: len(source.dataset.palette)] = source.dataset.palette
     plain = palette[before] if image is None else image
     answer = np.where(inside, after if row["answer"] else before, VOID)
-    whole = (slice(0, truth.shape[0]), slice(0, truth.shape[1]))
+    whole = (slice(0, after.shape[0]), slice(0, after.shape[1]))
     pictures = dict(
         image=None if image is None else _boxed(image, whole, pixels, None),
         before=_labels(before, view, palette),
         question=_boxed(_faded(plain, inside), view, pixels, (row["row"], row["column"])),
         answer=_labels(answer, view, palette),
-        truth=_labels(truth, view, palette),
+        truth=None if truth is None else _labels(truth, view, palette),
         after=_labels(after, view, palette),
     )
     return dict(
@@ -144,9 +145,9 @@ def _item(source: Source, step: Step, after: np.ndarray, thumbnails: Thumbnails)
         before=row["label_before"],
         answer=list(step.answer.labels),
         actions=row["actions"],
-        truth=int(truth[row["row"], row["column"]]),
-        corrected=row["corrected_px"],
-        harmed=row["harmed_px"],
+        truth=None if truth is None else int(truth[row["row"], row["column"]]),
+        corrected=None if truth is None else row["corrected_px"],
+        harmed=None if truth is None else row["harmed_px"],
         pictures={name: None if p is None else thumbnails.add(p) for name, p in pictures.items()},
     )
 

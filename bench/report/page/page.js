@@ -136,8 +136,9 @@ function showItems() {
     const said = item.answer.length ? item.answer.map(label).join(", ") : "left as it is";
     article.append(
       make("h3", `Question ${item.number + 1}: ${item.image}`),
-      make("p", `${item.kind}: ${item.asks.replace("{label}", label(item.before))} Answer: ${said} (${item.actions}). Truth at the point: ` +
-        `${label(item.truth)}. ${item.corrected} px corrected, ${item.harmed} px harmed, of ${item.size}.`), pictures);
+      make("p", `${item.kind}: ${item.asks.replace("{label}", label(item.before))} Answer: ${said} (${item.actions}). ` +
+        (item.truth === null ? `No truth is known; ${item.size} px.` : `Truth at the point: ${label(item.truth)}. ` +
+        `${item.corrected} px corrected, ${item.harmed} px harmed, of ${item.size}.`)), pictures);
     for (const [key, caption] of Object.entries(CAPTIONS)) {
       if (item.pictures[key] === null) continue;
       const figure = make("figure");
