@@ -1,11 +1,17 @@
 """What all oracles (simulated annotators) share: what a person sees and says, how it is heard, and how people err."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import numpy as np
 
 from bench import registry, seeds
 from bench.types import QUESTIONS, VOID, Answer, InputError, Question, Truth
+
+
+class Retracted(Exception):
+    """A person takes the answer before this question back: the questions of the round are asked again from the first,
+    and he answers as before where he does not take anything back."""
 
 
 class Oracle(ABC):
@@ -29,6 +35,9 @@ class Oracle(ABC):
         ``rng`` belongs to the superpixel: whoever asks about it, at whichever of its pixels, meets the same slip. For
         that an oracle draws as many numbers, with the same meaning, whatever is shown and whatever is true there.
         """
+
+    def look(self, labels: Callable[[int], np.ndarray]) -> None:  # noqa: B027 - only a page shows whole maps
+        """Called once before the first question: ``labels(i)``, the (H, W) uint8 current labels of train image i."""
 
     def prepare(self, confusion: np.ndarray) -> None:  # noqa: B027 - most oracles need nothing of the pool
         """Called once before the first question: (C, C) int64 pixels of the pool, rows truth, columns pseudo label."""

@@ -9,8 +9,8 @@ FLAGS = ["headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run"
 FLAGS += ["disable-component-update", "disable-sync", "disable-dev-shm-usage"]
 
 
-def started(profile):
-    """Chromium without a network; skips the test where it or its driver is missing."""
+def started(profile, offline=True):
+    """Chromium, by default without a network; skips the test where it or its driver is missing."""
     webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
     service = shutil.which("chromedriver")
     if not CHROMIUM or not service:
@@ -21,7 +21,8 @@ def started(profile):
         options.add_argument(f"--{flag}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(service))
-    driver.set_network_conditions(offline=True, latency=0, throughput=0)
+    if offline:
+        driver.set_network_conditions(offline=True, latency=0, throughput=0)
     return driver
 
 

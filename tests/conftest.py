@@ -18,6 +18,7 @@ settings.register_profile("suite", derandomize=True, deadline=None)  # the same 
 settings.load_profile("suite")
 
 SLOW = (  # they train, start processes, drive a browser or draw many pages: `pytest --fast` leaves them out
+    "annotate",
     "bad_input",
     "baselines_lcm",
     "board",

@@ -21,6 +21,7 @@ from bench.types import InputError, printable
 COMMANDS = {  # the modules of this package, in the order of --help
     "list": "strategies, oracles, datasets, foundations and learners",
     "run": "a grid of strategies, oracles and seeds",
+    "annotate": "a page in the browser: you answer the questions of a strategy",
     "plan": "what run would do: cells, what is there already, time, memory and disk",
     "prepare": "pseudo labels and superpixels of foundation models in files; a fit of simulated",
     "quality": "what labels and superpixels are worth against the truth, and their ceiling",

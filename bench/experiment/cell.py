@@ -9,6 +9,7 @@ import numpy as np
 
 from bench import files, registry, seeds
 from bench.acquisition import Strategy
+from bench.annotation import Retracted
 from bench.experiment.models import Models
 from bench.experiment.problem import MEMORY_BYTES, Problem, Setup, Step
 from bench.experiment.round0 import Round0
@@ -48,11 +49,10 @@ def run_cell(
 
     Reports ("round", 1) for each round, and what the learner reports of its fits.
     """
-    strategy, rule, refiner = registry.load_strategy(cell.strategy)
+    strategy, _, refiner = registry.load_strategy(cell.strategy)
     journal = Journal(folder)
-    labels = LabelMaps(problem.pseudo.labels, memory_bytes)
-    session = Session(problem, cell.oracle, cell.seed, labels, rule)
-    session.play_back(journal)
+    session = _session(problem, cell, journal, memory_bytes)
+    labels = session.labels
     models = Models(problem, learner, round0, cell.seed, journal, on_step)
     check_there = staying(folder)
     about = {"question": strategy.question, "leaky": int(session.oracle.leaky), "bound": int(strategy.reads_truth)}
@@ -69,7 +69,11 @@ def run_cell(
             with clock("acquire_s"):
                 query = acquire(strategy, pool, problem, cell.seed)
             ranking, wrong = strategy.ranking(pool, query), session.wrong(table)
-            n_asked = ask(session, journal, number, table, query, clock)
+            first = journal.n_asked
+            while (n_asked := ask(session, journal, number, table, query, clock)) is None:
+                del journal.queries[first:]
+                session = _session(problem, cell, journal, memory_bytes)
+                labels = session.labels
             journal.add_detection(number, session.detection(ranking, wrong, table, pool, query.rows[:n_asked]))
             if refiner is not None:
                 refine(refiner, session, journal, number, table, query)
@@ -83,6 +87,14 @@ def run_cell(
     models.forget()
 
 
+def _session(problem: Problem, cell: Cell, journal: Journal, memory_bytes: int) -> Session:
+    """The session of a cell, brought to where the journal says it is."""
+    labels, rule = LabelMaps(problem.pseudo.labels, memory_bytes), registry.load_strategy(cell.strategy).rule
+    session = Session(problem, cell.oracle, cell.seed, labels, rule)
+    session.play_back(journal)
+    return session
+
+
 def acquire(strategy: Strategy, pool: Pool, problem: Problem, seed: int) -> Query:
     """What the strategy asks in this round: at most what the budget can pay for, and nothing twice."""
     n = len(pool.candidates)
@@ -93,8 +105,9 @@ def acquire(strategy: Strategy, pool: Pool, problem: Problem, seed: int) -> Quer
     return query
 
 
-def ask(session: Session, journal: Journal, number: int, table: Candidates, query: Query, clock: Clock) -> int:
-    """Ask the questions of a round one by one, until the budget is spent; returns how many superpixels.
+def ask(session: Session, journal: Journal, number: int, table: Candidates, query: Query, clock: Clock) -> int | None:
+    """Ask the questions of a round one by one, until the budget is spent; returns how many superpixels, and None where
+    an answer is taken back: then the round is to be asked anew.
 
     Each answer is judged, and what was decided is written, before the next question. A doubt that is open when the
     budget is spent leaves the label as it is.
@@ -115,7 +128,10 @@ def ask(session: Session, journal: Journal, number: int, table: Candidates, quer
         for opinion in count(1):
             with clock("answer_s"):
                 question = session.question(query.kind, place, where, journal.n_asked)
-                answer = session.answer(question, where, opinion)
+                try:
+                    answer = session.answer(question, where, opinion)
+                except Retracted:
+                    return None
             with clock("correct_s"):
                 verdict = session.judge(question, answer, opinion, of_row)
                 harm = session.hear(question, where, answer, verdict)

@@ -116,10 +116,10 @@ def carry_out(request: Request, progress: Progress) -> tuple[Path, list[Path]]:
         request = replace(request, settings=replace(request.settings, device=device), jobs=1)
     grid = grid_of(request)
     grid.out = torchrun.place(grid.out)
-    return grid.out, _work(grid, request, progress)
+    return grid.out, work_through(grid, request, progress)
 
 
-def _work(grid: Grid, request: Request, progress: Progress) -> list[Path]:
+def work_through(grid: Grid, request: Request, progress: Progress) -> list[Path]:
     """Work through the grid, and again as often as ``repeat`` says. Returns the folders of the cells that failed."""
     setup, out, protocol = grid.setup, grid.out, grid.setup.protocol()
     root = request.settings.data_root

@@ -127,7 +127,8 @@ def show(study: Study, summary: pd.DataFrame, console: Console) -> None:
     for setting, block in study.settings:
         rows = summary[summary[SETTING].eq(setting).all(axis=1)]
         if rows.empty:
-            console.print(f"{title(setting, False)}: no cell is done", markup=False)
+            why = "no cell is done" if block.rounds.empty else "nothing is measured: there is no truth"
+            console.print(f"{title(setting, False)}: {why}", markup=False)
             continue
         headings, lines = layout(rows)
         console.print(f"\n[bold]{escape(title(setting, block.cells.leaky.any()))}[/bold]", highlight=False)
