@@ -1,3 +1,5 @@
+from operator import itemgetter
+
 import numpy as np
 
 from bench.adjudication import ASK, Adjudicator, SlipRate, posterior
@@ -13,11 +15,11 @@ class Posterior(Adjudicator):
     """Posterior: people are asked until one class has the probability `level`, by Bayes' rule from the model's.
 
     The classes are those that somebody named, and the label shown. Where `most` people bring none of them to `level`,
-    the likeliest is written. A first answer that names no class is final. `prior=classes`: the mean probabilities over
-    the superpixel, which take a model. `prior=label`: the doubt about the label at the representative pixel, spread
-    evenly over the other classes; it is all that a run without a model has. `rate`: how often people err, all wrong
-    classes alike; `auto`: the `SlipRate` of the answers so far, for which each tenth answer that contradicts the label
-    goes to a second person in any case.
+    the likeliest is written. A first answer that names no class is final; later ones count, and void has an even share
+    of the prior. `prior=classes`: the mean probabilities over the superpixel, which take a model. `prior=label`: the
+    doubt about the label at the representative pixel, spread evenly over the other classes; it is all that a run
+    without a model has. `rate`: how often people err, all wrong classes alike; `auto`: the `SlipRate` of the answers so
+    far, for which each tenth answer that contradicts the label goes to a second person in any case.
     """
 
     needs = ("probability_sum",)
@@ -35,12 +37,14 @@ class Posterior(Adjudicator):
         if case.votes[0] in ((VOID,), ()):
             return case.answers[0].labels
         chances = posterior(self.prior_of(case), case.votes, self.rate_now)
-        known = sorted({vote[0] for vote in (*case.votes, case.shown) if vote and vote != (VOID,)})
-        best = max(known, key=chances.__getitem__)
+        known = sorted({vote for vote in (*case.votes, case.shown) if vote})
+        chance, best = max(
+            ((chances[min(vote[0], case.question.n_classes)], vote) for vote in known), key=itemgetter(0)
+        )
         is_check = self.rate == "auto" and len(case.votes) == 1 and case.contradicts and self.slips.is_tenth
-        if len(case.votes) < self.most and (is_check or chances[best] < self.level):
+        if len(case.votes) < self.most and (is_check or chance < self.level):
             return ASK
-        return case.labels_of((best,))
+        return case.labels_of(best)
 
     def learn(self, case, verdict):
         self.slips.learn(case)
@@ -51,7 +55,7 @@ class Posterior(Adjudicator):
         return min(self.slips.estimate, MOST_RATE) if self.rate == "auto" else self.rate
 
     def prior_of(self, case) -> np.ndarray:
-        """(C,) float64: the probability of each class before anybody was asked."""
+        """(C + 1,) float64: the probability of each class, and of void, before anybody was asked."""
         n, shown = case.question.n_classes, case.question.label
         found = np.full(n, 1 / n)
         if self.prior == "classes":
@@ -60,4 +64,5 @@ class Posterior(Adjudicator):
             doubt = float(case.statistics["cil"])
             found = np.full(n, doubt / (n - 1))
             found[shown] = 1 - doubt
-        return (1 - FLOOR) * found + FLOOR / n
+        found = (1 - FLOOR) * found + FLOOR / n
+        return np.append(found * n, 1) / (n + 1)

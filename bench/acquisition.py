@@ -15,6 +15,7 @@ class Strategy:
     asks, one of `bench.types.QUESTIONS`; the class has the kind of its source, and ``name[question=dominant]`` sets
     another (`bench.registry.COMMON`). ``source``: paper and equation. ``reads_truth``: true for bounds, which are
     drawn as reference lines and never ranked. ``may_stop``: true where it may ask fewer questions than the budget.
+    ``reads_slips``: true where it reads `bench.types.Pool.slip_rate`, which takes a rule that asks second people.
     """
 
     needs: tuple[str, ...] = ()
@@ -22,6 +23,7 @@ class Strategy:
     source = ""
     reads_truth = False
     may_stop = False
+    reads_slips = False
 
     def score(self, pool: Pool) -> np.ndarray:
         """(n,) float: higher means ask first."""

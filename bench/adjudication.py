@@ -64,7 +64,7 @@ class Adjudicator(ABC):
     """Base of a rule, which comes behind a strategy and a plus: ``sim+confirmed``. A subclass writes ``decide``.
 
     ``needs`` and ``source`` as of a `Strategy`; no rule may need a statistic that reads the truth. ``kinds``: the
-    questions whose answers it can judge.
+    questions whose answers it can judge. ``asks_again``: false for a rule that never asks a second person.
 
     Notes
     -----
@@ -75,6 +75,7 @@ class Adjudicator(ABC):
     needs: tuple[str, ...] = ()
     source = ""
     kinds: tuple[str, ...] = tuple(QUESTIONS)
+    asks_again = True
 
     @abstractmethod
     def decide(self, case: Case) -> Verdict:
@@ -96,15 +97,15 @@ class Adjudicator(ABC):
 
 
 def posterior(prior: np.ndarray, votes: Iterable[tuple[int, ...]], rate: float) -> np.ndarray:
-    """(C,) float64: the probabilities of the classes after ``votes`` of people who err independently.
+    """(C + 1,) float64: the probabilities of the classes and of void after ``votes`` of people who err independently.
 
-    ``prior`` (C,): those before. A vote is right with probability 1 - ``rate``, and names each wrong class equally
-    often. A vote for void, or for none, says nothing. Bayes' rule.
+    ``prior`` (C + 1,): those before. A vote is right with probability 1 - ``rate``, and names each of the other C
+    equally often. Who cannot tell says nothing. Bayes' rule.
     """
-    n_classes = len(prior)
-    named = [vote[0] for vote in votes if vote and vote != (VOID,)]
-    odds = (1 - rate) * max(n_classes - 1, 1) / rate  # by which a vote lifts its class above the others
-    chances = prior * odds ** np.bincount(named, minlength=n_classes)
+    n_classes = len(prior) - 1
+    named = [min(vote[0], n_classes) for vote in votes if vote]
+    odds = (1 - rate) * n_classes / rate  # by which a vote lifts its class above the others
+    chances = prior * odds ** np.bincount(named, minlength=n_classes + 1)
     return chances / chances.sum()
 
 

@@ -80,7 +80,8 @@ class Pool:
     (image, superpixel) that stays the same in all rounds; ``answered`` (n,) int16 is the class that an annotator gave,
     or confirmed, for an asked row, -1 if there is no such class: never asked, void, given up, or several classes;
     ``action`` (n,) int8 is what was done, an index into `ACTIONS`, -1 if nobody was asked; ``spend`` is what all
-    answers so far cost, in the unit of the budget; ``round`` counts from 1.
+    answers so far cost, in the unit of the budget; ``round`` counts from 1; ``slip_rate`` is how often people err, as
+    second answers say (`bench.adjudication.SlipRate`, which begins at 1/4).
     """
 
     candidates: Candidates
@@ -91,6 +92,7 @@ class Pool:
     round: int = 1
     spend: float = 0.0
     action: np.ndarray | None = field(default=None, repr=False)
+    slip_rate: float = 0.25
 
     def __post_init__(self):
         for name in ("asked", "ties", "answered", "action"):

@@ -118,9 +118,9 @@ def test_adaptive_decides_as_the_plain_loop_of_its_definition(slips, trusts):
 
 
 def test_the_posterior_by_hand():
-    """Two of three people name class 1, and one confirms class 0: 0.1·0.8²·0.1 against 0.7·0.1²·0.8 and 0.2·0.1³."""
-    found = posterior(np.array([0.7, 0.1, 0.2]), [(1,), (0,), (VOID,), (1,), ()], rate=0.2)
-    weights = np.array([0.7 * 0.8 * 0.1**2, 0.1 * 0.1 * 0.8**2, 0.2 * 0.1**3])
+    """Two of four people name class 1, one class 0, and one void, each other of three at a rate of 0.1."""
+    found = posterior(np.array([0.6, 0.1, 0.2, 0.1]), [(1,), (0,), (VOID,), (1,), ()], rate=0.3)
+    weights = np.array([0.6 * 0.7 * 0.1**3, 0.1 * 0.7**2 * 0.1**2, 0.2 * 0.1**4, 0.1 * 0.7 * 0.1**3])
     assert found == pytest.approx(weights / weights.sum())
 
 
@@ -128,19 +128,20 @@ def until_sure(people, prior, rate, level=0.9, later=None, checks=False, most=9)
     """The verdict and the number of answers of a rule that reckons in logarithms, from the definition alone."""
     if people[0] in (VOID, None):
         return LEAVE, 1
-    votes, named = np.zeros(N_CLASSES), {SHOWN}
+    votes, named = np.zeros(N_CLASSES + 1), {SHOWN}
     for n, c in enumerate(people[:most], 1):
-        if c not in (VOID, None):
-            named.add(c)
-            votes[c] += 1
+        if c is not None:
+            named.add(min(c, N_CLASSES))
+            votes[min(c, N_CLASSES)] += 1
         if n == 3:  # the second answer has been learned
             rate = later or rate
-        belief = [np.log(0.999 * p + 0.001 / N_CLASSES) for p in prior]
-        belief += votes * np.log(1 - rate) + (votes.sum() - votes) * np.log(rate / (N_CLASSES - 1))
+        belief = [np.log((0.999 * p + 0.001 / N_CLASSES) * N_CLASSES / (N_CLASSES + 1)) for p in prior]
+        belief.append(-np.log(N_CLASSES + 1))
+        belief += votes * np.log(1 - rate) + (votes.sum() - votes) * np.log(rate / N_CLASSES)
         share = np.exp(belief) / np.exp(belief).sum()
         best = max(sorted(named), key=lambda k: share[k])
         if n == most or (share[best] >= level and not (checks and n == 1 and people[0] != SHOWN)):
-            return written(best), n
+            return written(VOID if best == N_CLASSES else best), n
     raise AssertionError("never")
 
 
@@ -284,6 +285,7 @@ def doubted(problem, tmp_path_factory):
 
 
 METHODS = ["area+adaptive", "area+majority", "area+confirmed[most=3]", "cil_area+posterior[prior=label]"]
+METHODS += ["net_gain[of=cil_area]+adaptive"]  # which reads the slip rate
 
 
 @pytest.mark.parametrize("method", METHODS)

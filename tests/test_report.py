@@ -12,13 +12,13 @@ from rich.console import Console
 from runs import write_run
 
 from bench import report
+from bench.report import claims, style, tables
 from bench.report import results as read
-from bench.report import style, tables
 from bench.report.comparison import Comparison, drawn_out
 from bench.report.figures import curves
 from bench.report.page import document
 from bench.report.statistics.inference import area_weights
-from bench.report.study import Study
+from bench.report.study import Study, Verdict
 from bench.types import InputError
 
 
@@ -109,7 +109,9 @@ def test_a_curve_that_has_stopped_goes_on_at_its_height(run):
     found = comparison(run)
     assert found.span == span
     assert (found.areas.loc[names[0]] == 0.25).all() and (found.end.loc[names[0]] == 0.25).all()
-    assert found.ends[names[0]] == 1
+    assert found.ends[names[0]] == 1 and found.stopped == {names[0]: 0}
+    told = [claim.text for claim in claims.claims([Verdict(found)])]
+    assert f"asked no more, so that the curve goes on as it was: {names[0]} after 0 queries" in told
     assert drawn_out(np.array([0.0, 5, 9]), 20).tolist() == [0, 5, 9]
     assert drawn_out(np.array([0.0, 5, 5]), 20).tolist() == [0, 5, 20]
     assert drawn_out(np.array([0.0]), 20).tolist() == [0]

@@ -23,6 +23,7 @@ SPECS = [
     "bvsb[temperature=0.1]",
     "class_balanced[over=pixels]",
 ]
+SPECS += ["net_gain[of=cil_area,rate=0.2]", "net_gain[of=cil]"]
 SPECS += ["pixelpick[score=entropy,share=0.3]", "ripu[window=5]", "redal[clusters=3]", "clue[iterations=2]"]
 CATALOGUE = {
     "random", "area", "entropy", "confidence", "margin", "bvsb", "pixelpick", "tta_bald",

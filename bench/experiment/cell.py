@@ -166,6 +166,7 @@ def check(strategy: str, oracle: str, setup: Setup) -> None:
     """Raise InputError, before any work, for a cell that could not run: unknown names, missing statistics."""
     method, annotator = registry.load_strategy(strategy), registry.load("oracles", oracle)
     kind = method.strategy.question
+    _check_slips(strategy, method)
     for plugin, name in ((annotator, oracle), (method.rule, f"the rule of {strategy}")):
         if kind not in plugin.kinds:
             verb = "answers" if plugin is annotator else "judges answers to"
@@ -187,3 +188,12 @@ def check(strategy: str, oracle: str, setup: Setup) -> None:
         lacking = f"strategy {strategy!r} needs the statistics {', '.join(missing)}"
         file = setup.settings.scores or "FILE"
         raise InputError(f"{lacking}; a run without a model has those of --scores {file} alone")
+
+
+def _check_slips(strategy: str, method: registry.Method) -> None:
+    if method.strategy.reads_slips and not method.rule.asks_again:
+        name = registry.parse(strategy.partition("+")[0])[0]
+        raise InputError(
+            f"{strategy} estimates how often people err from second answers, and its rule asks for none; "
+            f"add a rule, as in {name}+adaptive, or give the rate, as in {name}[rate=0.1]"
+        )

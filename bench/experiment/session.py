@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from bench import costs, metrics, registry, seeds
-from bench.adjudication import Adjudicator, Case, Verdict
+from bench.adjudication import Adjudicator, Case, SlipRate, Verdict
 from bench.annotation import Oracle, classes_named, outcome
 from bench.experiment.problem import Problem
 from bench.labels import LabelMaps, LabelQuality
@@ -28,6 +28,7 @@ class Session:
         self.quality = LabelQuality(problem.truth, problem.measured.confusion)
         self.shown = problem.measured.shown.copy()  # the label that most pixels of each superpixel have now
         self.given: dict[tuple[int, int], tuple[int, int]] = {}  # what `Pool` says of each (image, superpixel) asked
+        self.slips = SlipRate()
         self.spent = 0.0
         self.n_answers = 0
         self._answers: tuple[Answer, ...] = ()  # to the superpixel about which people are being asked
@@ -66,6 +67,7 @@ class Session:
             action=action,
             round=number,
             spend=self.spent,
+            slip_rate=self.slips.estimate,
         )
 
     def question(self, kind: str, place: tuple[int, int, int, int], where: Region, number: int) -> Question:
@@ -137,6 +139,7 @@ class Session:
 
     def _take_in(self, question: Question, case: Case, verdict: Verdict) -> None:
         self.rule.learn(case, verdict)
+        self.slips.learn(case)
         given, action = outcome(question, upheld(case, verdict))
         self.given[question.image, question.superpixel] = given, ACTIONS.index(action)
 

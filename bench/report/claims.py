@@ -83,7 +83,7 @@ def claims(verdicts: list[Verdict]) -> list[Claim]:
         if of.repeats:
             spread = f"{100 * of.repeats[0]:.2f} points of {metric} mIoU"
             found.append(Claim("note", f"identical runs spread by {spread}: no difference within their range counts"))
-    found += _ends(verdicts[0])
+    found += [*_ends(verdicts[0]), *_stopped(verdicts[0])]
     if dropped := verdicts[0].of.incomplete:
         found.append(Claim("note", f"left out, as no seed of it is done: {', '.join(dropped)}"))
     return found
@@ -127,6 +127,12 @@ def _better(verdict: Verdict) -> frozenset[tuple[str, str]]:
     """The pairs (better, worse) that the test tells apart."""
     names = verdict.of.ranked
     return frozenset((names[i], names[j]) for i, j in zip(*np.nonzero(verdict.pairs.better), strict=True))
+
+
+def _stopped(verdict: Verdict) -> list[Claim]:
+    """Which strategies stopped asking, and after how much."""
+    told = [f"{name} after {cost:,.0f} {verdict.of.cost}" for name, cost in verdict.of.stopped.items()]
+    return [Claim("note", f"asked no more, so that the curve goes on as it was: {', '.join(told)}")] if told else []
 
 
 def _ends(verdict: Verdict) -> list[Claim]:

@@ -49,6 +49,16 @@ class Comparison:
         return curves
 
     @cached_property
+    def stopped(self) -> dict[str, float]:
+        """Ranked strategy -> the cost after which it asked nothing more, the mean over the cells in which it did."""
+        own = self.rounds[~self.rounds.foreign & ~self.rounds.bound]
+        found: dict[str, list[float]] = {}
+        for (strategy, *_), cell in own.groupby(["strategy", "seed", "run"]):
+            if len(cell) > 1 and cell.cost.iloc[-1] == cell.cost.iloc[-2] < own.cost.max():
+                found.setdefault(strategy, []).append(cell.cost.iloc[-1])
+        return {strategy: float(np.mean(costs)) for strategy, costs in found.items()}
+
+    @cached_property
     def foreign(self) -> dict[str, pd.DataFrame]:
         """strategy -> its rounds (cost, mean value, std) as others published them."""
         table = self.rounds[self.rounds.foreign]
