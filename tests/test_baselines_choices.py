@@ -316,3 +316,21 @@ def test_class_balanced_entropy_gives_each_class_its_part_and_the_rest_to_entrop
 def test_class_balanced_entropy_without_a_share_is_entropy():
     rows, p = acquire("class_balanced_entropy[share=0]")
     assert rows.tolist() == registry.load("strategies", "entropy").acquire(p, 20, None).rows.tolist()
+
+
+@pytest.mark.parametrize(("share", "n_foreground"), [(0.66, 13), (1, 20), (0, None)])
+def test_foreground_random_draws_its_share_among_predicted_foreground(share, n_foreground):
+    """As a plain loop: the first of them along the ties, then the first of all others."""
+    dominant = np.arange(150) % 5
+    spec = f"foreground_random[share={share},background=3]"
+    rows, p = acquire(spec, asked=range(30), dominant=dominant)
+    order = [row for row in np.argsort(p.ties) if row >= 30]
+    drawn = [row for row in order if dominant[row] != 3][: int(20 * share)]
+    assert rows.tolist() == drawn + [row for row in order if row not in drawn][: 20 - len(drawn)]
+    if n_foreground:
+        assert (dominant[rows[:n_foreground]] != 3).all()
+
+
+def test_foreground_random_without_foreground_is_random():
+    rows, p = acquire("foreground_random", dominant=np.zeros(150, int))
+    assert rows.tolist() == np.argsort(p.ties)[:20].tolist()
