@@ -1,1 +1,2 @@
-"""Rules of adjudication, one a file: what is done with an answer. The registry finds them: see `bench.registry`."""
+"""Rules of adjudication, one a file: the effect of an answer on the label. The registry finds them: see
+`bench.registry`."""

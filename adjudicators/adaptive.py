@@ -8,8 +8,8 @@ ENOUGH = 40  # second answers, before the estimate is trusted
 class Adaptive(Confirmed):
     """Adaptive: as `confirmed`, but writes first answers at once while second answers show that people rarely err.
 
-    While the estimated rate of wrong answers is below 3 %, from 40 second answers or more, only each tenth answer that
-    contradicts the label goes to a second person, to keep the estimate up to date.
+    The estimated rate of wrong answers may fall below 3 %, from 40 second answers or more. Then only each tenth answer
+    that contradicts the label goes to a second person, to keep the estimate up to date.
     """
 
     source = "ours; the decision when to stop asking as in Sheng, Provost and Ipeirotis, KDD 2008"

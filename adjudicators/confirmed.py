@@ -7,7 +7,7 @@ class Confirmed(Adjudicator):
 
     A first answer that confirms the label, or names no class, is final. After one that contradicts the label, people
     are asked until some class, the label shown included, has `votes` votes. `label_votes`: votes that the label shown
-    has before anybody is asked. Where `most` people do not agree, the label stays.
+    has before anybody is asked. If `most` people do not agree, the label stays.
     """
 
     source = "ours; repeated labelling of Sheng, Provost and Ipeirotis, KDD 2008, for contradictions alone"

@@ -2,7 +2,7 @@ from bench.adjudication import ASK, Adjudicator
 
 
 class TwoReaders(Adjudicator):
-    """Two readers and an arbiter: two people answer every question; where they differ, a third one decides."""
+    """Two readers and an arbiter: two people answer every question; if they differ, a third one decides."""
 
     source = "2 + 1 reading of screening mammograms: Taylor-Phillips and Stinton, British Journal of Radiology, 2020"
 

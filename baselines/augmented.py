@@ -1,8 +1,8 @@
 """Uncertainty from several predictions of one image, flipped and rescaled: test-time augmentation (TTA).
 
 The formulas are those of dropout and of ensembles, with other passes: `bench.kernels.statistics.PASSES`. They work for
-networks without dropout layers, and draw no random number. What they measure is how much the prediction depends on the
-view of the image, not on the weights.
+networks without dropout layers, and draw no random number. They measure how much the prediction depends on the view of
+the image, not on the weights.
 """
 
 import numpy as np

@@ -10,7 +10,7 @@ class ClassBalanced(Strategy):
     """Class-balanced BvSB: mean p2/p1 over the superpixel, scaled to [0, 1] over the pool, x exp(-share of its class).
 
     The class of a superpixel is its dominant prediction. Its share is that of the superpixels of this class among all,
-    or with ``over=pixels`` that of their pixels: sizes are summed by dominant class, not by predicted pixel. Scale and
+    or with ``over=pixels`` that of their pixels. Sizes are summed by dominant class, not by predicted pixel. Scale and
     shares are over the whole pool, asked or not. It asks for the dominant class, as both sources do.
     """
 
@@ -35,10 +35,10 @@ class ClassBalanced(Strategy):
 class ClassBalancedEntropy(Strategy):
     """Class-balanced entropy: a share of the batch goes to classes in equal parts, by mean of entropy x p[class].
 
-    ``share`` of the questions is divided among the classes but for ``background`` (a class id, or none); what does not
-    divide evenly goes to drawn classes. The classes choose in drawn order: each takes its best superpixels, by the mean
-    of H·p[class], among those not taken. The rest of the batch goes by mean entropy. The source takes the mean p of
-    five networks, and 0.66 or 0.33 as share; it gives an image a limited number of patches, which is left out here.
+    ``share`` of the questions is divided among the classes but for ``background`` (a class id, or none); the remainder
+    goes to drawn classes. The classes choose in drawn order: each takes its best superpixels, by the mean of
+    H·p[class], among those not taken. The rest of the batch goes by mean entropy. The source takes the mean p of five
+    networks, and 0.66 or 0.33 as share. It gives an image a limited number of patches, which is left out here.
     """
 
     needs = ("entropy_sum", "class_entropy_sum")

@@ -1,4 +1,4 @@
-"""What a strategy that knew every answer would do. They read the truth: reference lines, never ranked."""
+"""The choices of a strategy that knew every answer. They read the truth: reference lines, never ranked."""
 
 import numpy as np
 
@@ -18,9 +18,9 @@ def _gain(pool):
 def ceiling(pool):
     """(n + 1,) int64: by how much the number of right pixels may rise with 0, 1, ... n answers on rows never asked.
 
-    Superpixels do not overlap, and an answer writes one class over the whole of one, or none; an answer of several
+    Superpixels do not overlap, and an answer writes one class over the whole of one, or none. An answer of several
     classes makes no pixel right. So no choice of superpixels, kinds of question, pixels or answers goes above it, if no
-    refiner relabels what nobody was asked about.
+    refiner relabels superpixels without a question.
     """
     gains = np.sort(np.maximum(_best_gain(pool)[~pool.asked], 0))[::-1]
     return np.concatenate([[0], np.cumsum(gains)])
@@ -35,9 +35,9 @@ def _best_gain(pool):
 class ClairvoyantBest(Strategy):
     """Best class: pixels that are right if the superpixel gets its dominant true class, less those right now.
 
-    It asks for the dominant class. Of an annotator who never errs it has the highest pixel accuracy that answers of any
-    kind can reach after as many questions (`ceiling`), but where void is the most frequent truth of a superpixel: then
-    the answer is void, and the curve stays below the ceiling. A refiner asks nobody and knows no ceiling.
+    It asks for the dominant class. With a noise-free annotator it has the highest pixel accuracy that answers of any
+    kind can reach after as many questions (`ceiling`). If void is the most frequent truth of a superpixel, the answer
+    is void, and the curve stays below the ceiling. A refiner asks nobody and knows no ceiling.
     """
 
     needs = ("truth_histogram", "truth_agree_histogram")
@@ -84,10 +84,10 @@ class ClairvoyantWorst(Strategy):
 
 
 class ClairvoyantMiou(Strategy):
-    """Most mIoU: each pick is the superpixel whose answer changes the labels' mIoU most, given the picks before it.
+    """Most mIoU: each pick is the superpixel with the answer that raises the labels' mIoU most after the picks before.
 
     Greedy on the exact change, over the whole split, with the classes of an empty union left out: a reference and no
-    bound. Never asks where the change is below 0.
+    bound. Never asks if the change is below 0.
     """
 
     needs = ("truth_answer", "truth_histogram", "truth_agree_histogram", "truth_label_histogram", "truth_totals")
@@ -118,7 +118,7 @@ class ClairvoyantMiou(Strategy):
 
 
 def _changes(pool, rows):
-    """What each answer adds: (3, m) right, true and labelled pixels of a class; with row and class, (m,) each."""
+    """The gain of each answer: (3, m) right, true and labelled pixels of a class; with row and class, (m,) each."""
     c = pool.candidates
     answer = c.truth_answer[rows].astype(int)
     right, labelled = (-x[rows].astype(np.int64) for x in (c.truth_agree_histogram, c.truth_label_histogram))

@@ -7,7 +7,7 @@ from bench.kernels.statistics import QUALITY_BINS
 
 
 class Softmin(Strategy):
-    """Softmin: minus the superpixel's soft minimum of p[current label]: a mean where the worst pixels weigh most."""
+    """Softmin: minus the superpixel's soft minimum of p[current label]: a mean that weighs the worst pixels most."""
 
     needs = ("softmin_numerator", "softmin_denominator")
     source = "Lad and Mueller, 2023; cleanlab"
@@ -21,8 +21,8 @@ class ConfidentLearning(Strategy):
     """Confident learning: share of the superpixel's pixels flagged as wrong, by thresholds per class over the pool.
 
     Trip one gives each class its threshold, the mean p[c] over pixels labelled c. Trip two counts, over the pool, the N
-    pixels whose prediction is another class at or above that class's threshold. Flagged are those of the N pixels of
-    lowest p[current label] that the model disagrees with. p[current label] is known to a quarter of a power of two, so
+    pixels with a prediction of another class at or above that class's threshold. Flagged are those of the N pixels of
+    lowest p[current label] that the model disagrees with. p[current label] is known to a quarter of a power of two. So
     pixels at the cut count in part.
     """
 
@@ -52,7 +52,7 @@ class NormalizedMargin(Strategy):
 class WeightedEntropy(Strategy):
     """Confidence-weighted entropy: 1 - mean over the superpixel of ln(1 + s)/s, with s = entropy / ln C / p[label].
 
-    cleanlab's score of a pixel, from 0 to 1 and low where the label looks wrong, from 1. Its limit is 1 if the
+    cleanlab's score of a pixel, from 0 to 1 and low if the label looks wrong, from 1. Its limit is 1 if the
     entropy is 0; cleanlab gives 0 there.
     """
 

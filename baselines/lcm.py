@@ -11,13 +11,13 @@ from bench.types import VOID
 
 
 class Lcm(Refiner):
-    """Label correction module: an MLP on mean softmax, taught by the round's answers, relabels where it is sure.
+    """Label correction module: an MLP on mean softmax, taught by the round's answers, relabels if it is sure.
 
     Taught are the superpixels asked this round, with their modal label after correction, void ones left out. Relabelled
     is a superpixel never asked, unless the prediction is its label, or less sure than ``tau``, or in the tail (the
     ⌊C/2⌋ classes answered least; tie: lowest class), or its label is the class answered least. ``tau``: one threshold,
     or one a round joined by "/", of which the last stays. ``softmax=once``: cross-entropy on logits; ``twice``: on
-    probabilities, as released. ``void=relabel``: a superpixel whose modal label is 255 may get a class, as released;
+    probabilities, as released. ``void=relabel``: a superpixel with the modal label 255 may get a class, as released;
     ``keep``: it stays 255.
     """
 

@@ -1,4 +1,4 @@
-"""Score for money: another strategy's score, divided by what the answer is expected to cost."""
+"""Score for money: another strategy's score, divided by the expected cost of the answer."""
 
 import numpy as np
 
@@ -11,8 +11,8 @@ from bench.types import VOID, InputError
 class Priced(Strategy):
     """Priced: another strategy's superpixel score, divided by the expected cost of its answer in ``unit``.
 
-    Where a label is shown, it is confirmed with the probability that the model gives it at the representative pixel,
-    1 - CIL, and corrected otherwise; void is always corrected. An answer that names all classes of a superpixel costs a
+    If a label is shown, it is confirmed with the probability that the model gives it at the representative pixel,
+    1 - CIL, and corrected otherwise. Void is always corrected. An answer that names all classes of a superpixel costs a
     click, or its bits or seconds, for each class that is predicted in it. The other kinds cost the same everywhere,
     which leaves the order as it is. Void and giving up are not foreseen.
     ``unit``: bits, seconds, clicks or questions (`bench.costs`); ``seconds``: measured or a file, as for a run.

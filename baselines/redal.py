@@ -11,7 +11,7 @@ class Redal(Strategy):
     """ReDAL: alpha x mean entropy + beta x mean colour gradient, times decay^k for the k-th best of a feature cluster.
 
     As in the source, the entropy is in bits and the mean over the C classes, H / (C ln 2). The colour gradient of a
-    pixel is the mean absolute difference to its 50 nearest, itself among them, at most 0.1; in an image that is the
+    pixel is the mean absolute difference to its 50 nearest, itself among them, at most 0.1. In an image that is the
     disc of radius 4, 49 pixels. Clusters: k-means on mean features of the superpixels never asked. The defaults are
     those of the source for S3DIS, its configuration with colours. Left out is the third term, the surface variation of
     point clouds, which images have none of.

@@ -1,4 +1,4 @@
-"""How unsure the model is, whatever the current label says."""
+"""The model's uncertainty, independent of the current label."""
 
 from bench.acquisition import Strategy
 

@@ -1,4 +1,4 @@
-"""SIM, weighed by what a pixel of each class is worth to the mean IoU."""
+"""SIM, weighted by the worth of a pixel of each class to the mean IoU."""
 
 import numpy as np
 

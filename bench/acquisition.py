@@ -1,4 +1,4 @@
-"""What all strategies share: the best B by score, bans, ties and the kind of question."""
+"""The common part of all strategies: the best B by score, bans, ties and the kind of question."""
 
 from abc import ABC, abstractmethod
 
@@ -34,8 +34,8 @@ class Strategy:
         return Query(highest(self.score(pool), pool, budget), self.question)
 
     def ranking(self, pool: Pool, query: Query) -> np.ndarray:
-        """(n,) float: how it ranks the pool, to measure what it finds: its scores. A strategy that chooses without any
-        ranks what it asks in the order of asking, and all the rest alike behind that."""
+        """(n,) float: the rank of each candidate, to measure which errors a strategy finds: its scores. A strategy
+        without scores ranks its questions in the order of asking; the rest is tied behind them."""
         if type(self).score is not Strategy.score:
             return np.asarray(self.score(pool), np.float64)
         ranks = np.full(len(pool.candidates), -np.inf)
@@ -58,8 +58,8 @@ class Refiner(ABC):
     ) -> tuple[np.ndarray, np.ndarray]:
         """The rows to relabel, (m,) int64, none of them ever asked, and their new labels, (m,) uint8.
 
-        ``pool``: as the strategy saw it, with this round's rows marked as asked; ``rows`` (k,) int64: those asked this
-        round; ``labels`` (k,) uint8: the label that most pixels of each of them have after correction.
+        ``pool``: as the strategy saw it, with this round's rows marked as asked. ``rows`` (k,) int64: those asked this
+        round. ``labels`` (k,) uint8: the label that most pixels of each of them have after correction.
         """
 
 
@@ -74,7 +74,7 @@ def scored(spec: str) -> Strategy:
 def never_asked(pool: Pool, budget: int) -> tuple[np.ndarray, int]:
     """The rows never asked, in the order of the pool's ties, and how many of them to choose.
 
-    A strategy that draws or chooses step by step does so along these rows: its choice then hangs on the seed alone and
+    A strategy that draws or chooses step by step does so along these rows. Its choice then depends on the seed alone,
     not on the order of the table. Raises InputError for a negative budget.
     """
     if budget < 0:

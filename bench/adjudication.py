@@ -20,10 +20,10 @@ class Case:
     """All that a rule may see of one superpixel. There is no truth in it.
 
     ``question``: as each person is shown it, without the id of the superpixel, which may tell. ``answers``: those of
-    all people asked so far, in the order in which they were asked. ``votes``: what classes each of them named:
+    all people asked so far, in the order in which they were asked. ``votes``: the classes that each of them named:
     ``(c,)``; ``(VOID,)`` for none of the classes; ``()`` for "cannot tell"; several for a multiclass question.
-    ``price``: what the last answer cost, in the unit of the budget. ``statistics``: the values of this superpixel that
-    the rule ``needs``; empty when a stopped run is played back.
+    ``price``: the cost of the last answer, in the unit of the budget. ``statistics``: the values of this superpixel
+    that the rule ``needs``; empty when a stopped run is played back.
     """
 
     question: Question
@@ -48,14 +48,15 @@ class Case:
         return self.votes[0] not in (self.shown, (VOID,), ())
 
     def tally(self, label_votes: int = 0) -> Counter:
-        """How many people named what; ``label_votes`` more for the label shown. Who cannot tell has no vote."""
+        """The number of people who named each vote; ``label_votes`` more for the label shown. "Cannot tell" is no
+        vote."""
         counts = Counter(vote for vote in self.votes if vote)
         if label_votes:
             counts[self.shown] += label_votes
         return counts
 
     def labels_of(self, vote: tuple[int, ...]) -> tuple[int, ...]:
-        """What the last person who gave this ``vote`` would write; `LEAVE` where nobody did."""
+        """The labels that the last person with this ``vote`` would write; `LEAVE` if nobody gave it."""
         said = [answer.labels for answer, own in zip(self.answers, self.votes, strict=True) if own == vote]
         return said[-1] if said else LEAVE
 
@@ -93,7 +94,7 @@ class Adjudicator(ABC):
         """
 
     def learn(self, case: Case, verdict: Verdict) -> None:  # noqa: B027 - most rules learn nothing
-        """Take in what was decided after the last answer of ``case``, whose ``statistics`` may be empty."""
+        """Learn the decision after the last answer of ``case``; its ``statistics`` may be empty."""
 
 
 def posterior(prior: np.ndarray, votes: Iterable[tuple[int, ...]], rate: float) -> np.ndarray:
@@ -112,7 +113,7 @@ def posterior(prior: np.ndarray, votes: Iterable[tuple[int, ...]], rate: float) 
 class SlipRate:
     """The rate of wrong answers, from how often the second person to correct a label names another class.
 
-    Two people who err independently with the rate ε differ in about 2ε of the cases: with D second answers, d of which
+    Two people who err independently with the rate ε differ in about 2ε of the cases. With D second answers, d of which
     differ, the estimate is (d + 1) / (2 (D + 2)).
     """
 

@@ -1,4 +1,4 @@
-"""What all oracles (simulated annotators) share: what a person sees and says, how it is heard, and how people err."""
+"""The common part of all oracles (simulated annotators): views, replies, their meaning, and errors."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -17,8 +17,8 @@ class Retracted(Exception):
 class Oracle(ABC):
     """Base of a simulated annotator. A subclass writes ``answer``.
 
-    ``kinds``: the questions it can answer. ``leaky``: true when it reads more of the truth than the question reveals
-    to a human for its price; such an oracle is marked in every list, table and figure. ``memory``: true when an answer
+    ``kinds``: the questions it can answer. ``leaky``: true when it reads more of the truth than the question reveals to
+    a human for its price. Such an oracle is marked in every list, table and figure. ``memory``: true when an answer
     depends on earlier questions, so that a resumed run must ask those again, in order, before it goes on.
     ``reads_truth``: false when it answers without the truth, which is then void for it everywhere.
     """
@@ -32,8 +32,8 @@ class Oracle(ABC):
     def answer(self, question: Question, truth: Truth, rng: np.random.Generator) -> Answer:
         """The answer to one question.
 
-        ``rng`` belongs to the superpixel: whoever asks about it, at whichever of its pixels, meets the same slip. For
-        that an oracle draws as many numbers, with the same meaning, whatever is shown and whatever is true there.
+        ``rng`` belongs to the superpixel: every question about it, at any of its pixels, meets the same slip. So an
+        oracle always draws the same count of numbers, with the same meaning, for any label shown and any truth.
         """
 
     def look(self, labels: Callable[[int], np.ndarray]) -> None:  # noqa: B027 - only a page shows whole maps
@@ -44,10 +44,10 @@ class Oracle(ABC):
 
 
 def true_classes(question: Question, truth: Truth, dominant: bool = False) -> tuple[int, ...]:
-    """The classes that a person without error sees, sorted; ``(VOID,)`` where the truth is not known.
+    """The classes that a person without error sees, sorted; ``(VOID,)`` if the truth is not known.
 
-    The truth at the representative pixel; for a dominant question, or with ``dominant``, the mode over the superpixel
-    (``VOID`` counts as a class; tie: lowest); for a multiclass question every class in the superpixel but ``VOID``.
+    The truth at the representative pixel. For a dominant question, or with ``dominant``, the mode over the superpixel
+    (``VOID`` counts as a class; tie: lowest). For a multiclass question, every class in the superpixel but ``VOID``.
     """
     if question.kind == "multiclass":
         return tuple(c for c in np.unique(truth.region).tolist() if c != VOID) or (VOID,)
@@ -57,7 +57,8 @@ def true_classes(question: Question, truth: Truth, dominant: bool = False) -> tu
 
 
 def reply(question: Question, seen: tuple[int, ...], void: tuple[int, ...] = ()) -> Answer:
-    """What a person says who sees the classes ``seen`` (``()``: cannot tell); ``void``: what ``(VOID,)`` writes.
+    """The answer of a person who sees the classes ``seen`` (``()``: cannot tell); ``void``: the labels that ``(VOID,)``
+    writes.
 
     To a correction question: confirm if the label shown is the class seen, else correct it. To the others: a class
     each (``classify``).
@@ -72,16 +73,17 @@ def reply(question: Question, seen: tuple[int, ...], void: tuple[int, ...] = ())
 
 
 def classes_named(question: Question, answer: Answer) -> tuple[int, ...]:
-    """The classes that an answer names, a confirmed label among them: what `reply` was given. ``()``: it named none."""
+    """The classes that an answer names, a confirmed label among them; the inverse of `reply`. ``()``: it named none."""
     if answer.labels and answer.labels != (VOID,):
         return answer.labels
     return {"confirm": (question.label,), "void": (VOID,)}.get(answer.actions[-1], ())
 
 
 def outcome(question: Question, answer: Answer) -> tuple[int, str]:
-    """What `bench.types.Pool` says of an answer: the class given or confirmed, -1 for none or several, and the action.
+    """An answer as `bench.types.Pool` has it: the class given or confirmed, -1 for none or several, and the action.
 
-    The action, one of `bench.types.ACTIONS`, is that of the answer as a whole; of a crowd it is not what each did.
+    The action, one of `bench.types.ACTIONS`, is that of the answer as a whole; in a crowd, each person's action may
+    differ.
     """
     classes = classes_named(question, answer)
     one = len(classes) == 1 and classes != (VOID,)
@@ -95,7 +97,7 @@ def outcome(question: Question, answer: Answer) -> tuple[int, str]:
 class Erring(Oracle):
     """Base of an error model round another annotator: ``of`` answers, and ``alter`` may change the classes it named.
 
-    An altered answer replaces the last thing that was done, so that what a crowd was paid stays paid. ``alter`` draws
+    An altered answer replaces the last action, so that a crowd's payment stays. ``alter`` draws
     as often when it changes nothing: one seed then meets the same errors, and more of them, at a higher rate. It does
     not look at the representative pixel before it draws: a superpixel then meets the same slip at all of its pixels.
 

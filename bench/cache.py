@@ -1,4 +1,4 @@
-"""A bounded cache for what can be read or computed again."""
+"""A bounded cache for values that can be read or computed again."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -17,7 +17,7 @@ Value = TypeVar("Value", bound=Sized)
 
 class Cache:
     """Values by key, in up to ``n_bytes`` of memory; beyond that the least recently used ones are removed. The newest
-    value stays whatever its size."""
+    value stays at any size."""
 
     def __init__(self, n_bytes: int):
         self.n_bytes = n_bytes
@@ -25,7 +25,7 @@ class Cache:
         self._n_held = 0
 
     def get(self, key: Hashable, make: Callable[[], Value]) -> Value:
-        """The value of ``key``; where the cache has none, what ``make`` returns, which it then keeps."""
+        """The value of ``key``; if the cache has none, the result of ``make``, which it then keeps."""
         if key not in self._values:
             return self.put(key, make())
         self._values.move_to_end(key)

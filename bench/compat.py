@@ -1,9 +1,9 @@
 """Makes mmsegmentation run on mmcv-lite and on a CPU-only torch. Call `install` before importing mmseg.
 
-It changes only what is broken.
+It changes only broken parts.
 
-mmseg imports `mmcv.ops`, whose compiled part mmcv-lite does not ship: here the operators raise when called, not when
-imported. torchvision's compiled part does not load beside a CPU-only torch: its Python part needs the operators
+mmseg imports `mmcv.ops`; mmcv-lite ships it without its compiled part. Here the operators raise when called, not when
+imported. torchvision's compiled part does not load beside a CPU-only torch. Its Python part needs the operators
 declared.
 """
 
@@ -16,7 +16,7 @@ import torch
 
 
 def install() -> None:
-    """Put both stand-ins in place where they are needed. Calling it again changes nothing."""
+    """Put both stand-ins in place if they are needed. Calling it again changes nothing."""
     if importlib.util.find_spec("mmcv._ext") is None and "mmcv._ext" not in sys.modules:
         sys.modules["mmcv._ext"] = _AbsentOperators("mmcv._ext")
     if not _LIBRARIES and "torchvision" not in sys.modules and not _torchvision_loads():
@@ -27,7 +27,7 @@ def install() -> None:
 
 
 def install_nms() -> None:
-    """Make non-maximum suppression work where torchvision's compiled part does not load. Needed by SAM's everything."""
+    """Make non-maximum suppression work if torchvision's compiled part does not load. Needed by SAM's everything."""
     install()
     if _LIBRARIES:
         from torchvision.ops import boxes
@@ -41,7 +41,7 @@ _LIBRARIES: list = []
 
 
 class _AbsentOperators(types.ModuleType):
-    """A module whose every attribute is a function that says what is missing."""
+    """A module with functions as attributes; each raises an error that names the missing package."""
 
     def __init__(self, name):
         super().__init__(name)

@@ -1,6 +1,6 @@
 """Whole files, JSON with a checksum, digests. Every file is written whole or not at all.
 
-A file is first written beside its place and then moved over it: a reader never sees half of one, nor does a crash or a
+A file is first written beside its place and then moved over it. A reader never sees half of one, nor does a crash or a
 full disk leave it.
 """
 
@@ -28,7 +28,7 @@ REFUSALS += (errno.EMFILE, errno.ENFILE, errno.ENOTDIR, errno.ENOENT)
 
 
 def default_cache() -> str:
-    """$ALC_BENCH_CACHE, else a folder in the user's cache, where the system has it."""
+    """$ALC_BENCH_CACHE, else a folder at the system's place for a user's cache."""
     return os.environ.get("ALC_BENCH_CACHE", platformdirs.user_cache_dir("alc-bench"))
 
 
@@ -65,7 +65,8 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what killed writers left in a folder; its owner alone may do that, or a file that is written vanishes."""
+    """Remove the leftovers of killed writers in a folder. Only its owner may do that: otherwise a file that is written
+    vanishes."""
     for leftover in folder.rglob(f"{PARTIAL}*"):
         leftover.unlink(missing_ok=True)
 
@@ -76,7 +77,7 @@ def write_json(path: Path, value) -> None:
 
 
 def write_spec(path: Path, value: dict) -> None:
-    """A JSON file with its own checksum, which `read_json` checks: what it says is taken on trust elsewhere."""
+    """A JSON file with its own checksum, which `read_json` checks: its content is trusted elsewhere."""
     write_json(path, value | {"sum": digest(value)})
 
 
@@ -115,7 +116,7 @@ def _json(value) -> str:
 
 
 def read_csv(path: Path, columns: tuple[str, ...], source: io.StringIO | None = None, **options) -> pd.DataFrame:
-    """Raises InputError for a missing or broken file and for a missing one of ``columns``. ``source``: what is read in
+    """Raises InputError for a missing or broken file and for a missing one of ``columns``. ``source``: text to read in
     place of the file."""
     try:
         frame = pd.read_csv(source or path, **options)
@@ -142,7 +143,7 @@ def file_digest(path: Path) -> str:
 
 
 def checksum(data: bytes) -> list:
-    """The length of a file's content, and 32 hex digits: what is recorded of it."""
+    """The length of a file's content, and 32 hex digits, for the record."""
     return [len(data), hashlib.blake2b(data, digest_size=16).hexdigest()]
 
 
@@ -156,14 +157,14 @@ def record(folder: Path, sums: dict[str, list]) -> None:
 
 
 def recorded(folder: Path) -> dict[str, list]:
-    """The checksums that are known of the files of a folder, by name; none where an older version wrote it."""
+    """The checksums that are known of the files of a folder, by name; none if an older version wrote it."""
     return read_json(folder / SUMS, summed=True) if (folder / SUMS).exists() else {}
 
 
 def check(path: Path, known: list, remedy: str, more: bool = False) -> bytes:
-    """Raise InputError, ending in ``remedy``, unless a file holds what was recorded of it. Returns its content.
+    """Raise InputError, ending in ``remedy``, unless a file has its recorded length and checksum. Returns its content.
 
-    ``more``: it may hold more behind that, as a file does whose writer was stopped before it took down the checksum.
+    ``more``: it may hold more behind that: its writer may have been stopped before it recorded the checksum.
     """
     try:
         data = path.read_bytes()
@@ -188,7 +189,7 @@ def intact(path: Path) -> bool:
 
 
 def slug(*names: str) -> str:
-    """A folder name: the names' letters, digits and . - _, joined by two underscores; a hash where that drops any."""
+    """A folder name: the names' letters, digits and . - _, joined by two underscores; a hash if that drops any."""
     plain = "__".join(re.sub(r"[^\w.+-]+", "-", name).strip("-") for name in names)
     return plain if plain == "__".join(names) else f"{plain}-{digest(names)[:6]}"
 

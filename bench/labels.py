@@ -15,8 +15,8 @@ def corrected(labels: np.ndarray, answer: Answer) -> np.ndarray:
     """The labels (m,) uint8 of a superpixel's pixels after one answer; the same array when it leaves them.
 
     A single class (or ``VOID``) is written over all of them: the expansion set of Kim et al. (2024) at their released
-    threshold is the whole superpixel. An answer of several classes says which are there, not where: labels that are one
-    of them stay, the others become ``VOID``.
+    threshold is the whole superpixel. An answer of several classes says which are there, not their pixels: labels that
+    are one of them stay, the others become ``VOID``.
     """
     if not answer.labels:
         return labels
@@ -28,10 +28,10 @@ def corrected(labels: np.ndarray, answer: Answer) -> np.ndarray:
 class LabelMaps:
     """``labels(i)`` is the (H, W) uint8 label map of train image ``i``; ``write`` changes it.
 
-    ``start``: the maps before any answer; ``changed``: the images whose maps are no longer those. Kept is what was
-    written over each superpixel, so that a question and its answer take as long as the superpixel has pixels. A whole
-    map is put together when it is asked for; up to ``memory_bytes`` of them are held. Whoever keeps a map beyond the
-    next ``write`` copies it.
+    ``start``: the maps before any answer; ``changed``: the images whose maps are no longer those. Only the labels
+    written over each superpixel are kept, so that the time of a question and its answer grows with the superpixel's
+    pixels. A whole map is put together when it is asked for; up to ``memory_bytes`` of them are held. Copy a map to
+    keep it beyond the next ``write``.
     """
 
     def __init__(self, start: Maps, memory_bytes: int):
@@ -54,7 +54,7 @@ class LabelMaps:
         return np.resize(written[1], where.size)  # one label of all, or each pixel's own
 
     def write(self, image: int, where: Region, was: np.ndarray, answer: Answer) -> None:
-        """Apply an answer to one superpixel, whose labels are ``was`` (`at`).
+        """Apply an answer to one superpixel with the labels ``was`` (`at`).
 
         The pixels of two writes to an image are the same, or have none in common.
         """
@@ -78,7 +78,7 @@ class LabelQuality:
     """The confusion of the current label maps with the truth, kept in step with every change.
 
     ``by_image`` (N, C, C + 1) integers: the matrix of each train image (`bench.metrics.confusion`); ``truth(i)``: the
-    (H, W) uint8 true label map. It sees the truth; what writes the labels does not.
+    (H, W) uint8 true label map. It sees the truth; the writer of the labels does not.
     """
 
     def __init__(self, truth: Maps, by_image: np.ndarray):

@@ -1,4 +1,4 @@
-"""Confusion matrices and what is read off them: mIoU, accuracy, harm, area under the budget curve."""
+"""Confusion matrices and the measures from them: mIoU, accuracy, harm, area under the budget curve."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -46,15 +46,15 @@ def miou(matrix: np.ndarray, void_counts: bool = True) -> float:
 
 
 def accuracy(matrix: np.ndarray) -> float:
-    """Share of non-void truth pixels whose label is right; a ``VOID`` label is wrong. 0 for an empty matrix."""
+    """Share of non-void truth pixels with the right label; a ``VOID`` label is wrong. 0 for an empty matrix."""
     return float(np.trace(matrix) / max(matrix.sum(), 1))
 
 
 def miou_gradient(matrix: np.ndarray, void_counts: bool = True) -> np.ndarray:
-    """(C, C + 1) float64: what one more pixel in each place of ``matrix`` would add to `miou`, to first order.
+    """(C, C + 1) float64: the change of `miou` by one more pixel in each place of ``matrix``, to first order.
 
     Classes absent from truth and labels stay out of the mean. The product with ``matrix`` sums to 0: mIoU does not
-    change where every count grows by the same factor.
+    change if every count grows by the same factor.
     """
     n_classes = len(matrix)
     hit = np.diag(matrix).astype(float)
@@ -78,7 +78,7 @@ def dice_and_iou(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     ``matrices`` (..., C, C + 1): one confusion matrix an image, as `confusion` gives them. A void label counts as
     wrong. NaN for a class that an image has neither in the truth nor in its labels. Their means over the images are
-    what the papers on Kvasir-SEG report (Jha et al., 2020).
+    the measures that papers on Kvasir-SEG report (Jha et al., 2020).
     """
     n_classes = matrices.shape[-2]
     hit = np.diagonal(matrices[..., :n_classes], axis1=-2, axis2=-1).astype(float)
@@ -88,7 +88,7 @@ def dice_and_iou(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def detection(wrong: np.ndarray, scores: np.ndarray, size: np.ndarray) -> dict[str, float]:
-    """How well (n,) float ``scores``, higher for the likelier ones, find the superpixels whose label is ``wrong`` (n,).
+    """How well (n,) float ``scores``, higher for the likelier ones, find the superpixels with a ``wrong`` (n,) label.
 
     AUROC and AUPRC (average precision), each superpixel counted once and, with ``_px``, by its ``size`` (n,) in pixels.
     NaN if all or none are wrong. Ties count half in AUROC. Source: scikit-learn.
@@ -108,7 +108,8 @@ def detection(wrong: np.ndarray, scores: np.ndarray, size: np.ndarray) -> dict[s
 
 
 def precision(wrong: np.ndarray, size: np.ndarray) -> dict[str, float]:
-    """The share of the superpixels asked about whose label is ``wrong`` (k,) bool, by number and by ``size`` in pixels.
+    """The share of the superpixels asked about that have a ``wrong`` (k,) bool label, by number and by ``size`` in
+    pixels.
 
     NaN if none was asked.
     """
@@ -118,7 +119,7 @@ def precision(wrong: np.ndarray, size: np.ndarray) -> dict[str, float]:
 
 
 def polyp_mean(by_image: np.ndarray, which: int) -> float:
-    """Mean over the images of the Dice (``which`` 0) or IoU (1) of the foreground, where that is the one other class.
+    """Mean over the images of the Dice (``which`` 0) or IoU (1) of the foreground, if that is the one other class.
 
     NaN for more than two classes. Images without foreground in truth and labels are left out. As the papers on
     Kvasir-SEG report (Jha et al., 2020).

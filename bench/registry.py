@@ -2,7 +2,7 @@
 
 A plug-in is a public class with the verb of its kind (a strategy has ``acquire``) in a file of its kind's folder. Its
 name is the class name in snake_case: ``CilArea`` is ``cil_area``. Third-party packages add theirs through entry
-points (``alc_bench.strategies`` and so on), where the entry point's name is the plug-in's. A file that does not import
+points (``alc_bench.strategies`` and so on); the entry point's name is the plug-in's. A file that does not import
 is listed as broken, and is an error only for who asks for it.
 """
 
@@ -53,7 +53,7 @@ DECLARED = {
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The plug-ins of one kind: ``classes`` by name, and ``broken``: what failed to import, with the reason."""
+    """The plug-ins of one kind: ``classes`` by name, and ``broken``: the failed imports, with the reason."""
 
     kind: str
     classes: dict[str, type]
@@ -208,7 +208,7 @@ def singular(kind: str) -> str:
 
 def describe(kind: str) -> list[dict]:
     """For every plug-in of a kind: ``name``, ``caption`` (the first line of its docstring), ``parameters`` with their
-    defaults, and what its class declares. A broken one has its error as caption, and ``broken`` is true.
+    defaults, and the declarations of its class. A broken one has its error as caption, and ``broken`` is true.
     """
     found = catalogue(kind)
     entries = []
@@ -266,7 +266,7 @@ def _is(of: type, value) -> bool:
 def one_of(name: str, known, what: str) -> str:
     """``name``, if it is among the ``known`` ones. Else raises the InputError that suggests a close one.
 
-    Close is first of all what adds a word in front: ``tta_bald`` for ``bald``.
+    A name with a word in front is the closest: ``tta_bald`` for ``bald``.
     """
     if name in known:
         return name
@@ -276,7 +276,7 @@ def one_of(name: str, known, what: str) -> str:
 
 
 def number(name: str, value, low: float = 0, high: float = math.inf, whole: bool = False) -> float:
-    """``value`` if it is a number in [low, high], an integer where ``whole``; InputError with its name otherwise."""
+    """``value`` if it is a number in [low, high], an integer if ``whole``; InputError with its name otherwise."""
     good = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool) and low <= value <= high
     if not good:
         limits = f"from {low} to {high}" if high < math.inf else f"of {low} or more"

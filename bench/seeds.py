@@ -1,7 +1,7 @@
-"""Every random draw of the suite comes from here, named by what it is for.
+"""Every random draw of the suite comes from here, named by its purpose.
 
 ``generator(seed, "fit", 3)`` is a stream of its own: draws elsewhere never shift it. ``uniform(seed, "noise", image,
-pixel)`` is a number that depends on its key alone, so that two strategies that ask the same thing get the same answer.
+pixel)`` is a number that depends on its key alone. So two strategies that ask the same thing get the same answer.
 """
 
 import hashlib

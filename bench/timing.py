@@ -1,7 +1,7 @@
 """The only clock of the suite: it waits for the device before it reads the time.
 
-A comparison interleaves its functions in one process, so that whatever else the machine does meets all of them, and
-forms ratios round by round.
+A comparison interleaves its functions in one process, so that other load on the machine meets all of them, and forms
+ratios round by round.
 """
 
 import time

@@ -1,6 +1,6 @@
 """The nouns of the suite: frozen records with shape checks, nothing else.
 
-Arrays are NumPy, in row-major order. A *label map* is (H, W) uint8 of class ids, ``VOID`` where there is
+Arrays are NumPy, in row-major order. A *label map* is (H, W) uint8 of class ids, ``VOID`` if there is
 none. A *superpixel map* is (H, W) int32, 0 outside every superpixel. *Probabilities* are (C, H, W) float32.
 """
 
@@ -24,7 +24,7 @@ ACTIONS = ("confirm", "correct", "classify", "void", "give_up")
 
 
 class InputError(ValueError):
-    """What the user gave cannot be used. The message is one line; the command line exits with code 2."""
+    """The user's input cannot be used. The message is one line; the command line exits with code 2."""
 
 
 def printable(text: str) -> str:
@@ -39,7 +39,7 @@ class Candidates:
     Always there, each (n,): ``image`` int32 (index into the train split), ``superpixel`` int64 (id within the
     image), ``row`` and ``column`` int32 (the representative pixel), ``label`` uint8 (current label there),
     ``size`` int64 (pixels). The statistics that a strategy needs come beside them, each (n,) or (n, k);
-    `bench.kernels.statistics` says what each one is.
+    `bench.kernels.statistics` defines each one.
     """
 
     columns: Mapping[str, np.ndarray]
@@ -123,9 +123,9 @@ class Query:
 class Question:
     """One row of a query, as an annotator is shown it.
 
-    ``row, column``: the representative pixel; ``label``: the current label there; ``labels`` (m,) uint8: the
-    current labels over the m pixels of the superpixel, in row-major order; ``number``: how many questions came
-    before it in this run; ``n_classes``: how many classes there are to choose from.
+    ``row, column``: the representative pixel. ``label``: the current label there. ``labels`` (m,) uint8: the current
+    labels over the m pixels of the superpixel, in row-major order. ``number``: how many questions came before it in
+    this run. ``n_classes``: how many classes there are to choose from.
     """
 
     kind: str
@@ -141,7 +141,8 @@ class Question:
 
 @dataclass(frozen=True, eq=False)
 class Region:
-    """Where a superpixel of m pixels lies: runs, each the flat pixel ``start`` and the ``length`` - 1 pixels after it.
+    """The place of a superpixel of m pixels: runs, each the flat pixel ``start`` and the ``length`` - 1 pixels after
+    it.
 
     A *flat* pixel is its index in the row-major map. ``start`` and ``length`` are (n,) int32, runs in ascending order.
     """
@@ -181,7 +182,7 @@ def unknown(shape: tuple[int, ...]) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Truth:
-    """What an oracle may read, and nobody else: ``map`` (H, W) uint8, and ``where`` the superpixel lies.
+    """The truth, for oracles only: ``map`` (H, W) uint8, and the superpixel's place, ``where``.
 
     ``name``: of the image. ``person``: the number of the person who is asked about this superpixel, from 1. ``key``: a
     number of the superpixel and the seed, the same for all people: it seeds the errors that they share.
@@ -206,11 +207,11 @@ class Truth:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back for one question.
+    """The answer to one question.
 
-    ``labels``: what to write over the superpixel: () leaves it as it is, (c,) writes c (or ``VOID``); a multiclass
-    answer names every class present. ``actions``: what annotators did, in order, each one of `ACTIONS`, from which
-    any cost model prices the answer later.
+    ``labels``: the classes to write over the superpixel: () leaves it as it is, (c,) writes c (or ``VOID``); a
+    multiclass answer names every class present. ``actions``: the annotators' actions, in order, each one of `ACTIONS`,
+    from which any cost model prices the answer later.
     """
 
     labels: tuple[int, ...]

@@ -16,7 +16,7 @@ class Crowd(Oracle):
 
     ``shared``: how much of their errors people share, since some superpixels are hard for everybody. Each has one draw
     of the superpixel in common with the others and one of his own, and goes by the common one with probability
-    √shared. Each errs as often as alone; the errors of two people of one kind have the correlation ``shared``, and they
+    √shared. Each errs as often as alone. The errors of two people of one kind have the correlation ``shared``, and they
     then name the same wrong class. 0, the default: they err independently of each other.
 
     dawid_skene answers while the run goes on, so it knows the votes given so far and no later ones: Dawid and Skene's
@@ -69,7 +69,7 @@ class Crowd(Oracle):
 
 
 class _Weigher:
-    """The votes of a run so far, and what Dawid and Skene make of them."""
+    """The votes of a run so far, and the estimate of Dawid and Skene from them."""
 
     def __init__(self):
         self.votes: list[list[int]] = []
@@ -89,7 +89,7 @@ class _Weigher:
 
 
 def dawid_skene(votes: np.ndarray, n_classes: int, smoothing: float = 0.01, n_iter: int = 100, tolerance: float = 1e-6):
-    """Who votes how, and what is true: maximum likelihood by EM, from the shares of the votes.
+    """The voters' confusion and the true classes: maximum likelihood by EM, from the shares of the votes.
 
     ``votes`` (n, m) int: class given to item i by member j, -1 for none. Returns the posterior (n, C), the class priors
     (C,) and the confusion matrices (m, C, C), rows truth, columns vote, all float64 with rows that sum to 1.

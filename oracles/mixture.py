@@ -6,8 +6,8 @@ from bench.types import InputError
 class Mixture(Oracle):
     """A team of different people, any name each: mixture[ann=perfect,bob=noisy[rate=0.3]]; one of them is asked.
 
-    Who is asked is drawn with the superpixel's key, all as likely: it always comes to the same person, whoever asks
-    and at whichever of its pixels. A crowd of a mixture asks its people side by side.
+    The person is drawn with the superpixel's key, all as likely. A superpixel always comes to the same person, for any
+    strategy and any of its pixels. A crowd of a mixture asks its people side by side.
     """
 
     def __init__(self, **people):

@@ -13,9 +13,9 @@ class Perfect(Oracle):
     denominator), and gives the answer otherwise. ``answer=representative``: the truth at the representative pixel;
     ``answer=dominant``: the modal truth of the superpixel, void included (tie: lowest class).
 
-    ``void``: what an answer without a class does. ``keep``, the default, leaves the labels as they are: "this pixel is
-    none of the classes" says nothing on the rest of the superpixel, and whoever pays for an answer does not expect it
-    to delete labels. ``void`` writes 255 over the superpixel, as both released codes do.
+    ``void``: the effect of an answer without a class. ``keep``, the default, leaves the labels as they are: "this pixel
+    is none of the classes" says nothing on the rest of the superpixel, and nobody pays for an answer to delete labels.
+    ``void`` writes 255 over the superpixel, as both released codes do.
 
     Sources: Kim et al., ICML 2024 (representative answer); Jeon et al., AAAI 2026 (dominant answer).
     """

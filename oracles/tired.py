@@ -5,8 +5,8 @@ from bench.registry import number
 class Tired(Erring):
     """Tires: attention halves every `half_life` questions, and without attention the answer is a guess.
 
-    Question k of a session (from 0) gets a guess, uniform over the L classes, with probability 1 - 2^(-k / half_life):
-    it is wrong with (L - 1) / L of that. `session`: questions after which the person comes back rested; 0, the default,
+    Question k of a session (from 0) gets a guess, uniform over the L classes, with probability 1 - 2^(-k / half_life).
+    It is wrong with (L - 1) / L of that. `session`: questions after which the person comes back rested; 0, the default,
     is one session a run. A model of ours. Its errors depend on when something is asked, as is its purpose.
     """
 

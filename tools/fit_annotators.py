@@ -49,8 +49,8 @@ def profile(pairs_of_files: list[tuple[Path, Path]], step: Callable[[], object] 
     """Pixels by their distance to another class: columns distance_px, pixels, differing; a row a distance from 1.
 
     The distance is that to the nearest pixel of another class in the same map (Chebyshev, as in `boundary`), void
-    aside; the last row has all that are further. Each person's map is read as the truth in turn, so that a pixel
-    counts twice. Maps of two values are masks, whatever the values. Raises InputError for maps that do not fit.
+    aside. The last row has all that are further. Each person's map is read as the truth in turn, so that a pixel counts
+    twice. Maps of two values are masks, for any two values. Raises InputError for maps that do not fit.
     """
     counts = np.zeros((2, FURTHEST + 2), np.int64)
     for pair in pairs_of_files:
@@ -98,7 +98,7 @@ def _labels(path: Path) -> np.ndarray:
 
 
 def _to_another_class(labels: np.ndarray) -> np.ndarray:
-    """(H, W) int64: Chebyshev distance to the nearest pixel of another class, void aside; large where there is none."""
+    """(H, W) int64: Chebyshev distance to the nearest pixel of another class, void aside; large if there is none."""
     distance = np.full(labels.shape, np.iinfo(np.int32).max, np.int64)
     for label in np.unique(labels):
         other = (labels != label) & (labels != VOID)

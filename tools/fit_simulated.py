@@ -1,8 +1,8 @@
 """Fit the parameters of the foundation `simulated` to real label maps and superpixels, measured against the truth.
 
-``python tools/fit_simulated.py FILES --dataset pascal --data-root DIR --out fit.json`` writes what
-``--foundation simulated[like=fit.json]`` reads, and fit.csv, which compares the simulation with the files. FILES is a
-folder that the foundation `files` reads.
+``python tools/fit_simulated.py FILES --dataset pascal --data-root DIR --out fit.json`` writes the input of
+``--foundation simulated[like=fit.json]``, and fit.csv, which compares the simulation with the files. FILES is a folder
+that the foundation `files` reads.
 """
 
 import argparse
@@ -27,14 +27,14 @@ COMPARED = ("data_miou", "covered", "per_image_mean", "wrong", "ceiling_miou", "
 
 
 def estimate(dataset: Dataset, pseudo: PseudoLabels, step: Callable[[], object] = lambda: None) -> dict:
-    """What `Simulated` takes, as ``{name: value}``, from the train split. ``step`` is called after every image.
+    """The parameters of `Simulated`, as ``{name: value}``, from the train split. ``step`` is called after every image.
 
-    A superpixel and an object belong together if each is where most of the other lies, void truth left out, and if
-    superpixels cover more than half of the object: this object was found. It shows whether its superpixel holds most of
-    the nearest object too, and how far the superpixel's outline lies from the object's. Every other superpixel is a
-    false mask. Labels are confused as often as the pixels of found objects, and of the background in superpixels, have
-    them; the area of false masks is raised until the simulation covers as much background. Raises InputError if no
-    object is found.
+    A superpixel and an object belong together if each covers most of the other, void truth left out, and if superpixels
+    cover more than half of the object. Then this object was found. It shows whether its superpixel holds most of the
+    nearest object too, and how far the superpixel's outline lies from the object's. Every other superpixel is a false
+    mask. Labels are confused as often as the pixels of found objects, and of the background in superpixels, have them.
+    The area of false masks is raised until the simulation covers as much background. Raises InputError if no object is
+    found.
     """
     n_classes = len(dataset.classes)
     pixels: np.ndarray = np.zeros((n_classes, n_classes + 1), np.int64)  # in superpixels: true class, label
@@ -137,7 +137,7 @@ class _Areas:
         self.row, self.column = np.divmod(self.first, ids.shape[1])
 
     def nearest(self, k: int) -> int | None:
-        """The area whose first pixel is nearest to that of area ``k``, as `Simulated` merges."""
+        """The area with the first pixel nearest to that of area ``k``, as `Simulated` merges."""
         distance = np.hypot(self.row - self.row[k], self.column - self.column[k])
         distance[[0, k]] = np.inf
         return int(distance.argmin()) if np.isfinite(distance).any() else None

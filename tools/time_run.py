@@ -1,4 +1,4 @@
-"""Say where the seconds of a whole run went, beside the bytes and operations that the work amounts to.
+"""Say how the seconds of a whole run were spent, beside the bytes and operations that the work amounts to.
 
 ``python tools/time_run.py RUN [--out FILE.csv]`` prints a table, and writes it with a figure.
 """
@@ -34,7 +34,7 @@ def phases(run: Path) -> list[dict]:
 
     ``n`` ``of``: how often it was done, such as questions asked. ``floor`` and its unit: the bytes read or written, the
     operations of the network.
-    ``measured``: "in the run" where its files say the seconds; reading the maps, writing the files and the report are
+    ``measured``: "in the run" if its files say the seconds; reading the maps, writing the files and the report are
     done once more, "now". Round 0 is shared by the cells of a seed and counts once. Raises InputError for a folder
     that is no run, and for one without a cell that is done.
     """
@@ -88,7 +88,7 @@ def _again(run: Path, found: results.Results, cells: list[Path]) -> list[dict]:
 def _flops(spec: dict, source: Source) -> dict[str, int]:
     """Floating-point operations of one fit and of predicting the pool once, counted on one training step and one image.
 
-    Empty without a model, and where the preset is no longer what it was when the run was made.
+    Empty without a model, and if the preset has changed since the run was made.
     """
     protocol, names = spec["protocol"], source.pseudo.names
     if protocol["learner"] is None:

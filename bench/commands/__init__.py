@@ -81,8 +81,8 @@ def _unread() -> int:
 
 
 def _listen_to_signals() -> None:
-    """Stop as Ctrl-C does, also in a process that a shell started in the background and that ignores Ctrl-C; that
-    nohup ignores SIGHUP stays so."""
+    """Stop as Ctrl-C does, also in a process that a shell started in the background and that ignores Ctrl-C. SIGHUP
+    stays ignored under nohup."""
     signals = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         signals.append(signal.SIGHUP)
@@ -93,8 +93,8 @@ def _listen_to_signals() -> None:
 
 
 def _stop_again(hook, lost):
-    """A signal that comes within a callback, of numba's compiler for one, raises an error that Python can only ignore:
-    it is sent again, a little later, until it meets a place that can be stopped."""
+    """A signal that comes within a callback, of numba's compiler for one, raises an error that Python can only ignore.
+    So the signal is sent again, a little later, until it meets a place that can be stopped."""
     if lost.exc_type is not KeyboardInterrupt:
         return hook(lost)
     again = threading.Timer(0.01, signal.raise_signal, [signal.SIGINT])

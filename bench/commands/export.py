@@ -2,8 +2,8 @@
 own layout, as a dataset that ``--data-root DIR`` reads.
 
 Label maps are rebuilt from the audit log, and the dataset writes them (`Dataset.write_labels`). Beside them lie the
-images and the val split, as links; changes.csv with, in order, a row for each answer that changed a label map and for
-each superpixel that a refiner relabelled; and README.md, which says the source of the labels.
+images and the val split, as links. In changes.csv, each answer that changed a label map and each superpixel that a
+refiner relabelled has a row, in order. README.md says the source of the labels.
 """
 
 import shutil

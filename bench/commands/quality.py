@@ -41,9 +41,9 @@ def measure(dataset: Dataset, maps: Maps, step: Callable[[], object] = lambda: N
     """The values that `ROWS` lists, over ``maps`` of the train split; mIoU and shares in [0, 1]. ``step``: called after
     every one.
 
-    ``maps``: name, labels (H, W) uint8 and superpixels (H, W) of each image, as `PseudoLabels` gives them.
-    The ceiling: every superpixel gets the class that most of its known pixels have (of equal ones the lowest), if it
-    has any; pixels outside every superpixel keep their label. Raises InputError for maps that do not fit.
+    ``maps``: name, labels (H, W) uint8 and superpixels (H, W) of each image, as `PseudoLabels` gives them. The ceiling:
+    every superpixel gets the class that most of its known pixels have (of equal ones the lowest), if it has any. Pixels
+    outside every superpixel keep their label. Raises InputError for maps that do not fit.
     """
     n_classes = len(dataset.classes)
     now = np.zeros((n_classes, n_classes + 1), np.int64)

@@ -65,7 +65,7 @@ class Dataset(ABC):
 
     @abstractmethod
     def truth(self, split: str, name: str) -> np.ndarray:
-        """(H, W) uint8 label map, ``VOID`` where the truth is not known."""
+        """(H, W) uint8 label map, ``VOID`` if the truth is not known."""
 
     def has_truth(self, split: str, name: str) -> bool:
         """Whether an image has a true label map. `truth` raises InputError for one that has none."""
@@ -88,7 +88,7 @@ class Dataset(ABC):
         return self.truth(split, name).shape
 
     def image_size(self, split: str, name: str) -> tuple[int, int] | None:
-        """(height, width) of the image, in pixels, where that is known without reading it; else None."""
+        """(height, width) of the image, in pixels, if that is known without reading it; else None."""
         return None
 
     def digests(self, split: str) -> dict[str, str]:
@@ -120,9 +120,10 @@ class Dataset(ABC):
         write_png(below(to, "annotations", "train", f"{name}.png"), labels, self.palette)
 
     def write_rest(self, to: Path) -> None:
-        """Write below ``to`` what a reader needs beside the train labels: here classes, images and the val split.
+        """Write below ``to`` the files that a reader needs beside the train labels: here classes, images and the val
+        split.
 
-        Raises InputError for names of images or classes that cannot be written, and what reading the images raises.
+        Raises InputError for names of images or classes that cannot be written, and the errors of reading the images.
         """
         for name in self.classes:
             if name.split() != name.split(" "):
@@ -175,7 +176,7 @@ class Dataset(ABC):
         return seen
 
     def turned(self, split: str, name: str) -> str:
-        """What is said beside an image's size where its file says that it is to be turned; else nothing."""
+        """A remark beside an image's size if its file says that it is to be turned; else nothing."""
         return ""
 
 

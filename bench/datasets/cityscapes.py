@@ -38,7 +38,7 @@ class Cityscapes(Tree):
     """Cityscapes, fine annotations, 19 classes; everything else is void.
 
     ``root`` holds leftImg8bit/{train,val}/<city> and gtFine/{train,val}/<city>. Truth is *_gtFine_labelTrainIds.png
-    where it is there, else *_gtFine_labelIds.png, converted. Labels are written as grey *_gtFine_labelTrainIds.png.
+    if it is there, else *_gtFine_labelIds.png, converted. Labels are written as grey *_gtFine_labelTrainIds.png.
     """
 
     classes = tuple(CLASSES)

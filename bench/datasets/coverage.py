@@ -1,4 +1,4 @@
-"""What is said of the data at the start: images and classes that are not there, and how much of it is void."""
+"""The remarks on the data at the start: missing images and classes, and the share of void."""
 
 import sys
 

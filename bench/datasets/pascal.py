@@ -23,8 +23,8 @@ class Pascal(Tree):
     ``root``: VOCdevkit, or its VOC2012. Splits are ImageSets/Segmentation/{train,val}.txt; truth is in
     SegmentationClass. Label-only runs need neither JPEGImages nor val.txt.
 
-    Any part of it will do: a split is what its list names and what has its files, the truth and, where the folder
-    JPEGImages holds any, the photograph. `gap` says how many these are.
+    Any part of it will do: a split has the names of its list that have their files. These are the truth and, if the
+    folder JPEGImages holds any, the image. `gap` says how many these are.
     """
 
     classes = tuple(

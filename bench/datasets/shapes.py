@@ -126,7 +126,7 @@ def _outline(u, v, corners):
 
 
 def _alpha(edge, scale):
-    """(H, W, 1) opacity in [0, 1] of an outline whose unit is ``scale`` pixels."""
+    """(H, W, 1) opacity in [0, 1] of an outline with a unit of ``scale`` pixels."""
     return np.clip(0.5 - edge * scale, 0, 1)[..., None]
 
 

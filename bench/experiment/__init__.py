@@ -1,1 +1,1 @@
-"""A run: its settings and data, its cells, and what works through them."""
+"""A run: its settings and data, its cells, and the workers on them."""

@@ -24,8 +24,8 @@ def acquire_table(
     """The pool with the statistics ``needs``, and the seconds it took: predict_s, acquire_s.
 
     Compiled kernels are loaded before, once in a process; neither counts that. Reading images and maps counts as
-    prediction. Statistics that compare with a threshold over the pool take a second trip over the predictions: those of
-    the first one where they fit into `KEPT_BYTES`, else they are made again.
+    prediction. Statistics that compare with a threshold over the pool take a second trip over the predictions. Those of
+    the first trip are kept if they fit into `KEPT_BYTES`, else made again.
     """
     first, second = trips(needs)
     kernels.load(str(learner.device), problem.n_classes, (*first, *second))

@@ -18,7 +18,7 @@ WHOLE = ("superpixel", "row", "column")  # columns of a scores file that hold wh
 def gather(tables: Iterable[dict[str, np.ndarray]]) -> Candidates:
     """The tables of images 0, 1, ... as one; ``image`` is added to those that lack it.
 
-    Rows go into few large arrays as they come: thousands of small ones, kept while images come and go beside them,
+    Rows go into few large arrays as they come. Thousands of small ones, kept while images come and go beside them,
     would leave holes in memory of many times their size.
     """
     columns: dict[str, np.ndarray] = {}
@@ -34,7 +34,7 @@ def gather(tables: Iterable[dict[str, np.ndarray]]) -> Candidates:
 
 
 def _appended(column: np.ndarray, n_rows: int, values: np.ndarray) -> np.ndarray:
-    """``values`` after the first ``n_rows`` of a column, in place or, where it is full, in a larger one."""
+    """``values`` after the first ``n_rows`` of a column, in place or, if it is full, in a larger one."""
     n = n_rows + len(values)
     if n > len(column):
         grown = np.empty((n + n // 2, *values.shape[1:]), values.dtype)

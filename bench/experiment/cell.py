@@ -45,9 +45,9 @@ def run_cell(
     on_step: Step = lambda what, n: None,
     memory_bytes: int = MEMORY_BYTES,
 ) -> None:
-    """Rounds of acquire, ask, correct, fit, measure. What ``folder`` holds whole is played back and not done again.
+    """Rounds of acquire, ask, correct, fit, measure. Complete rounds in ``folder`` are played back and not done again.
 
-    Reports ("round", 1) for each round, and what the learner reports of its fits.
+    Reports ("round", 1) for each round, and the learner's reports on its fits.
     """
     strategy, _, refiner = registry.load_strategy(cell.strategy)
     journal = Journal(folder)
@@ -96,7 +96,7 @@ def _session(problem: Problem, cell: Cell, journal: Journal, memory_bytes: int) 
 
 
 def acquire(strategy: Strategy, pool: Pool, problem: Problem, seed: int) -> Query:
-    """What the strategy asks in this round: at most what the budget can pay for, and nothing twice."""
+    """The strategy's questions in this round: at most as many as the budget can pay for, and none twice."""
     n = len(pool.candidates)
     most = problem.budget.most(n, problem.seconds) if problem.budget else math.ceil(n / 20)
     query = strategy.acquire(pool, most, seeds.generator(seed, "acquire", pool.round))
@@ -109,7 +109,7 @@ def ask(session: Session, journal: Journal, number: int, table: Candidates, quer
     """Ask the questions of a round one by one, until the budget is spent; returns how many superpixels, and None where
     an answer is taken back: then the round is to be asked anew.
 
-    Each answer is judged, and what was decided is written, before the next question. A doubt that is open when the
+    Each answer is judged, and the decision is written, before the next question. A doubt that is open when the
     budget is spent leaves the label as it is.
     """
     problem, before = session.problem, session.spent

@@ -1,4 +1,4 @@
-"""A fit is made once: what is trained on the same labels, from the same seed, as the same preset says, is read again.
+"""A fit is made once: a second one with the same labels, seed and preset is read from the cache.
 
 Models lie in the cache, by content, whole or not at all; above `CACHE_BYTES` the oldest ones go.
 """
@@ -34,7 +34,7 @@ def fit(
     """A model trained on the train images with these label maps, and the seconds that its fit took when it was made.
 
     One seed and round draw the same numbers in every cell. A fit that goes on from ``start``, or that several
-    processes share, or where the settings say so, is not looked for in the cache. Reports ("fit", n) for n steps.
+    processes share, or that the settings exclude, is not looked for in the cache. Reports ("fit", n) for n steps.
     """
     drawn = seeds.integer(seed, "fit", round)
     alone = start is None and n_processes() == 1 and problem.settings.reuse

@@ -1,7 +1,7 @@
-"""What a run would do: cells, what is there already, time, memory and disk.
+"""The work of a run before it starts: cells, finished parts, time, memory and disk.
 
 Times come from rounds that were run before, on a machine of as many cores, with the same dataset, preset and options,
-in the run's own folder or in ``results/runs``; else from a few training iterations and predictions now.
+in the run's own folder or in ``results/runs``. Else they come from a few training iterations and predictions now.
 """
 
 import os
@@ -26,7 +26,8 @@ PIXEL_BYTES = 0.1  # of a label map and its superpixels, as PNG: about
 
 @dataclass(frozen=True)
 class Costs:
-    """Seconds of a round's fit and of the rest of it, the memory of a process in GiB, and where this is known from."""
+    """Seconds of a round's fit and of the rest of it, the memory of a process in GiB, and the source of these
+    figures."""
 
     fit_s: float
     other_s: float
@@ -35,7 +36,7 @@ class Costs:
 
 
 def estimate(grid: Grid, jobs: int, measured: Costs) -> dict[str, str]:
-    """What the plan says, by the heading of its line."""
+    """The lines of the plan, by their headings."""
     setup, left, to_begin = grid.setup, grid.left(), grid.seeds_to_begin()
     names = setup.dataset.names("train")
     n_rounds = len(grid.cells) * setup.settings.rounds
@@ -142,7 +143,7 @@ def _squares(labels: np.ndarray) -> np.ndarray:
 
 
 def plan(grid: Grid, jobs: int) -> dict[str, str]:
-    """`estimate` from what is known best."""
+    """`estimate` from the best source."""
     folders = sorted({path.resolve() for path in (grid.out, *Path("results/runs").glob("*"))})
     costs = earlier(grid.setup, folders)
     if costs is None and grid.setup.learner is not None:

@@ -1,4 +1,4 @@
-"""What all cells of a run share: the settings, the plug-ins that they name, and the data. It sees the truth."""
+"""The common part of all cells of a run: the settings, the plug-ins that they name, and the data. It sees the truth."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
@@ -28,7 +28,7 @@ Step = Callable[[str, int], object]  # (what was done, how much of it): for a pr
 
 @dataclass(frozen=True)
 class Measured:
-    """What the pseudo labels are worth against the truth.
+    """The quality of the pseudo labels against the truth.
 
     ``confusion`` (N, C, C + 1) int32: of each train image (`bench.metrics.confusion`). For each of the K superpixels of
     the pool, image by image and by ascending id: ``true`` (K,) int16, the class that most of its known pixels have, -1
@@ -45,7 +45,7 @@ class Setup:
     """The settings of a run with the plug-ins that they name. Names are checked; nothing large is read yet.
 
     ``settings.foundation`` is filled in. ``learner`` is None in a run without a model; ``budget`` None for the default.
-    ``pixels``: of each class, void last, (C + 1,) int64 by split, where the data was checked.
+    ``pixels``: of each class, void last, (C + 1,) int64 by split, if the data was checked.
     """
 
     settings: Settings
@@ -58,7 +58,7 @@ class Setup:
 
     @classmethod
     def of(cls, settings: Settings, check: bool = True) -> "Setup":
-        """``check``: read all of the data once. Raises InputError with one line for whatever cannot be used."""
+        """``check``: read all of the data once. Raises InputError with one line for data that cannot be used."""
         dataset = datasets.load(settings.dataset, settings.data_root)
         name = registry.parse(settings.dataset)[0]
         source = dataset.foundation if settings.foundation is None else settings.foundation
@@ -101,7 +101,7 @@ class Setup:
 
     @cached_property
     def called(self) -> dict[str, str]:
-        """What tables call the ``dataset`` and the ``foundation``, wherever their files lie."""
+        """The names in tables of the ``dataset`` and the ``foundation``, independent of their files' place."""
         foundation = named(self.foundation, self.settings.foundation or "", self.dataset.names("train"))
         return {"dataset": self.dataset.name or self.settings.dataset, "foundation": foundation}
 
@@ -112,7 +112,8 @@ class Setup:
 
     @cached_property
     def teacher(self) -> Learner:
-        """What labels the pool for a foundation that trains: the same in every run, whatever that trains."""
+        """The model that labels the pool for a foundation that trains: the same in every run, for any preset of the
+        run."""
         taught = replace(self.settings, model="preset", learner=None, preset=self.foundation.preset, cfg_options={})
         return _learner(taught, self.dataset)
 
@@ -122,13 +123,13 @@ class Setup:
 
     @property
     def pseudo_folder(self) -> Path:
-        """Where the pseudo labels lie, or will lie once they are made."""
+        """The folder of the pseudo labels, also before they are made."""
         where = self.foundation, self.dataset, Path(self.settings.cache), self._taught
         return self.foundation.folder or cache_folder(*where)
 
     @cached_property
     def _files(self) -> str | None:
-        """A digest of the foundation's own files, if it has any; a missing one is said where it is read."""
+        """A digest of the foundation's own files, if it has any; a missing one is reported when it is read."""
         if self.foundation.folder is None:
             return None
         folder, kinds = self.foundation.folder, ("mask_jpg", "obj_jpg")
@@ -136,7 +137,7 @@ class Setup:
         return files.digest(digests.contents(paths))
 
     def make_pseudo_labels(self, on_step: Step = lambda what, n: None) -> PseudoLabels:
-        """The foundation's maps, from the cache where they are there. Reports ("label", 1) for each image."""
+        """The foundation's maps, from the cache if they are there. Reports ("label", 1) for each image."""
 
         def train_and_predict(images, truths, dataset) -> Iterator[np.ndarray]:
             teacher, logs = self.teacher, Path(self.settings.cache) / "logs"
@@ -151,7 +152,7 @@ class Setup:
         return pseudo_labels(self.foundation, self.dataset, cache, train_and_predict, self._taught, MEMORY_BYTES, step)
 
     def read(self, on_step: Step = lambda what, n: None, measured: Measured | None = None) -> "Problem":
-        """Make the pseudo labels where they are not there, and measure them, unless they were ``measured`` already.
+        """Make the pseudo labels if they are not there, and measure them, unless they were ``measured`` already.
 
         Reports ("label", 1) and then ("read", 1) for each image. Raises InputError for maps that cannot be used.
         """
@@ -162,7 +163,8 @@ class Setup:
         return Problem(self.settings, self.called, self.dataset, pseudo, measured, self.budget, self.seconds, pool)
 
     def available_statistics(self) -> tuple[str, ...] | None:
-        """What a strategy may need in a run without a model: the columns of the scores file; None with a model."""
+        """The statistics that a strategy may need in a run without a model: the columns of the scores file; None with a
+        model."""
         if self.learner:
             return None
         path = self.settings.scores
@@ -221,9 +223,9 @@ def _measure(setup: Setup, pseudo: PseudoLabels, on_step: Step) -> Measured:
 class Problem:
     """The data of a run, read and checked; nothing in it changes.
 
-    ``called``: what tables call the ``dataset`` and the ``foundation``. ``budget`` is a round's, None for a twentieth
-    of the pool; ``seconds`` those of an action. ``label_only`` is the pool of a run without a model, None in one with a
-    model.
+    ``called``: the names in tables of the ``dataset`` and the ``foundation``. ``budget`` is a round's, None for a
+    twentieth of the pool; ``seconds`` those of an action. ``label_only`` is the pool of a run without a model, None in
+    one with a model.
     """
 
     settings: Settings

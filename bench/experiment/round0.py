@@ -35,7 +35,7 @@ def folder_of(out: Path, seed: int) -> Path:
 def load_round0(
     problem: Problem, learner: Learner | None, out: Path, seed: int, needs: tuple[str, ...], on_step: Step
 ) -> Round0:
-    """Round 0 of a seed from the run folder ``out``, made first where it is not there, was damaged or lacks a
+    """Round 0 of a seed from the run folder ``out``, made first if it is not there, was damaged or lacks a
     statistic."""
     if learner is None:
         assert problem.label_only is not None  # it is what a run without a model reads

@@ -1,4 +1,4 @@
-"""What a run is: settings, strategies, annotators and seeds, worked through into one folder."""
+"""A run: settings, strategies, annotators and seeds, worked through into one folder."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +23,7 @@ PLURAL = {"strategy": "strategies", "oracle": "oracles"}
 
 
 class Progress(Protocol):
-    """What a run tells about itself while it works: the steps that come, and each that is done."""
+    """A run's reports while it works: the steps that come, and each finished one."""
 
     def begin(self, what: str, total: int | None, by: tuple[str, ...] = ...) -> None: ...
     def step(self, what: str, n: int) -> None: ...
@@ -31,13 +31,13 @@ class Progress(Protocol):
 
 @dataclass(frozen=True)
 class Request:
-    """What somebody asks for, on the command line or from Python.
+    """The request of a user, on the command line or from Python.
 
     ``out``: the run's folder, None for one named by dataset and protocol. ``command``: the line that does the same, for
     the record. ``jobs``: cells at a time, None for one a GPU or core. ``ray``: the address of a cluster. ``launcher``:
-    ``pytorch`` where torchrun started this process. ``reference``: ``full`` trains once a seed on the whole truth, too.
+    ``pytorch`` if torchrun started this process. ``reference``: ``full`` trains once a seed on the whole truth, too.
     ``repeat``: how often all cells are run again. ``bundle``: whether images and maps are kept in the run, None for
-    "where they are small". ``strict``: refuse a dataset of which images are missing.
+    "if they are small". ``strict``: refuse a dataset of which images are missing.
     """
 
     settings: Settings
@@ -59,7 +59,7 @@ class Request:
         """From options by name, those of `Settings` among them; None stands for the default.
 
         ``strategy`` and ``oracle`` take a name or several, ``seeds`` a number, a text (`parse_seeds`) or the seeds.
-        Raises InputError for an unknown name and for what does not go together.
+        Raises InputError for an unknown name and for settings that do not go together.
         """
         of_settings = {f.name for f in fields(Settings)}
         names = {f.name for f in fields(cls)} - {"settings", "command"}
@@ -96,7 +96,7 @@ class Request:
 
 
 def grid_of(request: Request, check: bool = True) -> Grid:
-    """The grid of a request; ``check``: read all of the data first. Says on standard error what the data lacks."""
+    """The grid of a request; ``check``: read all of the data first. Prints missing data on standard error."""
     setup = Setup.of(request.settings, check)
     if request.reference and (lacking := setup.dataset.lacking_truth()):
         raise InputError(f"--reference full trains on the truth: {lacking}")
@@ -155,7 +155,7 @@ def work_through(grid: Grid, request: Request, progress: Progress) -> list[Path]
 
 
 def _workers(request: Request, setup: Setup, problem: Problem, on_step) -> Callable:
-    """Opens what runs the tasks: see `bench.experiment.workers`."""
+    """Opens the workers: see `bench.experiment.workers`."""
     address = request.ray
     if address:
         return lambda: ray.nodes(setup, problem, address, on_step)

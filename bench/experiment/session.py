@@ -1,4 +1,4 @@
-"""The human half of a cell: what has been asked, what was answered, and what that did to the labels."""
+"""The human half of a cell: the questions, the answers, and the changes of the labels."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -36,7 +36,7 @@ class Session:
         self._streams = seeds.Streams()
 
     def play_back(self, journal: Journal) -> None:
-        """Bring labels, quality and the annotator's memory to where ``journal`` says they are."""
+        """Bring labels, quality and the annotator's memory to the state that ``journal`` records."""
         for step in journal.play_back(self.problem.pseudo, self.labels, self._ask_again):
             self._see(step.image, step.row["superpixel"], step.where, step.was, step.answer)
 
@@ -49,11 +49,13 @@ class Session:
         self._take_in(question, case, verdict_of(row))
 
     def drawn_order(self, table: Candidates) -> Candidates:
-        """The rows of each image in the order of a draw: their ids may tell, because what made them numbered them."""
+        """The rows of each image in the order of a draw: their ids may tell, because the maker of the superpixels
+        numbered them."""
         return table.take(np.lexsort((self._ties(table), table.image)))
 
     def pool(self, number: int, table: Candidates) -> Pool:
-        """What a strategy may see of the candidates in round ``number``: row numbers in the place of superpixel ids."""
+        """The part of the candidates that a strategy may see in round ``number``: row numbers in the place of
+        superpixel ids."""
         answered, action = np.full(len(table), -1, np.int16), np.full(len(table), -1, np.int8)
         if self.given:
             rows = rows_of(table, np.array(list(self.given)))
@@ -71,7 +73,7 @@ class Session:
         )
 
     def question(self, kind: str, place: tuple[int, int, int, int], where: Region, number: int) -> Question:
-        """What the annotator is shown at a ``place`` (`PLACE`) of a superpixel that lies at ``where``; ``number``: of
+        """The question for the annotator at a ``place`` (`PLACE`) of the superpixel at ``where``; ``number``: of
         questions before it in this run."""
         image, superpixel, row, column = place
         labels, width = self.labels.at(image, where), self.problem.pseudo.regions(image).shape[1]
@@ -79,7 +81,8 @@ class Session:
         return Question(kind, image, superpixel, row, column, shown, labels, number, self.problem.n_classes)
 
     def answer(self, question: Question, where: Region, opinion: int = 1, oracle: Oracle | None = None) -> Answer:
-        """What a person, or another ``oracle``, says; ``opinion``: how many were asked about this superpixel, with him.
+        """The answer of a person, or of another ``oracle``; ``opinion``: how many were asked about this superpixel,
+        this one included.
 
         One opinion on one superpixel of one seed meets one slip, at any pixel.
         """
@@ -93,14 +96,14 @@ class Session:
     def judge(
         self, question: Question, answer: Answer, opinion: int, statistics: Mapping[str, np.ndarray] | None = None
     ) -> Verdict:
-        """What the rule decides after an answer; ``statistics``: those of the superpixel that the rule needs."""
+        """The rule's decision after an answer; ``statistics``: those of the superpixel that the rule needs."""
         case = self._case(question, answer, opinion, statistics or {})
         verdict = self.rule.decide(case)
         self._take_in(question, case, verdict)
         return verdict
 
     def hear(self, question: Question, where: Region, answer: Answer, verdict: Verdict) -> tuple[int, int, int]:
-        """Spread what was decided over the superpixel. Returns the harm (`bench.kernels.pixels.relabel`)."""
+        """Spread the decision over the superpixel. Returns the harm (`bench.kernels.pixels.relabel`)."""
         written = Answer(verdict or (), answer.actions)
         return self._write(question.image, question.superpixel, where, question.labels, written)
 
@@ -117,8 +120,8 @@ class Session:
     ) -> dict[str, float]:
         """How well a strategy's ``scores`` and the ``rows`` asked find wrong labels (`bench.runs.schema.DETECTION`).
 
-        ``wrong``: what `wrong` was before anybody answered. Among the superpixels never asked before; those of which no
-        true pixel is known count for nothing.
+        ``wrong``: the value of `wrong` before any answer. Counted are superpixels never asked before, with a known true
+        pixel.
         """
         known = self.problem.measured.true[pool_places(table)] >= 0
         open_rows, asked = np.flatnonzero(~pool.asked & known), rows[known[rows]]
@@ -132,7 +135,7 @@ class Session:
         return self.problem.measured.true[places] != self.shown[places]
 
     def _case(self, question: Question, answer: Answer, opinion: int, statistics: Mapping[str, np.ndarray]) -> Case:
-        """What the rule sees after an answer, which is noted and paid."""
+        """The rule's view after an answer, which is recorded and paid."""
         self._answers = (*(self._answers if opinion > 1 else ()), answer)
         votes = tuple(classes_named(question, one) for one in self._answers)
         return Case(replace(question, superpixel=0), self._answers, votes, self._pay(question, answer), statistics)

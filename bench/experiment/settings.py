@@ -1,4 +1,4 @@
-"""What a run is asked to do, besides its strategies, oracles and seeds. The command line is made from these fields."""
+"""The settings of a run, besides its strategies, oracles and seeds. The command line is made from these fields."""
 
 from dataclasses import MISSING, Field, dataclass, field, fields
 
@@ -10,7 +10,7 @@ MOST_ROUNDS = 1_000_000  # more are a slip of the keyboard
 
 
 def option(default, text: str, **more):
-    """A field with what its command-line option says; ``more``: further arguments of the option."""
+    """A field with the help text of its command-line option; ``more``: further arguments of the option."""
     return field(default=default, metadata={"help": text, **more})
 
 
@@ -18,8 +18,8 @@ def option(default, text: str, **more):
 class Settings:
     """A round's ``budget`` is in questions or another unit (`bench.costs.budget`); None is a twentieth of the pool.
 
-    ``cfg_options``: values by dotted key of the preset. ``cache``: the folder of pseudo labels and fits that were
-    made; ``reuse``: take fits from there, which a run that is repeated to see how equal runs differ does not.
+    ``cfg_options``: values by dotted key of the preset. ``cache``: the folder of pseudo labels and fits that were made.
+    ``reuse``: take fits from there, which a run that is repeated to see how equal runs differ does not.
     """
 
     dataset: str = option("shapes", "the dataset; parameters in brackets")

@@ -9,7 +9,7 @@ from bench.types import Candidates
 
 
 def truth_columns(session: Session, table: Candidates, kind: str) -> dict[str, np.ndarray]:
-    """The statistics that read the truth, for a strategy that declares that it does; zeros where it was asked."""
+    """The statistics that read the truth, for a strategy that declares that it does; zeros if it was asked."""
     n, n_classes = len(table), session.problem.n_classes
     is_open = np.ones(n, bool)
     if session.given:
@@ -37,8 +37,8 @@ def truth_columns(session: Session, table: Candidates, kind: str) -> dict[str, n
 
 
 def _counts(session: Session, image: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of each superpixel of an image, by ascending id: pixels by true class, void last; by class where truth and
-    label agree; and by label where the truth is known."""
+    """Of each superpixel of an image, by ascending id: its pixels by true class, void last. Then those with a right
+    label, by class; and those with a known truth, by label."""
     regions, n_classes = session.problem.pseudo.regions(image), session.problem.n_classes
     pixels, numbers = regions.all_pixels(), regions.numbers()
     truth, labels = (

@@ -1,7 +1,7 @@
-"""What a learner makes of right labels, and the seconds that it takes: the window.
+"""How much a learner gains from right labels, and in how many seconds.
 
-The window is the val mIoU of models trained on the truth less that of models trained on the pseudo labels. What a
-correction does to a model can be seen only where the window is wide beside the spread over seeds.
+The gain is the val mIoU of models trained on the truth less that of models trained on the pseudo labels. The effect of
+a correction on a model is visible only if this gap is wide beside the spread over seeds.
 """
 
 from collections.abc import Iterator, Mapping
@@ -25,7 +25,7 @@ def rows(
 ) -> Iterator[dict[str, str | float]]:
     """A `ROW` for each seed, preset and kind of labels: truth or pseudo. mIoU in [0, 1].
 
-    Seed by seed, so that whatever else the machine does meets every preset. ``fit_s``: seconds of the clock;
+    Seed by seed, so that other load on the machine meets every preset. ``fit_s``: seconds of the clock;
     ``fit_cpu_s``: of this process, on all cores. Logs go to the cache, models nowhere.
     """
     for seed in range(n_seeds):

@@ -1,4 +1,4 @@
-"""Foundations: where pseudo labels and superpixels come from. One small file each; every result is cached on disk."""
+"""Foundations: the sources of pseudo labels and superpixels. One small file each; every result is cached on disk."""
 
 import re
 from abc import ABC, abstractmethod
@@ -20,10 +20,10 @@ TrainAndPredict = Callable[[list[np.ndarray], list[np.ndarray], Dataset], Iterat
 class Foundation(ABC):
     """Base of a foundation. A subclass writes ``generate`` and keeps its parameters as attributes.
 
-    ``leaky``: true when the labels or superpixels are made from more truth than a user of the method would have;
-    ``trains``: true when ``generate`` calls ``train_and_predict``, and ``preset`` says how that model is trained;
+    ``leaky``: true when the labels or superpixels are made from more truth than a user of the method would have.
+    ``trains``: true when ``generate`` calls ``train_and_predict``, and ``preset`` says how that model is trained.
     ``resumes``: true when ``generate`` also takes ``done`` (names that need no maps any more) and ``on_failure``
-    (called with a name and an error instead of raising it); ``folder``: where the results lie already, in the layout of
+    (called with a name and an error instead of raising it). ``folder``: the place of finished results, in the layout of
     `bench.foundation.pseudo.PseudoLabels`, or None: then they are written to the cache. Attributes that begin with an
     underscore are no parameters.
     """
@@ -44,16 +44,17 @@ class Foundation(ABC):
         """
 
     def digests(self, names: tuple[str, ...]) -> dict[str, str]:
-        """Of each parameter that names files: a digest of what they say of the train images ``names``."""
+        """Of each parameter that names files: a digest of their content for the train images ``names``."""
         return {}
 
     def annotated(self, dataset: Dataset) -> set[str]:
-        """Names of train images whose labels are true masks: they have no superpixel, so nobody is asked about them."""
+        """Names of train images with true masks as labels: they have no superpixel, so nobody is asked about them."""
         return set()
 
 
 def named(foundation: Foundation, spec: str, names: tuple[str, ...]) -> str:
-    """What tables and protocols call the foundation of ``spec``: the content of its files, not where they lie."""
+    """The name in tables and protocols of the foundation of ``spec``: with the content of its files, not their
+    place."""
     for parameter, digest in foundation.digests(names).items():
         spec = re.sub(rf"\b{parameter}=[^,\[\]]*", f"content={digest[:8]}", spec, count=1)
     return spec
@@ -70,7 +71,7 @@ def parameters(plugin: Foundation | Superpixels) -> dict:
 
 @contextmanager
 def reporting(names: list[str], on_failure: Callable[[str, Exception], object] | None) -> Iterator[None]:
-    """What fails in the block, a bad image or too little memory, goes to ``on_failure`` for each name, if given."""
+    """An error in the block, by a bad image or too little memory, goes to ``on_failure`` for each name, if given."""
     try:
         yield
     except (InputError, RuntimeError) as error:

@@ -1,4 +1,4 @@
-"""Boxes to maps: a mask for each box from SAM, painted. What the foundations that begin with boxes share."""
+"""Boxes to maps: a mask for each box from SAM, painted. The common part of the foundations that begin with boxes."""
 
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +21,7 @@ UNCOVERED = ("background", "void", "superpixels")
 class BoxMasks:
     """SAM's mask of each box of an image, painted from large to small.
 
-    ``uncovered``: of `UNCOVERED`, what pixels in no mask get; ``watches``: time ``embed``, ``mask`` and ``paint``.
+    ``uncovered``: of `UNCOVERED`, the label of pixels in no mask; ``watches``: time ``embed``, ``mask`` and ``paint``.
     """
 
     def __init__(self, sam: Path, sam_type: str, device: torch.device, uncovered: str, watches: dict[str, Stopwatch]):
@@ -51,7 +51,8 @@ class BoxMasks:
 
 
 class Timed:
-    """What a foundation of several stages says of its speed. It sets ``stages`` and the torch device ``_device``."""
+    """The report of a foundation of several stages on its speed. It sets ``stages`` and the torch device
+    ``_device``."""
 
     stages: tuple[str, ...]
     _device: torch.device

@@ -20,7 +20,7 @@ class BoxedSam(Timed, Foundation):
     """A mask from SAM for each box of a file, from any detector, painted from large to small.
 
     ``boxes``: a JSON or CSV file (`bench.foundation.boxes`), or ``truth``: the boxes of the true objects, each side
-    moved by normal noise of ``noise`` times the box's width or height, drawn from ``seed``; that is leaky, for tests.
+    moved by normal noise of ``noise`` times the box's width or height, drawn from ``seed``. That is leaky, for tests.
     A box is kept if its score is above ``threshold``. ``sam``, ``sam_type`` and ``uncovered`` as in `GroundedSam`.
     """
 
@@ -78,7 +78,7 @@ def true_boxes(dataset: Dataset, name: str, noise: float = 0.0, seed: int = 0) -
     """Boxes (n, 4) float32 of the true objects of a train image, in the order of their ids, and their classes (n,).
 
     Specks, as void cuts them off at outlines, get no box. Each side is moved by normal noise of standard deviation
-    ``noise`` times the box's width, or height, and kept within the image; a box keeps at least a pixel each way.
+    ``noise`` times the box's width, or height, and kept within the image. A box keeps at least a pixel each way.
     """
     truth, objects = dataset.truth("train", name), dataset.objects("train", name)
     height, width = objects.shape

@@ -28,8 +28,8 @@ def read(path: str | Path, dataset: Dataset, threshold: float = 0.0) -> Boxes:
     - ``*.json``: COCO's ``images`` (id, file_name), ``categories`` (id, name) and ``annotations`` (image_id,
       category_id, bbox = left, top, width, height, maybe score).
 
-    An image is the name of one of the train split or of its file; a class is a name of the dataset's, or a phrase of
-    its prompts. Raises InputError, with its place, for a box that cannot be used, and where no train image has one.
+    An image is the name of one of the train split or of its file. A class is a name of the dataset's, or a phrase of
+    its prompts. Raises InputError, with its place, for a box that cannot be used, and if no train image has one.
     """
     path = Path(path)
     try:

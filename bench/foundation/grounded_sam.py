@@ -20,14 +20,14 @@ OTHER_SIDES = (800, 1333)
 class GroundedSam(Timed, Foundation):
     """Boxes of Grounding DINO for the classes' words, a mask for each from SAM, painted from large to small.
 
-    ``detector``: a folder or a model id of the hub; ``sam``: a checkpoint of ``sam_type``, by default vit_h, or vit_t
-    where no ``sam`` is given: MobileSAM, from an installed package; ``prompts``: a file of words by class (default: the
-    dataset's in prompts/, else the class names); ``threshold``: a box is kept if its best token's score is above it.
+    ``detector``: a folder or a model id of the hub. ``sam``: a checkpoint of ``sam_type``, by default vit_h, or vit_t
+    if no ``sam`` is given: MobileSAM, from an installed package. ``prompts``: a file of words by class (default: the
+    dataset's in prompts/, else the class names). ``threshold``: a box is kept if its best token's score is above it.
     ``short_side``, ``long_side``: the size of the detector's input in px; default: 800 and 1333, for Cityscapes 512 and
     1024. ``batch``: images of one size that the detector takes at once.
 
     Pixels in no mask, by ``uncovered``: ``background``: in no superpixel, with the background's label, which is void in
-    a dataset without background; ``void``: the same with void; ``superpixels``: with the background's label and
+    a dataset without background. ``void``: the same with void. ``superpixels``: with the background's label and
     felzenszwalb superpixels, so that they can be asked (`Recut` takes other makers). Source: Kim et al., ICML 2024.
     """
 

@@ -24,8 +24,8 @@ def write(
 ) -> None:
     """`bench.foundation.pseudo.write` in ``jobs`` processes, each with a range of the train images of its own.
 
-    The files are the same for any number of jobs. Raises InputError for a foundation that cannot go on where it
-    stopped, and what a process raises; the others end with it.
+    The files are the same for any number of jobs. Raises InputError for a foundation that cannot resume, and the error
+    of a process; the others end with it.
     """
     if jobs == 1:
         return pseudo.write(folder, foundation, dataset, step=step, on_failure=on_failure)

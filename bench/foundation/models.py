@@ -169,7 +169,7 @@ def chosen_device(name: str) -> torch.device:
 
 
 def _kind(state: dict) -> str:
-    """Whose tensors these are, of `bench.foundation.weights.SAM_TYPES`. Raises TypeError if they are not SAM's."""
+    """The model of these tensors, of `bench.foundation.weights.SAM_TYPES`. Raises TypeError if they are not SAM's."""
     if not isinstance(state, dict) or not any(name.startswith("mask_decoder.") for name in state):
         raise TypeError("it holds no tensors of SAM")
     if "image_encoder.pos_embed" not in state:

@@ -11,9 +11,9 @@ def paint(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Label map (H, W) uint8 and superpixels (H, W) int32 of n overlapping ``masks``, each (H, W) bool.
 
-    Masks are painted from large to small, of equal ones the first first. Superpixel k + 1 is what is seen of mask k and
-    has label ``labels[k]``; a mask that is covered leaves a gap in the ids. Pixels in no mask have superpixel 0 and the
-    label ``uncovered``. Source: Kim et al., ICML 2024, released code (which wraps ids past 255; here they do not).
+    Masks are painted from large to small, of equal ones the first first. Superpixel k + 1 is the visible part of mask k
+    and has label ``labels[k]``; a mask that is covered leaves a gap in the ids. Pixels in no mask have superpixel 0 and
+    the label ``uncovered``. Source: Kim et al., ICML 2024, released code (which wraps ids past 255; here they do not).
     """
     label_map, superpixels = np.full(shape, uncovered, np.uint8), np.zeros(shape, np.int32)
     for k in sorted(range(len(masks)), key=lambda k: -np.count_nonzero(masks[k])):

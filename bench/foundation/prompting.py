@@ -1,4 +1,4 @@
-"""What a detector is asked for: phrases, the class of each, and which tokens of the text are whose."""
+"""The prompts of a detector: phrases, the class of each, and the class of each token of the text."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ Phrases = list[tuple[str, int]]  # phrase in lower case, class id
 
 
 def phrases(dataset: Dataset, text: str | None = None) -> Phrases:
-    """What to look for in ``dataset``, by class.
+    """The phrases to look for in ``dataset``, by class.
 
     ``text``: a line a class, ``class name: phrase, another phrase``; # begins a comment. None: the file in prompts/
     that is named after the dataset, else the class names but the background's. Raises InputError for unusable text.
@@ -46,7 +46,7 @@ def phrases(dataset: Dataset, text: str | None = None) -> Phrases:
 def encode(asked: Phrases, tokenizer, n_most: int) -> tuple[dict, np.ndarray]:
     """The detector's text, as its tokenizer encodes it, and the class of each token (n_tokens,) int64; -1 for none.
 
-    Tokens belong to the phrase whose characters they come from, by the tokenizer's own offsets, so that phrases may
+    Tokens belong to the phrase that their characters come from, by the tokenizer's own offsets, so that phrases may
     share words. Raises InputError for a tokenizer without offsets and for a text of more than ``n_most`` tokens.
     """
     if not tokenizer.is_fast:

@@ -28,8 +28,8 @@ class PseudoLabels:
 
     They lie in ``folder`` as in the papers' releases: mask_jpg/<name>.png and obj_jpg/<name>.png, 8- or 16-bit PNG.
     ``index`` gives the number of a name. Up to ``memory_bytes`` of label maps and regions stay in memory, those used
-    least recently are removed first. InputError names a map that is missing or damaged, and an image whose two maps
-    have two shapes.
+    least recently are removed first. InputError names a map that is missing or damaged, and an image with two maps of
+    different shapes.
     """
 
     def __init__(self, folder: Path, names: tuple[str, ...], memory_bytes: int = 2**30):
@@ -49,11 +49,11 @@ class PseudoLabels:
         return self._cache.get(("labels", i), lambda: self._read("mask_jpg", i))
 
     def regions(self, i: int) -> Regions:
-        """Where each superpixel of train image ``i`` lies."""
+        """The place of each superpixel of train image ``i``."""
         return self._cache.get(("regions", i), lambda: regions(self._read("obj_jpg", i)))
 
     def region(self, i: int, superpixel: int) -> Region:
-        """Where a superpixel of train image ``i`` lies. Raises InputError if the image has no such superpixel."""
+        """The place of a superpixel of train image ``i``. Raises InputError if the image has no such superpixel."""
         found = self.regions(i)
         try:
             return found.region(superpixel)
@@ -61,9 +61,9 @@ class PseudoLabels:
             raise InputError(f"{self.names[i]}: {error}") from error
 
     def check_shape(self, i: int, what: str, shape: tuple[int, ...]) -> None:
-        """Raise InputError unless ``what``, of train image ``i``, has the ``shape`` (H, W) of its label map.
+        """Raise InputError unless the map ``what``, of train image ``i``, has the ``shape`` (H, W) of its label map.
 
-        What is asked of a superpixel's pixels goes by their places: in a map of another shape they lie anywhere.
+        A superpixel's pixels are found by their places: in a map of another shape they lie anywhere.
         """
         expected = stored_size(self._path("mask_jpg", i))
         if shape != expected:
@@ -106,10 +106,10 @@ def pseudo_labels(
 ) -> PseudoLabels:
     """The foundation's result for ``dataset``: from ``cache_dir`` if it is there, else generated into it.
 
-    ``trained_by`` names what ``train_and_predict`` does (preset and its options), for foundations that train. Results
-    that lie in a folder already are checked and read in place. A cache entry is whole or absent, and what was damaged
-    in it since is made again; what a foundation that resumes has made is kept when it is stopped. ``step`` is called
-    after every image. Raises InputError.
+    ``trained_by`` names the recipe of ``train_and_predict`` (preset and its options), for foundations that train.
+    Results that lie in a folder already are checked and read in place. A cache entry is whole or absent, and damaged
+    files in it are made again. A foundation that resumes keeps its finished files when it is stopped. ``step`` is
+    called after every image. Raises InputError.
     """
     names = dataset.names("train")
     if foundation.folder is not None:
@@ -137,7 +137,7 @@ def pseudo_labels(
 
 
 def cache_folder(foundation: Foundation, dataset: Dataset, cache_dir: Path, trained_by: str = "") -> Path:
-    """Where `pseudo_labels` keeps what it generates, whether that is there or not."""
+    """The folder in which `pseudo_labels` keeps its results, even before they are there."""
     name = type(foundation).__name__.lower()
     return Path(cache_dir) / f"{name}-{cache_key(foundation, dataset, trained_by)}"
 
@@ -154,7 +154,7 @@ def write(
     """Write the foundation's maps of the train split to ``folder``, each file whole or not at all.
 
     A foundation that resumes is not asked for the images that are there already, undamaged, and one of its images that
-    fails goes to ``on_failure``, if that is given; ``only``: its other images are left to others. ``step`` is called
+    fails goes to ``on_failure``, if that is given. ``only``: its other images are left to others. ``step`` is called
     once for every image. Raises InputError.
     """
     names, options = dataset.names("train"), {}

@@ -15,9 +15,9 @@ class Recut(Foundation):
     """Labels of a foundation with the superpixels of a maker: ``recut[of=files[root=R],superpixels=slic[n=200]]``.
 
     ``where``: ``all`` puts the maker's superpixels in the place of the foundation's, so that one may hold several
-    labels; ``uncovered`` adds them only where there was no superpixel. ``cut``: ``labels`` cuts the maker's along the
-    outlines of the label map, so that each has one label; a piece of less than a tenth of the mean superpixel joins the
-    nearest larger one of its label; ``none`` leaves them. Images whose labels are true masks get none.
+    labels. ``uncovered`` adds them only in areas without a superpixel. ``cut``: ``labels`` cuts the maker's along the
+    outlines of the label map, so that each has one label. A piece of less than a tenth of the mean superpixel joins the
+    nearest larger one of its label. ``none`` leaves them. Images with true masks as labels get none.
     """
 
     resumes = True

@@ -14,24 +14,24 @@ from bench.types import VOID, InputError
 
 
 class Simulated(Foundation):
-    """Masks of the true objects, redrawn, merged, missed or misnamed, and masks of what is no object.
+    """Masks of the true objects, redrawn, merged, missed or misnamed, and masks of no object.
 
     An object is missed with probability ``miss``, else its mask swallows its nearest neighbour with probability
     ``merge``, and it is found twice with probability ``duplicate``. Each time it gets an outline that is moved by
     ``jitter`` (standard deviation) and inwards by ``erode``, both in units of the square root of its area, and a class
     that is drawn from ``confusion`` (n_classes, n_classes), P(label | true class). By default that is the right one but
-    for ``flip``, and three wrong ones of four are among the class's twins, where there are any.
+    for ``flip``, and three wrong ones of four are among the class's twins, if it has any.
 
-    ``extra`` false masks an image (mean; geometric) lie anywhere, inside one object or the background; their area is
+    ``extra`` false masks an image (mean; geometric) lie anywhere, inside one object or the background. Their area is
     log-normal: median ``extra_area`` (share of the image), standard deviation of the logarithm ``extra_spread``. Their
-    classes are drawn from the background's row of ``confusion``, by default uniformly over the foreground; one inside
+    classes are drawn from the background's row of ``confusion``, by default uniformly over the foreground. One inside
     an object has the object's class with probability ``part``.
 
-    An object of ``small`` times the image's area is missed half of the time beside ``miss``, smaller ones more often:
-    one of area a is found with probability (1 - miss) a / (a + small).
+    An object of ``small`` times the image's area is missed half of the time beside ``miss``, smaller ones more often.
+    One of area a is found with probability (1 - miss) a / (a + small).
 
     ``like`` takes all of these from a fit to real label maps (tools/fit_simulated.py): ``pascal``, the released files
-    of Kim et al., ICML 2024, or the path of a fit's JSON file. Where the dataset has other classes than the fit, the
+    of Kim et al., ICML 2024, or the path of a fit's JSON file. If the dataset has other classes than the fit, the
     confusion is the mean rate of wrong classes, as ``flip``.
 
     Smaller masks are painted over larger ones, and the rest of the image is background. Masks are made object by

@@ -14,11 +14,11 @@ from bench.types import InputError
 class Weak(Foundation):
     """For images without a foundation model: a small one, trained on ``n`` labelled train images, labels the others.
 
-    It is trained as ``preset`` says, whatever model the run trains, so that presets and learners meet the same labels.
+    It is trained as ``preset`` says, with any model of the run, so that presets and learners meet the same labels.
 
     The n images keep their true masks as labels and have no superpixel: nobody is asked about them again. In the others
     superpixels cover the image: those of a maker, by default ``felzenszwalb`` (at least half of 1/``n_segments`` of the
-    image each), cut along the outlines of the predicted label map, so that each has one label; a piece of less than a
+    image each), cut along the outlines of the predicted label map, so that each has one label. A piece of less than a
     tenth of 1/``n_segments`` joins the nearest larger one of its label that it is connected to. A maker that takes
     ``n`` superpixels is given ``n_segments``. On Kvasir-SEG ``slic`` and ``felzenszwalb`` reach the same data mIoU with
     every superpixel at its dominant class, the second with 0.6 times as many superpixels.

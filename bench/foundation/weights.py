@@ -1,4 +1,4 @@
-"""Where weights lie: in a file or folder that the user names, or in an installed package that ships them."""
+"""The place of weights: a file or folder that the user names, or an installed package that ships them."""
 
 import hashlib
 from functools import lru_cache

@@ -55,13 +55,13 @@ def superpixel_statistics(
     ``needs``: names in `bench.kernels.statistics.STATISTICS`, with their parameters.
 
     ``scores``: (C, H, W) probabilities, or with ``logits`` (C, h, w) raw logits, upsampled to the labels' size
-    (bilinear, ``align_corners`` as in `torch.nn.functional.interpolate`) and softmaxed; a floating tensor on any
-    device, or an array; always computed in float32. C is at most 256. ``labels`` (H, W) uint8, 255 if there
-    is none. ``superpixels`` (H, W) int32, int64, uint8 or uint16 ids, 0 = outside every superpixel; or their
+    (bilinear, ``align_corners`` as in `torch.nn.functional.interpolate`) and softmaxed. It is a floating tensor on any
+    device, or an array, always computed in float32. C is at most 256. ``labels`` (H, W) uint8, 255 if there is none.
+    ``superpixels`` (H, W) int32, int64, uint8 or uint16 ids, 0 = outside every superpixel; or their
     `bench.kernels.regions.Regions`, which saves finding them again for a map that comes often.
 
-    Further inputs of some statistics (`bench.kernels.statistics.reads`): ``images`` (H, W, 3) uint8 RGB; ``features``
-    (D, h', w') tensor; ``passes``: an iterable of logits of any size, one for each of `statistics.PASSES`;
+    Further inputs of some statistics (`bench.kernels.statistics.reads`): ``images`` (H, W, 3) uint8 RGB. ``features``
+    (D, h', w') tensor. ``passes``: an iterable of logits of any size, one for each of `statistics.PASSES`.
     ``thresholds`` (C,) from `thresholds`, the same for a whole batch.
 
     For a batch, each but ``thresholds`` is a list with one of these an image: sizes may differ, C may not. ``threads``
@@ -70,14 +70,14 @@ def superpixel_statistics(
     others. By default the fastest of those installed for the scores' device.
 
     Returns host arrays, a row for each id > 0 present, image by image and ascending: of a batch ``image`` (N,) int32,
-    the position in the list; ``superpixel`` (N,) int64, ``size`` (N,) int64 in pixels, ``row`` and ``column`` (N,)
+    the position in the list. ``superpixel`` (N,) int64, ``size`` (N,) int64 in pixels, ``row`` and ``column`` (N,)
     int32 of the representative pixel, ``label`` (N,) uint8 there, then each of ``needs`` with the type and the shape of
     a row that the catalogue says. The representative is there unasked, because every question is asked at it; finding
     it costs less than bringing the scores from memory. Without ``base`` there are the ``needs`` alone.
 
-    Raises InputError for shapes that do not fit, a superpixel whose scores hold NaN or are no probabilities, a label
-    that is neither a class nor 255, a negative id, an unknown need, parameter or implementation, and for a need that
-    reads a missing input.
+    Raises InputError for shapes that do not fit, a superpixel with scores that hold NaN or are no probabilities, a
+    label that is neither a class nor 255, a negative id, an unknown need, parameter or implementation, and for a need
+    that reads a missing input.
     """
     needs = list(dict.fromkeys(needs))
     catalogue = {name: statistic(name) for name in needs if name not in BASE}
@@ -156,7 +156,7 @@ def _column(name, parts, n_classes):
 
 @cache
 def fastest(device: str) -> str:
-    """The implementation that serves a device best, among those whose packages are installed."""
+    """The implementation that serves a device best, among those with installed packages."""
     choices = [("cuda", "gpu", "triton"), ("cpu", "cpu", "numba")]
     return next(
         (i for d, i, package in choices if d == device and i in IMPLEMENTATIONS and find_spec(package)), "torch"

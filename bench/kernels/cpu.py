@@ -1,10 +1,10 @@
 """The fast CPU implementation (numba): one superpixel at a time, on 1 to n threads, the same bytes for any number.
 
-A superpixel's pixels are gathered, strip by strip, from the runs of its id along the rows into a small buffer
-(C, STRIP); from logits, the gather upsamples and exponentiates as well, so that the full-size array never exists.
-All else is loops over contiguous strips of e, where p = inverse_sum·e. The later passes over a superpixel, for the mean
-of its dominant class and for its representative, read it from the buffer if it fits. A larger one adds up the means of
-all classes as it is first gathered, and is gathered again for the representative.
+A superpixel's pixels are gathered, strip by strip, from the runs of its id along the rows into a small buffer (C,
+STRIP). From logits, the gather upsamples and exponentiates as well, so that the full-size array never exists. All else
+is loops over contiguous strips of e, where p = inverse_sum·e. The later passes over a superpixel, for the mean of its
+dominant class and for its representative, read it from the buffer if it fits. A larger one adds up the means of all
+classes as it is first gathered, and is gathered again for the representative.
 """
 
 from collections import namedtuple

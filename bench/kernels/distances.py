@@ -88,7 +88,7 @@ def clusters(
 ) -> tuple[np.ndarray, np.ndarray]:
     """k-means: ``n`` centres (n, d) and each point's cluster (n_points,), from k-means++ and then Lloyd's algorithm.
 
-    It is scikit-learn's `KMeans`, with ``weights`` of the points, on one thread: more of them would add up sums in an
+    It is scikit-learn's `KMeans`, with ``weights`` of the points, on one thread. More of them would add up sums in an
     order that differs from run to run.
     """
     seed = int(rng.integers(2**32))

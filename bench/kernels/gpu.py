@@ -1,7 +1,7 @@
 """The GPU implementation: Triton kernels that read scores in place, fused with upsampling and softmax for logits.
 
 Pixels are taken superpixel by superpixel in chunks; a kernel's program deals with one chunk as a (pixels, classes)
-tile. No (C, H, W) array is written, only some numbers a pixel; sums leave a chunk in float32 and are added up in
+tile. No (C, H, W) array is written, only some numbers a pixel. Sums leave a chunk in float32 and are added up in
 float64, in a fixed order. With TRITON_INTERPRET=1 the same code runs on the CPU, slowly, to be checked.
 """
 

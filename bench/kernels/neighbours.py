@@ -34,7 +34,7 @@ def near(marked, reach, counts, out):
 @jit
 def impurity(predicted, entropy, where, reach, times_log, counts, out):
     """``out`` (H, W) float64 = H(shares of ``predicted``) · mean ``entropy`` over the square of ``reach`` round each
-    pixel of ``where``, cut at the border; the others stay as they are.
+    pixel of ``where``, cut at the border. The others stay as they are.
 
     ``times_log``: n ln n for n up to the pixels of a square. ``counts`` (256,) int64 is overwritten. Along a row the
     square slides: a column comes in and another goes out.

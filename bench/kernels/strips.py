@@ -300,7 +300,7 @@ def _block(builder, context, kind, array, i):
 def copy_block(typing, target, to, source, start):
     """The block of ``source`` from ``start`` on to ``target`` from ``to`` on, both counted flat.
 
-    A plain loop over the 20 to 100 pixels of a run takes three times as long: the compiler must assume that the two
+    A plain loop over the 20 to 100 pixels of a run takes three times as long. The compiler must assume that the two
     arrays overlap, and so copies value by value.
     """
 
@@ -356,7 +356,7 @@ def upsample_row(image, runs, run, stop, source, lines):
     """Upsample row ``source`` of the logits along itself, over the columns that the runs from ``run`` to ``stop`` need.
 
     Several rows of the image lie between the same two rows of the logits, so that each row of logits is upsampled once
-    along itself; for each pixel it then remains to `blend` two of these lines.
+    along itself. For each pixel it then remains to `blend` two of these lines.
     """
     begin, end = runs.column[run], 0
     while run < stop and image.top[runs.row[run]] <= source:

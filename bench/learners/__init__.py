@@ -18,7 +18,7 @@ Model = Any  # what a learner's fit returns; only the learner looks into it
 
 class Images(Sequence[np.ndarray]):
     """Images (H, W, 3) uint8 RGB by number, each read when it is asked for. One object always gives the same images, so
-    that a learner may keep what it makes of them."""
+    that a learner may keep its results for them."""
 
     def __init__(self, image: Callable[[int], np.ndarray], n: int):
         self._image, self._n = image, n

@@ -2,7 +2,7 @@
 
 A preset holds ``model``, ``optim_wrapper``, ``param_scheduler``, ``max_iters``, ``train_pipeline``, ``batch_size``,
 ``threads`` (on the CPU, because sums depend on their number) and ``input_size``, the (height, width) that the network
-sees, or None for the image's own. ``pretrained`` names weights that come with a package; ``frozen``: the backbone keeps
+sees, or None for the image's own. ``pretrained`` names weights that come with a package. ``frozen``: the backbone keeps
 them, and the head alone is trained, on features that are computed once; it may be told ``mirrored`` and ``balanced``
 (`bench.learners.frozen.fit_head`).
 """

@@ -131,9 +131,9 @@ def fit_head(
 ) -> None:
     """Train a decode head of mmsegmentation on features and soft targets, image after image in an order drawn anew.
 
-    The target of a place of the head's map is the share of its pixels that each class has in the labels; void pixels
+    The target of a place of the head's map is the share of its pixels that each class has in the labels. Void pixels
     carry no loss. ``resized``: an image as the backbone takes it. Of the preset's own words, ``mirrored``: every other
-    image is, by draw; ``balanced``: a class with the share s of all labels weighs s to the minus that power.
+    image is, by draw. ``balanced``: a class with the share s of all labels weighs s to the minus that power.
     """
     from mmengine.optim import build_optim_wrapper
     from mmengine.registry import PARAM_SCHEDULERS
@@ -179,7 +179,7 @@ def fit_head(
 
 def shares(labels: np.ndarray, shape: tuple[int, int], n_classes: int) -> np.ndarray:
     """(C, h, w) float64: the share of each class among the pixels of each cell of a grid of ``shape`` over ``labels``
-    (H, W) uint8; void pixels count as pixels, and belong to no class."""
+    (H, W) uint8. Void pixels count as pixels, and belong to no class."""
     rows, columns = (np.arange(n) * cells // n for n, cells in zip(labels.shape, shape, strict=True))
     pixels = np.outer(np.bincount(rows, minlength=shape[0]), np.bincount(columns, minlength=shape[1]))
     return cells_of(labels, rows, columns, np.zeros((n_classes, *shape), np.int64)) / np.maximum(pixels, 1)

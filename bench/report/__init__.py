@@ -29,7 +29,7 @@ def load_results(paths: Paths, mixed: bool = False) -> pd.DataFrame:
 
     ``paths``: folders of runs, packs of them, and foreign rounds.csv files. Beside those columns stand ``run`` (folder
     or file), ``foreign``, ``leaky``, ``bound`` and ``protocol``. ``mixed``: take runs of different protocols together.
-    Raises InputError for what cannot be read or compared.
+    Raises InputError for runs that cannot be read or compared.
     """
     return read(_listed(paths), mixed).rounds
 
@@ -119,8 +119,8 @@ def write(
 
 
 def write_board(folder: Path, to: Path | None = None, console: Console | None = None) -> Path:
-    """The board of all results of ``folder`` (`bench.report.board`): board.html, board.md, and board.png where anything
-    is tested, in ``to``, by default the folder itself; returned. Raises InputError as `board.committed.read` does.
+    """The board of all results of ``folder`` (`bench.report.board`): board.html, board.md, and board.png if anything is
+    tested, in ``to``, by default the folder itself; returned. Raises InputError as `board.committed.read` does.
     """
     found, to, console = committed.read(folder), to or folder, console or Console()
     try:

@@ -1,4 +1,4 @@
-"""What a reader asks first: at this budget, which strategies are best, and which of them can be told apart?"""
+"""A reader's first question: at this budget, which strategies are best, and which differ significantly?"""
 
 from collections.abc import Iterable
 
@@ -22,8 +22,8 @@ def of_setting(
     """metric -> cost -> the answers of a setting at each of `compare.N_BUDGETS` budgets: ``budget``, the ``sentence``
     and ``rows``, the highest mean first.
 
-    A reader may turn to any cost, so the level is shared among all of them, whichever ``costs`` are asked for: what
-    the sentences of a page say holds together but for a chance of 5 %.
+    A reader may turn to any cost, so the level is shared among all of them, for any ``costs`` asked for. The sentences
+    of a page hold together but for a chance of 5 %.
     """
     found: dict[str, dict[str, list[dict]]] = {}
     for metric in METRICS:
@@ -77,9 +77,9 @@ def _answers(verdict: Verdict) -> list[dict]:
 
 
 def _compare(of: Comparison, tests: Pairs, b: int, rows: list[dict]) -> None:
-    """To each row its ``difference`` to another strategy, ``to``, with the simultaneous interval and ``p``: to the
-    highest mean of those that are told apart above it, or to the highest of its kind of question. NaN for bounds, and
-    where nothing is tested."""
+    """To each row its ``difference`` to another strategy, ``to``, with the simultaneous interval and ``p``. The other
+    is the highest mean of those significantly better than it, or the highest of its kind of question. NaN for bounds,
+    and if nothing is tested."""
     kind_of = {name: kind for kind, names in of.kinds.items() for name in names}
     ranked = [row["strategy"] for row in rows if row["strategy"] in kind_of]
     tables = dict(difference=tests.difference, difference_low=tests.low, difference_high=tests.high, p=tests.p)
@@ -94,7 +94,7 @@ def _compare(of: Comparison, tests: Pairs, b: int, rows: list[dict]) -> None:
 
 
 def _sentence(verdict: Verdict, b: int, budget: float, rows: list[dict]) -> str:
-    """Only what the test at this budget holds; names stand between backticks."""
+    """Only statements that the test at this budget supports; names stand between backticks."""
     of, tests = verdict.of, verdict.budgets
     place = {name: i for i, name in enumerate(of.ranked)}
     means = {row["strategy"]: row["mean"] for row in rows if row["kind"] == "ranked"}

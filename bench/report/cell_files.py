@@ -1,4 +1,5 @@
-"""What the cells' own files add to the rounds: another price of the answers, classes, and the reference model."""
+"""The additions of the cells' own files to the rounds: another price of the answers, classes, and the reference
+model."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +14,7 @@ from bench.runs import schema
 def reprice(results: Results, seconds: Mapping[str, float]) -> Results:
     """``results`` with ``cost_s`` priced anew from each cell's queries.csv, with these seconds per action.
 
-    Raises InputError if a cell has no queries.csv. Foreign results lose theirs: nobody knows what was done.
+    Raises InputError if a cell has no queries.csv. Foreign results lose theirs: their actions are unknown.
     """
     rounds = results.rounds.copy()
     rounds.loc[rounds.foreign, "cost_s"] = float("nan")

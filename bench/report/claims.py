@@ -1,4 +1,4 @@
-"""What may be said of a comparison: ranks, pairs, sentences; and how rankings move with an oracle's noise.
+"""The claims that a comparison allows: ranks, pairs, sentences; and how rankings move with an oracle's noise.
 
 All of it is read off the one test of all pairs (`Verdict.pairs`).
 """
@@ -37,7 +37,7 @@ class Claim:
 
 def ranking(verdict: Verdict) -> pd.DataFrame:
     """A row for each ranked strategy: the lowest and the highest rank by area that the test leaves it, ``rank_low`` and
-    ``rank_high``; NaN if nothing is tested. All of rank_low 1 cannot be told from the best."""
+    ``rank_high``; NaN if nothing is tested. All of rank_low 1 are tied with the best."""
     low, high = verdict.pairs.ranks
     return pd.DataFrame({"rank_low": low, "rank_high": high}, index=verdict.of.ranked)
 
@@ -62,14 +62,14 @@ def pairs(verdict: Verdict) -> pd.DataFrame:
 
 
 def penalties(verdict: Verdict) -> np.ndarray:
-    """(s, s): the share of budgets at which row beats column (Ash et al., 2020), for pairs that the test by area tells
-    apart, corrected for all pairs and budgets. NaN if nothing is tested."""
+    """(s, s): the share of budgets at which row beats column (Ash et al., 2020), for pairs that differ significantly by
+    area, corrected for all pairs and budgets. NaN if nothing is tested."""
     apart = verdict.pairs.better | verdict.pairs.better.T
     return np.where(np.isfinite(verdict.pairs.p), (verdict.budgets.better & apart).mean(axis=0), np.nan)
 
 
 def claims(verdicts: list[Verdict]) -> list[Claim]:
-    """What a reader must know before believing the rankings of a setting, one verdict for each metric."""
+    """The facts that a reader must know before believing the rankings of a setting, one verdict for each metric."""
     found = [_basis(verdicts), *_without_images(verdicts[0])]
     for verdict in verdicts:
         of, metric = verdict.of, verdict.of.metric
@@ -90,7 +90,7 @@ def claims(verdicts: list[Verdict]) -> list[Claim]:
 
 
 def _basis(verdicts: list[Verdict]) -> Claim:
-    """On what the tests stand, or why there is none."""
+    """The basis of the tests, or the reason why there is none."""
     n = max(len(v.of.seeds) for v in verdicts)
     if n == 0:
         return Claim("note", "no seed is done in every strategy: nothing is ranked")
@@ -116,7 +116,7 @@ def _basis(verdicts: list[Verdict]) -> Claim:
 
 
 def _without_images(verdict: Verdict) -> list[Claim]:
-    """That some cells alone lack what tests over images need: no folder, or no images.npz in it."""
+    """A note if some cells, not all, lack the input of tests over images: no folder, or no images.npz in it."""
     if not 0 < (n := verdict.without_images) < verdict.n_cells:
         return []
     text = f"{n} of {verdict.n_cells} cells have no images.npz, or their folder is gone: tests stand on seeds alone"
@@ -124,7 +124,7 @@ def _without_images(verdict: Verdict) -> list[Claim]:
 
 
 def _better(verdict: Verdict) -> frozenset[tuple[str, str]]:
-    """The pairs (better, worse) that the test tells apart."""
+    """The pairs (better, worse) that differ significantly."""
     names = verdict.of.ranked
     return frozenset((names[i], names[j]) for i, j in zip(*np.nonzero(verdict.pairs.better), strict=True))
 
@@ -136,7 +136,7 @@ def _stopped(verdict: Verdict) -> list[Claim]:
 
 
 def _ends(verdict: Verdict) -> list[Claim]:
-    """Where the columns of the end stand, if curves end at different costs."""
+    """A note on the cost of the end columns, if curves end at different costs."""
     ends = verdict.of.ends.dropna()  # a curve that cost nothing ends nowhere
     if not len(ends) or ends.min() > 1 - 1e-9:
         return []
@@ -146,8 +146,8 @@ def _ends(verdict: Verdict) -> list[Claim]:
 
 
 def reach(verdict: Verdict, reference: float) -> pd.DataFrame:
-    """Median cost to reach 90 % and 95 % of ``reference`` for each ranked strategy, infinite if half of the seeds
-    or more never do, and in how many seeds it is reached."""
+    """Median cost to reach 90 % and 95 % of ``reference`` for each ranked strategy, and the number of seeds that reach
+    it. Infinite if half of the seeds or more never do."""
     of = verdict.of
     table = pd.DataFrame(index=of.ranked)
     for percent in (90, 95):
@@ -169,8 +169,8 @@ def over(verdicts: Iterable[dict[str, Verdict]]) -> pd.DataFrame:
     and ``mean_rank`` among them, with the mean of the lowest and of the highest ranks that the settings' own tests
     leave. Empty with one setting.
 
-    Settings of one dataset share their images and seeds: their errors are added as if they went together, which is the
-    most that they can; those of different datasets are independent.
+    Settings of one dataset share their images and seeds: their errors are added as if they went together, the most that
+    they can. Those of different datasets are independent.
     """
     rows, verdicts = [], list(verdicts)
     for metric in METRICS:

@@ -1,4 +1,4 @@
-"""One setting, one metric, one cost axis: curves, areas under them, and what may be ranked."""
+"""One setting, one metric, one cost axis: curves, areas under them, and the strategies to rank."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -82,12 +82,12 @@ class Comparison:
 
     @cached_property
     def ranked(self) -> list[str]:
-        """What competes: neither bounds nor foreign results."""
+        """The strategies that compete: neither bounds nor foreign results."""
         return [strategy for strategy in self.curves if strategy not in self.bounds]
 
     @cached_property
     def kinds(self) -> dict[str, list[str]]:
-        """kind of question -> the ranked strategies that ask it. Questions of different kinds cost differently, so over
+        """kind of question -> the ranked strategies that ask it. Questions of different kinds cost differently. So over
         the number of questions each kind has a ranking of its own; over any other cost there is one, named ''."""
         if "question" not in self.results.cells or self.cost != "queries":
             return {"": self.ranked}

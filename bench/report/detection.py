@@ -1,4 +1,4 @@
-"""How well the questions of each strategy find wrong labels, whatever the labels are worth to a model."""
+"""How well the questions of each strategy find wrong labels, apart from the labels' effect on a model."""
 
 import pandas as pd
 
@@ -36,7 +36,7 @@ def by_seed(results: Results, column: str) -> pd.DataFrame:
 
 
 def layout(rows: pd.DataFrame) -> tuple[list[str], list[list[tuple[str, bool]]]]:
-    """A setting's rows as text: headings, and rows of (text, False), for nothing is bold where nothing is tested."""
+    """A setting's rows as text: headings, and rows of (text, False), for nothing is bold if nothing is tested."""
     columns = {c.name: c.title for c in schema.DETECTION}
     lines = [
         [(row["strategy"], False)] + [(percent(row[f"{c}_mean"]), False) for c in columns]

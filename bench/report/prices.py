@@ -1,4 +1,4 @@
-"""What all answers of a strategy cost in seconds, with the interval that the spread of people's times gives."""
+"""The seconds of all answers of a strategy, with the interval that the spread of people's times gives."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ HEADINGS = ("strategy", "questions", "hours", "95 % interval")
 
 def table(results: Results, times: Times) -> pd.DataFrame:
     """A row a setting and strategy: the questions of a run and the seconds that its answers take, each the mean over
-    the cells that are done, and the middle 95 % of what such a run takes. Cells without queries.csv are left out.
+    the cells that are done, and the middle 95 % of such a run's seconds. Cells without queries.csv are left out.
     """
     done = results.cells[results.cells.status.eq("done") & results.cells.folder.ne("")]
     done = done[[(Path(folder) / "queries.csv").is_file() for folder in done.folder]].reset_index(drop=True)

@@ -2,8 +2,8 @@
 
 A *cell* is one (dataset, foundation, strategy, oracle, seed). A *setting* is one (dataset, foundation, oracle):
 strategies are compared within a setting only, seed by seed. A *foreign* result is a CSV file with the columns of
-rounds.csv, without a run around it: it needs ``FOREIGN_COLUMNS`` and one of the mIoU columns; an empty foundation or
-oracle means that it is drawn in every setting of its dataset; an empty seed means that the row is a mean, with
+rounds.csv, without a run around it: it needs ``FOREIGN_COLUMNS`` and one of the mIoU columns. An empty foundation or
+oracle means that it is drawn in every setting of its dataset. An empty seed means that the row is a mean, with
 ``data_miou_std`` and ``model_miou_std`` beside it.
 """
 
@@ -47,7 +47,7 @@ class Results:
     specs: dict[Path, dict]
 
     def settings(self) -> Iterator[tuple[tuple[str, str, str], "Results"]]:
-        """Each setting that a run has cells in, with its cells and the foreign results that belong beside them; without
+        """Each setting that a run has cells in, with its cells and the foreign results that belong beside them. Without
         a run, each setting of the foreign results."""
         own = self.cells[~self.cells.foreign]
         for setting in (self.cells if own.empty else own)[SETTING].drop_duplicates().itertuples(index=False, name=None):
@@ -57,11 +57,11 @@ class Results:
 def read(paths: list[Path], mixed: bool = False, published: Collection[Path] = ()) -> Results:
     """The results of these run folders and foreign CSV files.
 
-    Raises InputError for a missing or broken file, for the same round twice in one file, and, unless ``mixed``, where
+    Raises InputError for a missing or broken file, for the same round twice in one file, and, unless ``mixed``, if
     cells of one setting were made under different protocols. With ``mixed``, or of one file alone, foreign rows that
-    have a seed count as cells like any other. A name stands for one strategy of one source: a foreign strategy that is
-    called like another one, and with ``mixed`` those that several protocols share, are told apart by the name of their
-    file or run, ``area @ friend``. ``published``: those of the paths whose rows are foreign in any case.
+    have a seed count as cells like any other. A name stands for one strategy of one source. A foreign strategy that is
+    called like another one, and with ``mixed`` those that several protocols share, are distinguished by the name of
+    their file or run, ``area @ friend``. ``published``: the paths with rows that are foreign in any case.
     """
     if not paths:
         raise InputError("nothing to report: name at least one run folder or rounds.csv file")
@@ -182,7 +182,7 @@ def _check_protocols(cells: pd.DataFrame, mixed: bool) -> None:
 
 
 def _names(cells: pd.DataFrame, mixed: bool) -> pd.Series:
-    """What each cell's strategy is called, so that no name stands for the strategies of two sources."""
+    """The name of each cell's strategy, so that no name stands for the strategies of two sources."""
     source = cells.run.where(cells.foreign, "")
     sources = source.groupby([cells.dataset, cells.strategy]).transform("nunique")
     shared = cells.foreign & sources.gt(1)

@@ -59,7 +59,8 @@ class Verdict:
 
     @cached_property
     def _influence(self) -> np.ndarray:
-        """(s, n, 1 + N_BUDGETS, N): what each image adds to each score (`bench.runs.confusions.Counts.influence`)."""
+        """(s, n, 1 + N_BUDGETS, N): the influence of each image on each score
+        (`bench.runs.confusions.Counts.influence`)."""
         found: dict = {}
         for cell in self._cells.itertuples():
             file = Path(cell.folder) / confusions.FILE
@@ -80,7 +81,7 @@ class Verdict:
 
     @cached_property
     def _image_spreads(self) -> dict[str, OverImages]:
-        """kind of question -> what other images would change, the scores on a leading axis."""
+        """kind of question -> the variance that other images would add, the scores on a leading axis."""
         return {kind: inference.image_spread(self._influence[rows]) for kind, rows in self._rows.items()}
 
     @property
@@ -120,7 +121,7 @@ class Study:
 
     @cached_property
     def comparisons(self) -> dict[tuple[str, str, str], list[Comparison]]:
-        """setting -> one for each metric. Labelled pixels only where others published that alone."""
+        """setting -> one for each metric. Labelled pixels only if others published that alone."""
         found = {}
         for setting, block in self.settings:
             all_of = [Comparison(setting, block, metric, self.cost) for metric in METRICS]

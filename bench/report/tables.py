@@ -24,7 +24,7 @@ MARKS = {"done": "done", "running": "running", "failed": "FAILED", "missing": "�
 
 
 def coverage(results: Results) -> pd.DataFrame:
-    """strategy × seed within each setting: the status of each cell that was asked for; the worst where it was run
+    """strategy × seed within each setting: the status of each cell that was asked for; the worst if it was run
     twice."""
     own = results.cells[~results.cells.foreign]
     order = list(MARKS)
@@ -35,7 +35,7 @@ def coverage(results: Results) -> pd.DataFrame:
 def summarise(study: Study, reference: dict[str, float] | None = None) -> pd.DataFrame:
     """One row per setting and strategy: for each metric mean and sample std over the common seeds of the area under the
     curve and of the value at the end of the costs that all cover, the share ``end_share`` of its own cost at which that
-    is, and the lowest and highest rank; and the cost to reach 90 % and 95 % of the fully supervised model, where
+    is, and the lowest and highest rank; and the cost to reach 90 % and 95 % of the fully supervised model, if
     ``reference`` has its mIoU by dataset. Shares in [0, 1]; empty if there is no such number."""
     rows, reference = [], reference or {}
     for (setting, block), verdicts in zip(study.settings, study.verdicts.values(), strict=True):
@@ -112,7 +112,7 @@ def layout(block: pd.DataFrame) -> tuple[list[str], list[list[tuple[str, bool]]]
 
 
 def show(study: Study, summary: pd.DataFrame, console: Console) -> None:
-    """Coverage first, then one table per setting with what may be said of it."""
+    """Coverage first, then one table per setting with its claims."""
     status = coverage(study.results)
     seeds = [c for c in status if c not in (*SETTING, "strategy")]
     if (status[seeds] == "done").all(axis=None):
@@ -157,7 +157,7 @@ def remarks(verdicts: dict[str, Verdict], rows: pd.DataFrame) -> list[str]:
 
 
 def statements(verdicts: dict[str, Verdict], rows: pd.DataFrame) -> list[claims.Claim]:
-    """What the numbers of a setting are, and what may be said of them."""
+    """The meaning of a setting's numbers, and the claims that they allow."""
     tested = [v for v in verdicts.values() if v.of.curves]
     n_seeds, cost = rows.n_seeds.max(), rows.cost.iloc[0]
     if not tested:
@@ -170,7 +170,7 @@ def statements(verdicts: dict[str, Verdict], rows: pd.DataFrame) -> list[claims.
 
 
 def write_summary(study: Study, summary: pd.DataFrame, folder: Path) -> None:
-    """summary.csv with every number; summary.md and summary.tex with what the screen shows."""
+    """summary.csv with every number; summary.md and summary.tex with the content of the screen."""
     write_csv(folder / "summary.csv", summary)
     markdown, latex = [], [r"% needs \usepackage{booktabs}"]
     for setting, block in study.settings:

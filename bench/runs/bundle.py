@@ -1,4 +1,4 @@
-"""What a run keeps of its data, so that it can be drawn and exported where the data or the cache is not there.
+"""A run's own copy of its data, to draw and export the run if the data or the cache is not there.
 
 ``bundle/`` in the run's folder has the label maps and superpixels that the run began with (mask_jpg/, obj_jpg/), the
 true label maps where there are any (truth/), small images (small/), and data.json: names, classes, colours and

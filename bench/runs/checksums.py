@@ -39,10 +39,10 @@ def _state(folder: Path) -> list:
 
 
 def check(folder: Path) -> None:
-    """Raise InputError, which names the file, where one of a cell's is not as it was written.
+    """Raise InputError, which names the file, if one of a cell's has changed since it was written.
 
-    A cell that was stopped while it wrote may hold more than it took down, of a round after those that it took down;
-    what it took down must be there.
+    A cell that was stopped while it wrote may hold rows of a further round that it has not recorded. The recorded
+    content must be there.
     """
     again, n_rounds = anew(folder), 0
     try:
@@ -64,7 +64,7 @@ def check(folder: Path) -> None:
 
 
 def _check_rest(path: Path, known: bytes, n_rounds: int, again: str) -> None:
-    """Raise InputError if a file has more rows than the ``known`` ones of a round that was taken down whole.
+    """Raise InputError if a file has more rows than the ``known`` ones of a round that was recorded whole.
 
     ``n_rounds``: that many were measured. A writer that was stopped leaves rows of the round after them.
     """
@@ -80,7 +80,7 @@ def _check_rest(path: Path, known: bytes, n_rounds: int, again: str) -> None:
 
 
 def anew(folder: Path) -> str:
-    """What to do about a damaged file of a cell."""
+    """The remedy for a damaged file of a cell."""
     return f"remove {folder} to run the cell anew"
 
 
@@ -100,7 +100,7 @@ def of(folder: Path) -> dict[str, list]:
 
 
 def check_all(folder: Path, spec: dict) -> None:
-    """Raise InputError, which names the file, where one of a folder is not as its spec.json says (`of`)."""
+    """Raise InputError, which names the file, if one of a folder is not as its spec.json says (`of`)."""
     for name, checksum in spec.get("files", {}).items():
         if Path(name).name != name or printable(name) != name:
             raise InputError(f"{folder}/spec.json: {name!r} is not the name of a file in that folder")

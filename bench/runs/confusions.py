@@ -1,6 +1,6 @@
 """Confusion matrices kept by image: from them, any metric can be had again for any weights over the images.
 
-A cell's file ``images.npz`` holds them round by round, as changes against the round before: a round of questions
+A cell's file ``images.npz`` holds them round by round, as changes against the round before. A round of questions
 touches few images, and in an image few places of the matrix, so the file stays small and nothing dense is ever made.
 """
 
@@ -27,9 +27,9 @@ MOST_PLACES = 10_000_000  # of the matrices of all rounds
 class Counts:
     """The confusion matrices of ``n_images`` images over rounds, as changes.
 
-    ``ends`` (R,) int64: where the changes of each round end; ``image`` (k,), ``place`` (k,) and ``change`` (k,): in
-    which image, at which place of its flattened (C, C + 1) matrix (`bench.metrics.confusion`), by how many pixels the
-    count differs from the round before; the first round is compared with empty matrices.
+    ``ends`` (R,) int64: the end of each round's changes. ``image`` (k,), ``place`` (k,) and ``change`` (k,): in which
+    image, at which place of its flattened (C, C + 1) matrix (`bench.metrics.confusion`), by how many pixels the count
+    differs from the round before. The first round is compared with empty matrices.
     """
 
     n_images: int
@@ -103,7 +103,7 @@ class Counts:
         return found.cumsum(axis=0).reshape(len(self), self.n_classes, self.n_classes + 1)
 
     def influence(self, weights: np.ndarray, void_counts: bool = True) -> np.ndarray:
-        """(K, N) float64: what each image adds to each of K weighted sums of the mIoU after every round.
+        """(K, N) float64: the share of each image in each of K weighted sums of the mIoU after every round.
 
         ``weights`` (K, R). It is the derivative of the sum by the image's weight, which is 1; over all images it sums
         to 0. The sum of the squares is the variance of the sum under a bootstrap over images, to first order (the
@@ -137,8 +137,8 @@ def write(path: Path, images: Images) -> None:
 
 
 def read(path: Path) -> Images:
-    """What `write` wrote. Raises InputError, in one line, for a file that is missing, cut short or another's, and for
-    one that would take far more memory than its size."""
+    """The counts that `write` wrote. Raises InputError, in one line, for a file that is missing, cut short or
+    another's, and for one that would take far more memory than its size."""
     try:
         with zipfile.ZipFile(path) as file:
             check_size(path, file)

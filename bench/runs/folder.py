@@ -27,7 +27,7 @@ def claimed(out: Path, protocol: dict, record: dict) -> Iterator[None]:
     """Hold the run folder ``out`` for one process and one protocol.
 
     Raises InputError when another run holds it (the lock dies with its owner), when it holds files that are no run, or
-    one of another protocol: the message names the settings that differ.
+    one of another protocol. The message names the settings that differ.
     """
     spec = out / "spec.json"
     try:
@@ -63,12 +63,12 @@ def claimed(out: Path, protocol: dict, record: dict) -> Iterator[None]:
 
 
 def add_to_spec(out: Path, **more) -> None:
-    """What is known of a claimed run only once it has begun."""
+    """Add facts of a claimed run that are known only once it has begun."""
     write_spec(out / "spec.json", read_json(out / "spec.json") | more)
 
 
 def staying(folder: Path) -> Callable[[], None]:
-    """A check that raises `Unwritable` once a folder's spec.json, where it has one now, is gone."""
+    """A check that raises `Unwritable` once a folder's spec.json, if it has one now, is gone."""
     spec = folder / "spec.json"
 
     def check_there() -> None:
@@ -102,7 +102,7 @@ def environment() -> dict:
 
 @cache
 def commit() -> str | None:
-    """The git commit of this package, with a + where files differ from it; None if it is no checkout."""
+    """The git commit of this package, with a + if files differ from it; None if it is no checkout."""
     root = Path(__file__).parents[1]
     git = ["git", "-C", str(root)]
     try:

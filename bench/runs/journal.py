@@ -1,9 +1,9 @@
-"""All that a cell's folder says: its one writer, one reader and one replay, for the run, the report and the export.
+"""The files of a cell's folder: their one writer, one reader and one replay, for the run, the report and the export.
 
 A round leaves its files in three steps, and a stopped cell goes on after the last of them: the answers
 (``queries.csv``, ``refined.csv``, ``detection.csv``, and last ``running.json``, its seconds so far), the model
 (``model-<round>.pth``), the measures (``timings.csv``, ``classes.csv``, ``images.npz``, and last a row of
-``rounds.csv``). Lengths and checksums of what is written are taken down in ``sums.json`` after each step: `check` names
+``rounds.csv``). The lengths and checksums of the files are recorded in ``sums.json`` after each step: `check` names
 a file that was damaged.
 A row becomes text once, but its file is written whole each round, so that no reader sees half of one.
 """
@@ -33,8 +33,8 @@ REFINED_PX = names(ROUNDS, "refined")
 @dataclass(frozen=True)
 class Step:
     """One change of the labels, made again: its ``row`` of queries.csv or refined.csv, the ``answer`` that was written,
-    the index of its train ``image``, ``where`` in it the superpixel lies, and what labels that had, ``was`` (m,) uint8.
-    ``asked``: it answers a question; else a refiner did it."""
+    the index of its train ``image``, the superpixel's place in it, ``where``, and its labels before, ``was`` (m,)
+    uint8. ``asked``: it answers a question; else a refiner did it."""
 
     row: dict
     answer: Answer
@@ -45,7 +45,7 @@ class Step:
 
 
 class Journal:
-    """Rows of the files of ``folder``, as far as they are whole, and what is added to them.
+    """Rows of the files of ``folder``, as far as they are whole, and additions to them.
 
     ``timings`` has one row more than ``rounds`` while a round's answers are there and its measures are not. Raises
     InputError for a file that is missing or broken.
@@ -93,8 +93,8 @@ class Journal:
     ) -> Iterator[Step]:
         """Every change of the labels, made again in ``labels``, which begin as ``pseudo``: a round's answers first.
 
-        ``ask_again(row, image, where)`` is called before an answer is written, for annotators that remember.
-        ``only``: names of the images whose changes are wanted. Raises InputError for an unknown image or superpixel.
+        ``ask_again(row, image, where)`` is called before an answer is written, for annotators that remember. ``only``:
+        names of the images, to replay their changes only. Raises InputError for an unknown image or superpixel.
         """
         for asked, row, answer in _changes(self.queries, self.refined):
             if only is not None and row["image"] not in only:
@@ -128,8 +128,8 @@ class Journal:
         model: np.ndarray | None,
         seconds: dict[str, float],
     ) -> None:
-        """Measure a round: ``keys`` are the first columns of its row; ``quality`` is that of the labels, ``model`` the
-        confusion matrices of the model on the val images, (M, C, C + 1); ``seconds`` what an action takes."""
+        """Measure a round: ``keys`` are the first columns of its row. ``quality`` is that of the labels, ``model`` the
+        confusion matrices of the model on the val images, (M, C, C + 1). ``seconds`` those of an action."""
         found = [row for row in self.detected if row["round"] == keys["round"]]
         row = keys | self.timings[-1] | _spent(self.queries, len(classes), seconds) | (found[0] if found else {})
         row |= {name: _sum(r[name] for r in self.refined) for name in REFINED_PX}
@@ -242,7 +242,7 @@ def answer_of(row: dict) -> Answer:
 
 
 def verdict_of(row: dict) -> Verdict:
-    """What was decided after the answer in a row of ``queries.csv``; before format 3, every answer was written."""
+    """The decision after the answer in a row of ``queries.csv``; before format 3, every answer was written."""
     words = {"": answer_of(row).labels, "leave": LEAVE, "ask": ASK}
     return words[row["decided"]] if row["decided"] in words else _classes(row, row["decided"])
 
@@ -255,7 +255,7 @@ def _classes(row: dict, text: str) -> tuple[int, ...]:
 
 
 def _told(question: Question, answer: Answer, opinion: int, verdict: Verdict) -> dict:
-    """What queries.csv says of a question, the answer that is the ``opinion``-th to it, and what was decided."""
+    """The row of queries.csv for a question, its ``opinion``-th answer, and the decision."""
     return {
         "number": question.number,
         "superpixel": question.superpixel,
@@ -276,7 +276,7 @@ def _named(keys, values) -> dict:
 
 
 def _spent(queries: list[dict], n_classes: int, seconds: dict[str, float]) -> dict[str, float]:
-    """What the questions cost in each unit, what came of them, and what the answers changed, in pixels."""
+    """The cost of the questions in each unit, their outcomes, and the changes by the answers, in pixels."""
     asked = pd.DataFrame(queries, columns=names(QUERIES))
     row: dict[str, float] = _counts(asked)
     for unit in costs.UNITS.values():
@@ -290,7 +290,7 @@ def _sum(pixels: Iterable[float | None]) -> int:  # none where an image has no t
 
 
 def _counts(asked: pd.DataFrame) -> dict[str, float]:
-    """What came of the answers: the label was confirmed, another class was named, or no class was."""
+    """The outcomes of the answers: the label was confirmed, another class was named, or no class was."""
     same = asked.answer == asked.label_before.astype(str)
     confirmed = same | ((asked.answer == "") & asked.actions.str.endswith("confirm"))
     void = ~confirmed & asked.answer.isin(("", str(VOID)))

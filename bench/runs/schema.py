@@ -1,6 +1,6 @@
 """The files that a cell leaves: each column with its kind, unit and meaning, one reader and one writer.
 
-`FORMAT` counts their versions. A column that came with a later format is empty if an older run lacks it; a run of a
+`FORMAT` counts their versions. A column that came with a later format is empty if an older run lacks it. A run of a
 format that is newer than this one is refused.
 """
 
@@ -185,7 +185,7 @@ def read(path: Path) -> pd.DataFrame:
 def read_all(paths: list[Path]) -> pd.DataFrame:
     """`read` of files of one name, below each other, with a column ``file``: the place in ``paths`` of each row's.
 
-    They are parsed together where they can be, for a table costs far more than its rows; one by one, an error names
+    They are parsed together if possible, because a table costs far more than its rows. One by one, an error names
     the file and the line.
     """
     texts = [path.read_text(encoding="utf-8", errors="replace") if path.is_file() else "" for path in paths]
@@ -205,10 +205,10 @@ def read_all(paths: list[Path]) -> pd.DataFrame:
 def parse(
     path: Path, columns: Iterable[Column], required: Iterable[str] | None = None, source: io.StringIO | None = None
 ) -> pd.DataFrame:
-    """A CSV file: text as str, whole numbers as int64 (float64 where some are empty), the others as float64.
+    """A CSV file: text as str, whole numbers as int64 (float64 if some are empty), the others as float64.
 
-    ``required``: the columns that must be there; by default those of the first format. The others are empty if they
-    are not there: NaN, or "" for text. Columns that ``columns`` does not name are kept as they are. ``source``: what is
+    ``required``: the columns that must be there; by default those of the first format. The others are empty if they are
+    not there: NaN, or "" for text. Columns that ``columns`` does not name are kept as they are. ``source``: text to
     read in place of the file. Raises InputError for a file that is missing or no table, for a column that is missing,
     and, with its line, for a value of another kind.
     """
@@ -240,7 +240,7 @@ def is_since(path: Path, number: int) -> bool:
 
 
 def refuse_newer(path: Path, spec: dict) -> None:
-    """Raise InputError if the spec.json at ``path`` is of a run whose format this version does not know."""
+    """Raise InputError if the spec.json at ``path`` is of a run in a format that this version does not know."""
     found = spec.get("protocol", {})
     found = found.get("format", 1) if isinstance(found, dict) else 1
     if isinstance(found, int) and found > FORMAT:

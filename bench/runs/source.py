@@ -1,6 +1,6 @@
-"""What a run was made from, found again: its dataset, and the label maps and superpixels that it began with.
+"""The inputs of a run, found again: its dataset, and the label maps and superpixels that it began with.
 
-The folders that a run's spec.json names are followed only where they were taken down as the user's own (`trust`): by
+The folders that a run's spec.json names are followed only if they were recorded as the user's own (`trust`): by
 the ``run`` that was begun with them here, or by ``--follow``. Of a stranger's run, its bundle alone is read.
 """
 
@@ -30,7 +30,7 @@ class Source:
 
     @classmethod
     def of(cls, run: Path, spec: dict) -> "Source":
-        """From the spec.json of a run, and from its bundle where it has one.
+        """From the spec.json of a run, and from its bundle if it has one.
 
         Raises InputError if the run has no bundle and its data or its pseudo labels are not there, or not trusted.
         """

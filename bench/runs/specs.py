@@ -1,6 +1,6 @@
-"""What the JSON files of a run say, each value with its kind: a stranger's are checked before anything is made of them.
+"""The content of a run's JSON files, each value with its kind: a stranger's files are checked before any use.
 
-What a file does not say is not asked for here. Control characters in its texts, which would speak to a terminal or end
+Missing values are no error here. Control characters in its texts, which would speak to a terminal or end
 a line, are replaced.
 """
 
@@ -60,7 +60,7 @@ def of_run(path: Path) -> dict:
 
 
 def of_cell(path: Path) -> dict:
-    """The spec.json of a cell, with what its settings alone say of which it is. Raises InputError as `read` does."""
+    """The spec.json of a cell, with its identity, as its settings alone have it. Raises InputError as `read` does."""
     cell = read(path, CELL)
     cell = {name: value for name, value in cell.get("settings", {}).items() if name in KEYS} | cell
     check(path, cell, CELL)

@@ -1,4 +1,4 @@
-"""What every plug-in must keep, as checks that its author calls from a test: the suite's own plug-ins pass them too.
+"""The rules of every plug-in, as checks that its author calls from a test: the suite's own plug-ins pass them too.
 
     check_strategy("my_score")
 
@@ -35,8 +35,8 @@ MOST_PEOPLE = 100  # of whom a rule of adjudication may ask about one superpixel
 
 
 def check_strategy(plugin: Plugin) -> None:
-    """It says what it needs and asks; it asks the budget (or less: ``may_stop``), nothing twice, whatever the order of
-    the table and for any kind of question; it draws from the generator alone; and it names a statistic that is missing.
+    """It declares its needs and its question. It asks the budget (or less: ``may_stop``), nothing twice, for any order
+    of the table and any kind of question. It draws from the generator alone, and names a missing statistic.
     """
     strategy = _made("strategies", plugin, Strategy)
     _expect(strategy.question in QUESTIONS, f"question must be one of {', '.join(QUESTIONS)}: {strategy.question!r}")
@@ -82,8 +82,9 @@ def check_strategy(plugin: Plugin) -> None:
 
 
 def check_adjudicator(plugin: Plugin) -> None:
-    """It needs no statistic that reads the truth, comes to a decision, writes only what somebody named, and changes in
-    ``learn`` alone: a stopped run learns again from its answers, and then decides as if it had never stopped."""
+    """It needs no statistic that reads the truth, comes to a decision, and writes only classes that somebody named. It
+    changes in ``learn`` alone: a stopped run learns again from its answers, and then decides as if it had never
+    stopped."""
     rule = _made("adjudicators", plugin, Adjudicator)
     _expect(bool(inspect.getdoc(type(rule))) and bool(rule.source), "it has no docstring or no source")
     _expect(set(rule.kinds) <= set(QUESTIONS), f"kinds must be among {', '.join(QUESTIONS)}: {rule.kinds!r}")
@@ -111,7 +112,7 @@ def check_adjudicator(plugin: Plugin) -> None:
 
 
 def _answer(vote: tuple[int, ...], shown: int) -> Answer:
-    """What somebody who gives a ``vote`` does to the label ``shown``."""
+    """The effect of a person's ``vote`` on the label ``shown``."""
     if vote == (shown,):
         return Answer((), ("confirm",))
     return Answer((), ("give_up",)) if not vote else Answer(vote, ("void" if vote == (VOID,) else "correct",))
@@ -146,8 +147,8 @@ def check_refiner(plugin: Plugin) -> None:
 
 
 def check_oracle(plugin: Plugin, n: int = 40) -> None:
-    """Its answers are classes and actions that go with the question; it changes nothing; and what it says of a
-    superpixel hangs on that and on the generator, not on when it is asked (unless it declares ``memory``)."""
+    """Its answers are classes and actions that go with the question; it changes nothing. Its answer on a superpixel
+    depends on that and on the generator, not on the order of questions (unless it declares ``memory``)."""
     oracle = _made("oracles", plugin, Oracle)
     _expect(bool(oracle.kinds) and set(oracle.kinds) <= set(QUESTIONS), f"kinds must be of {', '.join(QUESTIONS)}")
 
@@ -176,7 +177,7 @@ def check_oracle(plugin: Plugin, n: int = 40) -> None:
 
 
 def _question(kind: str, number: int) -> tuple[Question, Truth]:
-    """A superpixel, the inner square of an image, whose labels are half right and whose truth is partly void."""
+    """A superpixel, the inner square of an image, with half of its labels right and a partly void truth."""
     rng = seeds.generator(7, "case", number)
     truth = rng.integers(N_CLASSES, size=(8, 8)).astype(np.uint8)
     truth[rng.random(truth.shape) < 0.1] = VOID

@@ -12,7 +12,7 @@ from bench.types import ACTIONS, Candidates, Pool
 
 
 def pool(columns: dict, n_classes: int, asked: Iterable[int] = (), round: int = 1, seed: int = 0) -> Pool:
-    """A pool round these columns (`Candidates`); ``asked``: rows asked before, whose labels were confirmed."""
+    """A pool round these columns (`Candidates`); ``asked``: rows asked before, with confirmed labels."""
     mask = np.zeros(len(columns["image"]), bool)
     mask[list(asked or ())] = True
     ties = seeds.uniform(seed, "ties", columns["image"], columns["superpixel"])

@@ -1,4 +1,5 @@
-"""What runs the tasks of a grid: this process or several on this machine, a Ray cluster, the processes of a torchrun.
+"""The workers on the tasks of a grid: this process or several on this machine, a Ray cluster, the processes of a
+torchrun.
 
 Each opens a function ``submit(task, *arguments)`` that gives the future of ``task(worker, *arguments)``.
 """
@@ -18,7 +19,7 @@ from bench.learners import Learner
 
 @dataclass(frozen=True)
 class Worker:
-    """A process that runs cells: what it was asked, the data, and whom it tells of its steps."""
+    """A process that runs cells: its request, the data, and the receiver of its reports."""
 
     setup: Setup
     problem: Problem
@@ -42,7 +43,7 @@ class Worker:
         return cls(setup, problem, on_step)
 
     def peak_memory_gib(self) -> float:
-        """The most that this process has held so far, on the GPU if that is where it trains."""
+        """The most that this process has held so far, on the GPU if it trains there."""
         if self.learner and self.learner.device.type == "cuda":
             return torch.cuda.max_memory_allocated(self.learner.device) / 2**30
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

@@ -31,7 +31,7 @@ def here(setup: Setup, problem: Problem, on_step: Step) -> Iterator[Callable[...
 
 @contextmanager
 def processes(setup: Setup, problem: Problem, jobs: int, on_step: Step) -> Iterator[Callable[..., Future]]:
-    """In ``jobs`` processes, on the GPUs in turn where there are any.
+    """In ``jobs`` processes, on the GPUs in turn if there are any.
 
     They are gone when the block ends, also by an exception; when this process is killed, they notice and end.
     """
@@ -61,9 +61,9 @@ def processes(setup: Setup, problem: Problem, jobs: int, on_step: Step) -> Itera
 
 
 def gpus(device: torch.device, n_gpus: int, jobs: int, visible: str | None = None) -> Sequence[str | None]:
-    """CUDA_VISIBLE_DEVICES of each of ``jobs`` workers, which share GPUs where there are more of them; None on the CPU.
+    """CUDA_VISIBLE_DEVICES of each of ``jobs`` workers, which share GPUs if there are more of them; None on the CPU.
 
-    ``visible``: what it is for this process, by default as the environment says.
+    ``visible``: its value for this process, by default from the environment.
     """
     if device.type != "cuda":
         return [None] * jobs

@@ -1,8 +1,9 @@
 """Runs the tasks of a grid on a Ray cluster, an existing one or one on this machine.
 
-Ray schedules, gives each task its GPU, and starts a task again whose worker was lost: the cell goes on from its folder.
-All nodes must have this package, and must see under the same paths the folder of the run, the one it was started in,
-the data and the cache of pseudo labels (ALC_BENCH_CACHE). Results are in the run's folder as soon as a round is whole.
+Ray schedules, gives each task its GPU, and starts a task again if its worker was lost: the cell goes on from its
+folder. All nodes must have this package, and must see under the same paths the folder of the run, the one it was
+started in, the data and the cache of pseudo labels (ALC_BENCH_CACHE). Results are in the run's folder as soon as a
+round is whole.
 """
 
 import os
@@ -26,7 +27,7 @@ RETRIES = 3  # of a task whose worker was lost
 def nodes(setup: Setup, problem: Problem, address: str, on_step: Step) -> Iterator[Callable[..., Future]]:
     """``address``: ``auto`` (the cluster this machine is part of), HOST:PORT, or ``local`` (a new one, for this run).
 
-    Opens ``submit`` as in `bench.experiment.workers`. Raises InputError without Ray and where there is no such cluster.
+    Opens ``submit`` as in `bench.experiment.workers`. Raises InputError without Ray and if there is no such cluster.
     """
     ray = _ray()
     _check_address(address)
@@ -69,7 +70,7 @@ def _ray():
 
 
 def _check_address(address: str) -> None:
-    """Raise InputError for what is no address, and where nobody listens: Ray itself would try for minutes."""
+    """Raise InputError for a malformed address, and if nobody listens: Ray itself would try for minutes."""
     if address in ("auto", "local"):
         return
     host, _, port = address.rpartition(":")
@@ -88,7 +89,7 @@ _worker: Worker | None = None  # a worker of the cluster has one
 
 
 def _call(shared, task, out: Path, *arguments):
-    """In a worker: what ``task`` returns, or the InputError that it raises."""
+    """In a worker: the result of ``task``, or the InputError that it raises."""
     global _worker
     settings, measured, events, folder = shared
     try:

@@ -2,7 +2,7 @@
 
     torchrun --nproc-per-node 4 -m bench run ... --launcher pytorch
 
-All processes go through the same run and come to the same results, because everything in it is seeded; they meet in the
+All processes go through the same run and come to the same results, because everything in it is seeded. They meet in the
 fit, each with its share of the batch (`bench.learners`). The first one writes; the others work in a copy of the run's
 folder that is thrown away.
 """
@@ -43,7 +43,7 @@ def is_first() -> bool:
 
 
 def place(out: Path) -> Path:
-    """Where this process works: in ``out``, or in a copy of what is there before the first one goes on."""
+    """The folder of this process: ``out``, or a copy of its content before the first one goes on."""
     if not dist.is_initialized():
         return out
     if not is_first():

@@ -1,4 +1,4 @@
-"""Superpixel makers: an image cut into areas, whatever its labels. One small file each, found by the registry."""
+"""Superpixel makers: an image cut into areas, independent of its labels. One small file each, found by the registry."""
 
 from abc import ABC, abstractmethod
 
@@ -23,7 +23,7 @@ class Superpixels(ABC):
 
 
 def fill(superpixels: np.ndarray, areas: np.ndarray) -> np.ndarray:
-    """``superpixels`` (H, W) int32, and where they are 0 the ``areas``, with ids beyond those in use."""
+    """``superpixels`` (H, W) int32, and at its zeros the ``areas``, with ids beyond those in use."""
     more = areas + superpixels.max(initial=0)
     return np.where((superpixels == 0) & (areas > 0), more, superpixels).astype(np.int32)
 

@@ -15,13 +15,13 @@ POINTS = {"cuda": 32, "cpu": 8}  # a core takes 0.14 s for each of the grid's po
 
 
 class Everything(Superpixels):
-    """SAM's masks of all that a grid of points finds, made into a partition: smaller over larger, then what is left.
+    """SAM's masks of all that a grid of points finds, made into a partition: smaller over larger, then the rest.
 
-    ``sam``: a checkpoint of ``sam_type``, by default vit_h, or vit_t where no ``sam`` is given: MobileSAM, from an
-    installed package; ``points``: on a side of the grid, by default 32, or 8 on a CPU; ``quality``, ``stability``:
-    masks are kept whose predicted IoU and stability are at least as good; ``rest``: the maker that cuts what is in no
-    mask. On 8 photographs of PASCAL the connected areas of the rest were 63 superpixels an image, felzenszwalb's 26,
-    and the data mIoU with each at its dominant class 92.9 and 94.1 %.
+    ``sam``: a checkpoint of ``sam_type``, by default vit_h, or vit_t if no ``sam`` is given: MobileSAM, from an
+    installed package. ``points``: on a side of the grid, by default 32, or 8 on a CPU. ``quality``, ``stability``: the
+    lowest predicted IoU and stability of a mask that is kept. ``rest``: the maker that cuts the pixels in no mask. On 8
+    images of PASCAL the connected areas of the rest were 63 superpixels an image, felzenszwalb's 26. The data mIoU with
+    each at its dominant class was 92.9 and 94.1 %.
     """
 
     def __init__(

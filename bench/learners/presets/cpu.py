@@ -1,4 +1,4 @@
-"""For real images on a CPU: `probe`, which feels its labels more than a network that is trained whole, and sooner.
+"""For real images on a CPU: `probe`; label quality changes it more, and sooner, than a network that is trained whole.
 
 See results/README.md, "What presets learn from right labels".
 """

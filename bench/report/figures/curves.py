@@ -81,7 +81,8 @@ def finish(part, setting: tuple[str, str, str], block: Results | None) -> None:
 
 def draw(axes, comparison: Comparison, style: dict[str, Look], ticks: int = 4, named: bool = True) -> None:
     """Mean over the common seeds in bold; each seed thin beside it, or from `MANY_SEEDS` on the 95 % interval of the
-    mean; bounds dashed; foreign results dotted, with a band of their sample std. ``named``: names at the lines' ends.
+    mean. Bounds are dashed; foreign results dotted, with a band of their sample std. ``named``: names at the lines'
+    ends.
     """
     ends = {}
     for strategy, by_seed in comparison.curves.items():
@@ -124,8 +125,8 @@ def draw(axes, comparison: Comparison, style: dict[str, Look], ticks: int = 4, n
 
 
 def name_ends(axes, ends: dict[str, float], style: dict[str, Look]) -> None:
-    """Each line's name at the right, as high as its end, or so far from there that names do not overlap. Where there
-    are more lines than the eye can follow, the legend alone names them."""
+    """Each line's name at the right, as high as its end, or so far from there that names do not overlap. If there are
+    more lines than the eye can follow, the legend alone names them."""
     if len(ends) > MOST_NAMED:
         return
     names = sorted(ends, key=ends.__getitem__)
@@ -151,7 +152,7 @@ def interval(curves: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, n
 
 
 def legend(figure, results: Results, style: dict[str, Look]) -> int:
-    """One legend for all panels; bounds and foreign results say what they are. Returns its number of rows, and only
+    """One legend for all panels; bounds and foreign results are marked as such. Returns its number of rows, and only
     that without a figure."""
     n_columns = max(1, min(len(style), 4, 62 // (max(map(len, style)) + 6)))
     n_rows = -(-len(style) // n_columns)

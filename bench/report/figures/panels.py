@@ -121,7 +121,7 @@ def penalty(study: Study) -> Figure | None:
 
 @rc_context(RC)
 def time(results: Results) -> Figure | None:
-    """Where the time of a round goes: mean seconds of each step over rounds and cells. None without a run."""
+    """The parts of a round's time: mean seconds of each step over rounds and cells. None without a run."""
     settings = settings_of(results)
     if not settings:
         return None
@@ -145,7 +145,7 @@ def time(results: Results) -> Figure | None:
 @rc_context(RC)
 def detection(results: Results) -> Figure | None:
     """How well strategies find wrong labels, round by round: average precision of their ranking, and the share of wrong
-    labels among what they ask. None if no run measured it."""
+    labels among their questions. None if no run measured it."""
     settings = [(s, b) for s, b in settings_of(results) if b.rounds.precision.notna().any()]
     if not settings:
         return None
@@ -197,7 +197,7 @@ def quality(results: Results) -> Figure | None:
 
 @rc_context(RC)
 def robustness(study: Study) -> Figure | None:
-    """Area under the data-mIoU curve against an oracle's noise; a ring where the test finds that a strategy changed
+    """Area under the data-mIoU curve against an oracle's noise. A ring if the test finds that a strategy has changed
     places with another since the least noise. None if no parameter of an oracle varies."""
     results, table = study.results, claims.robustness(study)
     groups = list(table.groupby(["dataset", "foundation", "family"]))
@@ -228,8 +228,8 @@ def robustness(study: Study) -> Figure | None:
 
 @rc_context(RC)
 def board(found: Board) -> Figure | None:
-    """What each strategy's area of data mIoU is above random's, with its simultaneous interval, a panel for each
-    dataset that is tested without errors; filled: among the best. Bounds are dashed. None if none is tested beside
+    """Each strategy's area of data mIoU less random's, with its simultaneous interval, a panel for each dataset that is
+    tested with a noise-free annotator. Filled: among the best. Bounds are dashed. None if none is tested beside
     random."""
     across = [verdict for _, verdict in found.across(PERFECT, "data") if "random" in verdict.of.ranked]
     if not across:

@@ -46,7 +46,7 @@ TEMPLATES = jinja2.Environment(
 
 
 def write(study: Study, summary: pd.DataFrame, path: Path, priced: pd.DataFrame, times: Times) -> None:
-    """The page of a study, with its cost as the first axis, and what the answers cost (`bench.report.prices`)."""
+    """The page of a study, with its cost as the first axis, and the costs of the answers (`bench.report.prices`)."""
     results, cost = study.results, study.cost
     style = looks(results.rounds.strategy)
     most = max(N_POINTS // max(len(results.cells), 1), MIN_POINTS)

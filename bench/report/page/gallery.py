@@ -1,4 +1,4 @@
-"""What was asked, as pictures: image, label before, question, answer, truth, label after, for the page.
+"""The questions as pictures: image, label before, question, answer, truth, label after, for the page.
 
 Thumbnails are data URIs: WebP for images, palette PNG for label maps. Only the questions that corrected or harmed most
 are shown, of at most `N_CELLS` cells, and of those only as many as fit in `LIMIT_BYTES`.
@@ -51,7 +51,7 @@ class Thumbnails:
 
 def build(results: Results) -> dict:
     """``cells``: a list of {cell, classes, colors, rounds: {round: [item]}}, best and worst questions of each round,
-    first seeds first; ``uris``: the thumbnails that items name by number; ``notes``: what is not there, and why."""
+    first seeds first. ``uris``: the thumbnails that items name by number. ``notes``: missing parts, and why."""
     thumbnails, found, notes, sources = Thumbnails(), [], [], {}
     cells = results.cells[results.cells.status.eq("done") & results.cells.folder.ne("")].drop_duplicates(CELL)
     for cell in sample(cells).itertuples(index=False):
@@ -74,7 +74,7 @@ def build(results: Results) -> dict:
 
 
 def sample(cells: pd.DataFrame) -> pd.DataFrame:
-    """At most `N_CELLS` of the cells, first seeds first; where a seed has more than are left, evenly spread over its
+    """At most `N_CELLS` of the cells, first seeds first; if a seed has more than are left, evenly spread over its
     settings and strategies."""
     chosen, room = [], N_CELLS
     for _, of_seed in cells.sort_values(["seed", *CELL[:4]]).groupby("seed"):

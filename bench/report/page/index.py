@@ -1,4 +1,4 @@
-"""A page over many runs: what each one is, how far it is, who leads, and a link to its own report."""
+"""A page over many runs: each one's name, its progress, the leading strategies, and a link to its own report."""
 
 import os
 from pathlib import Path
@@ -11,7 +11,7 @@ from bench.report.style import title
 
 
 def write(results: Results, summary: pd.DataFrame, path: Path) -> None:
-    """``path``: the index of all runs of ``results``; a run is linked where it has a report of its own."""
+    """``path``: the index of all runs of ``results``; a run is linked if it has a report of its own."""
     rows: list[list] = []
     for run, spec in sorted(results.specs.items()):
         cells = results.cells[results.cells.run.eq(str(run)) & ~results.cells.foreign]

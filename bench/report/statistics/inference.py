@@ -28,7 +28,7 @@ NAN = float("nan")
 
 
 def area_weights(cost: np.ndarray, span: tuple[float, float]) -> np.ndarray:
-    """(r,): what the value of each round weighs in the area under a curve over ``span``, divided by its width.
+    """(r,): the weight of each round's value in the area under a curve over ``span``, divided by its width.
 
     ``cost`` (r,) ascending. Between two rounds the curve is a straight line; after the last it keeps its value. The
     area is a mean height. NaN for a span without width.
@@ -42,7 +42,7 @@ def area_weights(cost: np.ndarray, span: tuple[float, float]) -> np.ndarray:
 
 
 def value_weights(cost: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """(m, r): what the value of each round weighs in the height of a curve at each cost of ``at`` (m,)."""
+    """(m, r): the weight of each round's value in the height of a curve at each cost of ``at`` (m,)."""
     return np.stack([np.interp(at, cost, unit) for unit in np.eye(len(cost))], axis=1)
 
 
@@ -52,7 +52,7 @@ def common_span(costs: list[np.ndarray]) -> tuple[float, float]:
 
 
 def cost_to_reach(cost: np.ndarray, value: np.ndarray, target: float) -> float:
-    """The first cost at which the curve stands at ``target``; infinite (censored) where it never does."""
+    """The first cost at which the curve stands at ``target``; infinite (censored) if it never does."""
     above = np.flatnonzero(value >= target)
     if not len(above):
         return np.inf
@@ -76,7 +76,7 @@ def probability_of_improvement(scores: np.ndarray) -> np.ndarray:
 
 def mean_interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The 95 % t interval of the mean over the first axis, (n, ...) to two arrays (...). NaN with fewer than
-    `MIN_SEEDS`, and where the values do not differ: they say nothing of others."""
+    `MIN_SEEDS`, and if the values do not differ: they say nothing of others."""
     n = len(values)
     if n < MIN_SEEDS:
         return np.full(values.shape[1:], NAN), np.full(values.shape[1:], NAN)
@@ -96,10 +96,10 @@ class Spread:
 
 @dataclass(frozen=True)
 class OverImages:
-    """What other images would change: arrays (..., s, s) from `image_spread`.
+    """The variance that other images would add: arrays (..., s, s) from `image_spread`.
 
-    ``spread``: of each pair's difference, by images drawn anew; ``shared``: what of it the spread over seeds holds
-    too, as each seed errs on other images.
+    ``spread``: of each pair's difference, by images drawn anew. ``shared``: the part of it that the spread over seeds
+    holds too, as each seed errs on other images.
     """
 
     spread: Spread
@@ -221,10 +221,10 @@ def seed_spread(scores: np.ndarray) -> Spread:
 
 
 def image_spread(influence: np.ndarray) -> OverImages:
-    """What other images would change, by ``influence`` (s, n, ..., N): of each image on each score
+    """The variance that other images would add, by ``influence`` (s, n, ..., N): of each image on each score
     (`bench.runs.confusions.Counts.influence`), strategies first, then seeds.
 
-    The degrees of freedom fall where few images carry most of the influence: Var(Σx²) ≈ Σx⁴.
+    The degrees of freedom fall if few images carry most of the influence: Var(Σx²) ≈ Σx⁴.
     """
     n = influence.shape[1]
     mean = influence.mean(1)
@@ -251,8 +251,8 @@ def _distance(x: np.ndarray) -> np.ndarray:
 
 
 def _with_images(seeds: Spread, images: OverImages) -> Spread:
-    """Spread over seeds and images: what both hold counts once. Satterthwaite's degrees of freedom, for which what the
-    seeds add is as uncertain as their whole spread."""
+    """Spread over seeds and images: their common part counts once. Satterthwaite's degrees of freedom; for them, the
+    seeds' part is as uncertain as their whole spread."""
     over_seeds = np.nan_to_num(seeds.variance)
     of_seeds = np.maximum(over_seeds - images.shared, 0)
     of_images, df_images = np.nan_to_num(images.spread.variance), np.nan_to_num(images.spread.df, nan=1)
