@@ -108,11 +108,11 @@ def _sentence(verdict: Verdict, b: int, budget: float, rows: list[dict]) -> str:
         group = sorted((m for m in names if not better[:, place[m]].any()), key=lambda m: -means[m])
         best, among = group[0], f" among those that ask “{kind}”" if len(of.kinds) > 1 else ""
         if len(group) == len(names):
-            text = f"no two of the {len(names)} strategies can be told apart{among}"
+            text = f"no two of the {len(names)} strategies differ significantly{among}"
         elif len(group) == 1:
             text = f"`{best}` is above all others{among}"
         else:
-            text = f"{listed(group)} cannot be told apart{among}"
+            text = f"{listed(group)} are tied for best{among}"
         if "random" in names and better[place[best], place["random"]]:
             text += f"; `random` is {100 * (means[best] - means['random']):.1f} points below `{best}`"
         said.append(text)

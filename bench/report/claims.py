@@ -99,7 +99,7 @@ def _basis(verdicts: list[Verdict]) -> Claim:
     images = all(v.over_images for v in verdicts)
     if n < inference.MIN_SEEDS and not images:
         text = f"{n} seeds are too few for tests and intervals; {inference.MIN_SEEDS} are needed"
-        one = "one seed: its spread is not known, so no difference can be told from chance"
+        one = "one seed: its spread is not known, so no difference can be tested"
         return Claim("note", one if n == 1 else text)
     if not any(np.isfinite(v.pairs.p).any() for v in verdicts):
         return Claim(

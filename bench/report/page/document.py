@@ -224,7 +224,7 @@ def _pairs(verdicts: dict[str, Verdict]) -> list[dict]:
             texts += [tables.p_value(row.p), percent(row.margin), _plain(row.wins)]
             body.append([dict(text=text, bold=row.low > 0) for text in texts])
         if body:
-            found.append(table(headings, body, f"{NAMES[metric]}: differences paired by seed; bold: told apart"))
+            found.append(table(headings, body, f"{NAMES[metric]}: differences paired by seed; bold: significant"))
     return found
 
 
