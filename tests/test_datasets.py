@@ -308,8 +308,11 @@ def test_folder_names_missing_pairs(folder_root):
     dataset = Folder(folder_root)
     (folder_root / "annotations" / "train" / "train1.png").unlink()
     dataset = Folder(folder_root)
+    assert not dataset.has_truth("train", "train1") and "train1" in dataset.names("train")
+    assert dataset.lacking_truth() == "1 of 3 train images have no true mask (train1)"
+    (folder_root / "annotations" / "val" / "val0.png").rename(folder_root / "annotations" / "val" / "other.png")
     for images in (True, False):
-        assert "train1.png: no such file; 1 images" in refusal(dataset.check, "train", images=images)
+        assert "val0.png: no such file; 1 images" in refusal(Folder(folder_root).check, "val", images=images)
     (folder_root / "images" / "train" / "train0.jpg").unlink()
     (folder_root / "images" / "train" / "train1.png").unlink()
     assert "train0.jpg: no such file" in refusal(Folder(folder_root).check, "train")
