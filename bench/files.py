@@ -86,6 +86,17 @@ def write_bytes(path: Path, data: bytes) -> None:
         temporary.write_bytes(data)
 
 
+def read_text(path: Path) -> str:
+    """A UTF-8 text file, without the byte order mark that editors of Windows put before it; lines end in a newline.
+
+    Raises InputError for a file that is none.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not readable as UTF-8 text: {error}") from error
+
+
 def write_csv(path: Path, rows: list[dict] | pd.DataFrame, columns: list[str] | None = None) -> None:
     """Floats are written so that they read back exactly."""
     frame = pd.DataFrame(rows, columns=columns)
@@ -97,7 +108,7 @@ def read_json(path: Path, summed: bool = False):
     """An object from a JSON file. Raises InputError for a missing or broken file, and for one of `write_spec` that is
     not as it was written. ``summed``: it always was of `write_spec`, and must have its checksum."""
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8-sig")
         found = json.loads(text)
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file; is this the folder of a run?") from error

@@ -75,8 +75,8 @@ def test_csv_and_coco_say_the_same(pascal_root, tmp_path):
             HEAD + "k00,1,1,9,9,polyp,1\nk01,1,1,9,9,cat,1\n",
             "line 3: unknown class 'cat'; there are: background",
         ),
-        ("b.csv", HEAD + "k00,9,1,1,9,polyp,1\n", "line 2: a box goes from left and top"),
-        ("b.csv", HEAD + "k00,1,1,9,nan,polyp,1\n", "line 2: a box goes from left and top"),
+        ("b.csv", HEAD + "k01,9,1,1,9,polyp,1\n", "line 2: a box goes from left and top"),
+        ("b.csv", HEAD + "k01,1,1,9,nan,polyp,1\n", "line 2: a box goes from left and top"),
         ("b.csv", HEAD + "k00,1,1,nine,9,polyp,1\n", "line 2: expected image,x0"),
         ("b.csv", HEAD + "k00,1\n", "line 2: expected image,x0"),
         (

@@ -247,8 +247,8 @@ def test_truncated_and_colour_files_are_named(pascal_root):
     assert str(image) in refusal(dataset.image, "train", "2007_000001")
     image.write_bytes(b"no picture")
     assert str(image) in refusal(dataset.check, "train")
-    save(truth, np.zeros((12, 16, 3), np.uint8))
-    assert "got mode RGB" in refusal(dataset.truth, "train", "2007_000001")
+    save(truth, np.full((12, 16, 3), 7, np.uint8))
+    assert "colours that no class has: 7 7 7; in 192 px" in refusal(Pascal(pascal_root).truth, "train", "2007_000001")
 
 
 def test_lists_must_name_each_image_once(pascal_root):
@@ -346,7 +346,7 @@ def test_rgb_masks_are_read_through_the_colours_of_classes_txt(folder_root):
     colours[[1, 2, 255]] = [(200, 120, 0), (9, 9, 200), (255, 255, 255)]
     for i, truth in enumerate(plain):
         save(folder_root / "annotations" / "train" / f"train{i}.png", colours[truth])
-    assert "got RGB; to read its colours" in refusal(Folder(folder_root).truth, "train", "train0")
+    assert "got mode RGB; to read its colours" in refusal(Folder(folder_root).truth, "train", "train0")
     (folder_root / "classes.txt").write_text(COLOURED)
     coloured = Folder(folder_root)
     assert coloured.classes == ("background", "dining table", "cat")
@@ -354,7 +354,7 @@ def test_rgb_masks_are_read_through_the_colours_of_classes_txt(folder_root):
         np.testing.assert_array_equal(coloured.truth("train", f"train{i}"), truth)
     colours[1] = (1, 2, 3)
     save(folder_root / "annotations" / "train" / "train0.png", colours[plain[0]])
-    assert "colours that classes.txt does not have: 1 2 3; in 30 px" in refusal(coloured.truth, "train", "train0")
+    assert "colours that no class has: 1 2 3; in 30 px" in refusal(coloured.truth, "train", "train0")
 
 
 def test_capital_letters_and_other_formats_are_files_like_any_other(folder_root, kvasir_root):

@@ -19,7 +19,7 @@ from bench import files
 from bench.commands.export import export
 from bench.commands.info import info
 from bench.commands.merge import merge
-from bench.datasets.files import read_list
+from bench.datasets.names import read_list
 from bench.report import results
 from bench.report.page import document, gallery
 from bench.runs import checksums, pack

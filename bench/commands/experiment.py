@@ -48,7 +48,7 @@ def known(args: argparse.Namespace) -> list[str]:
 def read(path: Path) -> dict[str, Any]:
     """A TOML file. Raises InputError for one that is not there or broken."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: not readable as TOML: {error}") from error
 

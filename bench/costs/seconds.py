@@ -87,7 +87,7 @@ def moments(shares: np.ndarray, seconds: np.ndarray) -> tuple[float, float, floa
 def _own(path: str) -> Times:
     expected = "expected one time a line, or a CSV file of the columns action,seconds"
     try:
-        with open(path, newline="", encoding="utf-8") as file:
+        with open(path, newline="", encoding="utf-8-sig") as file:
             lines = [line.strip() for line in file if line.strip()]
         if lines and lines[0].replace(" ", "") != "action,seconds":
             times = {"classify": [float(line) for line in lines]}

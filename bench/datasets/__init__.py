@@ -5,6 +5,7 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -14,16 +15,17 @@ from skimage import measure
 from bench import registry
 from bench.datasets import digests
 from bench.datasets.files import (
+    VOID_COLOR,
     below,
     class_ids,
     copy_files,
     image_size,
     orientation,
-    read_png,
     read_rgb,
     write_lines,
     write_png,
 )
+from bench.datasets.masks import Masks
 from bench.files import digest
 from bench.types import VOID, InputError
 
@@ -126,7 +128,7 @@ class Dataset(ABC):
         Raises InputError for names of images or classes that cannot be written, and the errors of reading the images.
         """
         for name in self.classes:
-            if name.split() != name.split(" "):
+            if name.split() != name.split(" ") or name.startswith("#"):
                 raise InputError(f"class {name!r}: classes.txt holds words with single spaces between them")
         rows = zip(self.classes, self.palette.tolist(), strict=True)
         write_lines(below(to, "classes.txt"), (f"{name} {' '.join(map(str, color))}" for name, color in rows))
@@ -185,10 +187,12 @@ class Tree(Dataset):
 
     Labels are written as palette PNGs where the truth lies below ``root``. ``lists``: files below ``root``, such as
     the names of a split, that are copied with them; images and the truth of val are `kept`. A subclass with a ``truth``
-    of its own that does not say how it is written is written as the dataset `folder` reads.
+    of its own that does not say how it is written is written as the dataset `folder` reads. ``colours``
+    (n_classes + 1, 3) uint8 RGB: of each class in the files of the truth, void's last; None where values are ids.
     """
 
     lists: tuple[str, ...] = ()
+    colours: np.ndarray | None = None
 
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)
@@ -210,9 +214,19 @@ class Tree(Dataset):
     def paths(self, split: str, name: str) -> tuple[Path, Path]:
         """The files of an image and of its truth."""
 
+    @cached_property
+    def masks(self) -> Masks:
+        """The reader of the files of the truth."""
+        return Masks(len(self.classes), self.colours)
+
     def decode(self, path: Path) -> np.ndarray:
-        """(H, W) class ids from a file of the truth: here, its grey values or palette indices."""
-        return read_png(path)
+        """(H, W) class ids from a file of the truth (`bench.datasets.masks.Masks`)."""
+        return self.masks.read(path)
+
+    def check(self, split: str, images: bool = True) -> np.ndarray:
+        seen = super().check(split, images)
+        self.masks.check()
+        return seen
 
     def image(self, split: str, name: str) -> np.ndarray:
         return read_rgb(self.paths(split, name)[0])
@@ -243,7 +257,8 @@ class Tree(Dataset):
     def write_labels(self, to: Path, name: str, labels: np.ndarray) -> None:
         path = self.paths("train", name)[1]
         inner = path.relative_to(self.root) if path.is_relative_to(self.root) else path
-        write_png(below(to, *inner.parts), labels, self.palette)
+        void = VOID_COLOR if self.colours is None else tuple(self.colours[-1].tolist())
+        write_png(below(to, *inner.parts), labels, self.palette, void)
 
     def write_rest(self, to: Path) -> None:
         copy_files(self.root, to, self.lists)

@@ -6,6 +6,7 @@ import numpy as np
 
 from bench.datasets import Tree
 from bench.datasets.files import below, class_ids, read_png, write_png
+from bench.datasets.names import IMAGES, MASKS, by_name
 from bench.types import VOID, InputError
 
 # The 19 evaluated classes: label id in the *_labelIds files, and colour.
@@ -31,7 +32,8 @@ CLASSES = {
     "bicycle": (33, (119, 11, 32)),
 }
 N_LABEL_IDS = 34
-IMAGE = "_leftImg8bit.png"  # how the names of images end
+IMAGE = "_leftImg8bit"  # how the names of images end
+TRUTHS = ("_gtFine_labelTrainIds", "_gtFine_labelIds")  # and those of their truth, the better one first
 
 
 class Cityscapes(Tree):
@@ -45,9 +47,13 @@ class Cityscapes(Tree):
     palette = np.array([colour for _, colour in CLASSES.values()], np.uint8)
     background = VOID
 
+    def __init__(self, root: str | Path | None = None):
+        super().__init__(root)
+        self._listed: dict[tuple[str, str], dict[str, Path]] = {}
+
     def names(self, split: str) -> tuple[str, ...]:
-        found = (self.root / "gtFine" / split).glob("*/*_gtFine_label*Ids.png")
-        names = sorted({path.name.partition("_gtFine_")[0] for path in found if "instance" not in path.name})
+        found = self._files("gtFine", split)
+        names = sorted({stem.removesuffix(end) for stem in found for end in TRUTHS if stem.endswith(end)})
         if not names:
             raise InputError(
                 f"{self.root}: no gtFine/{split}/<city>/*_gtFine_labelIds.png; set --data-root to its parent"
@@ -55,21 +61,31 @@ class Cityscapes(Tree):
         return tuple(names)
 
     def gap(self, split: str) -> str | None:
-        images = {p.name.removesuffix(IMAGE) for p in (self.root / "leftImg8bit" / split).glob(f"*/*{IMAGE}")}
+        images = {stem.removesuffix(IMAGE) for stem in self._files("leftImg8bit", split) if stem.endswith(IMAGE)}
         if not (absent := sorted(images - set(self.names(split)))):
             return None
         return f"{len(absent):,} images of {split} have no annotation in gtFine and are left out; first: {absent[0]}"
 
     def paths(self, split: str, name: str) -> tuple[Path, Path]:
-        city = _city(name)
-        truth = self.root / "gtFine" / split / city / f"{name}_gtFine_labelTrainIds.png"
-        if not truth.is_file():
-            truth = truth.with_name(f"{name}_gtFine_labelIds.png")
-        return self.root / "leftImg8bit" / split / city / f"{name}{IMAGE}", truth
+        images, truths = self._files("leftImg8bit", split), self._files("gtFine", split)
+        image, city = images.get(f"{name}{IMAGE}"), _city(name)
+        truth = next((truths[name + end] for end in TRUTHS if name + end in truths), None)
+        return (
+            image or self.root / "leftImg8bit" / split / city / f"{name}{IMAGE}.png",
+            truth or self.root / "gtFine" / split / city / f"{name}{TRUTHS[-1]}.png",
+        )
+
+    def _files(self, part: str, split: str) -> dict[str, Path]:
+        """The files of a split of ``leftImg8bit`` or ``gtFine`` by name without suffix, listed once."""
+        if (part, split) not in self._listed:
+            cities = sorted(path for path in (self.root / part / split).glob("*") if path.is_dir())
+            suffixes = IMAGES if part == "leftImg8bit" else MASKS
+            self._listed[part, split] = {n: path for city in cities for n, path in by_name(city, suffixes).items()}
+        return self._listed[part, split]
 
     def truth(self, split: str, name: str) -> np.ndarray:
         path = self.paths(split, name)[1]
-        if path.name.endswith("TrainIds.png"):
+        if path.stem.endswith(TRUTHS[0]):
             return super().truth(split, name)
         to_train = np.full(256, VOID, np.uint8)
         to_train[[label_id for label_id, _ in CLASSES.values()]] = np.arange(len(CLASSES))

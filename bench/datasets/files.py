@@ -1,47 +1,25 @@
 """Reading and writing the files that datasets lie in. Every refusal names the file."""
 
+import io
 import shutil
 import zlib
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
+from PIL.TiffImagePlugin import TiffImageFile
 
+from bench.datasets.names import is_plain
 from bench.types import VOID, InputError
 
 VOID_COLOR = (224, 224, 192)  # as in PASCAL VOC's own files
-IMAGES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")  # in small or capital letters
-MASKS = (".png", ".tif", ".tiff", ".bmp")  # without loss
+FORMATS = {".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP"}  # that label maps are written in; else PNG
+BITS = "bits"  # a value, in an image's info
+BITS_PER_SAMPLE = 258  # the tag of TIFF
+Colour = tuple[int, int, int]
 ORIENTATION = 0x0112  # the EXIF tag
 PNG = b"\x89PNG\r\n\x1a\n"  # how such a file begins
 TURNED = (5, 6, 7, 8)  # its values that exchange height and width
-
-
-def read_list(path: Path) -> tuple[str, ...]:
-    """The names in a text file, one a line, sorted. InputError for an absent or empty file and for a repeated name."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; it must list the images of the split, a name a line")
-    names = read_text(path).split()
-    if not names or len(set(names)) != len(names):
-        raise InputError(
-            f"{path}: expected image names, each once; got {len(names)}, {len(set(names))} of them different"
-        )
-    if strange := [name for name in names if not is_plain(name)]:
-        raise InputError(f"{path}: {strange[0]!r} leads elsewhere; an image's name must be a plain file name")
-    return tuple(sorted(names))
-
-
-def is_plain(name: str) -> bool:
-    """Whether a name is that of a file or folder alone, and does not lead to a place elsewhere."""
-    return name != ".." and Path(name).name == name
-
-
-def read_text(path: Path) -> str:
-    """A UTF-8 text file. InputError names a file that is none."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not readable as UTF-8 text: {error}") from error
 
 
 def class_ids(values: np.ndarray, n_classes: int, path: Path | str) -> np.ndarray:
@@ -55,36 +33,47 @@ def class_ids(values: np.ndarray, n_classes: int, path: Path | str) -> np.ndarra
 
 def read_png(path: Path) -> np.ndarray:
     """(H, W) integers as stored in the file: grey values, or palette indices. InputError names a bad file."""
-    image = _open(path)
-    if image.mode not in ("L", "P", "1", "I", "I;16"):
-        raise InputError(f"{path}: expected one channel of class ids (grey or palette), got mode {image.mode}")
-    return np.asarray(image)
+    return stored_values(open_whole(path), path)
 
 
-def read_colours(path: Path, colours: np.ndarray) -> np.ndarray:
-    """(H, W) uint8: which row of ``colours`` (n, 3) uint8 RGB each pixel of an RGB label map has.
+def stored_values(image: Image.Image, path: Path) -> np.ndarray:
+    """(H, W) integers of a loaded grey or palette image as its file has them: Pillow spreads 2 and 4 bits over 8.
 
-    Raises InputError for a bad file, and with the colours that are none of these.
+    Raises InputError for other modes, and for numbers with a fraction.
     """
-    keys = lambda rgb: rgb.astype(np.int64) @ (65536, 256, 1)  # noqa: E731
-    found, known = keys(np.asarray(_open(path).convert("RGB"))), keys(colours)
-    order = np.argsort(known)
-    place = np.searchsorted(known[order], found).clip(max=len(known) - 1)
-    if (wrong := known[order][place] != found).any():
-        listed = ", ".join(f"{c >> 16} {c >> 8 & 255} {c & 255}" for c in np.unique(found[wrong])[:5].tolist())
-        raise InputError(f"{path}: colours that classes.txt does not have: {listed}; in {wrong.sum()} px")
-    return order[place].astype(np.uint8)
-
-
-def is_coloured(path: Path) -> bool:
-    """Whether an image file holds RGB (with or without opacity), by its header."""
-    return _open(path, load=False).mode in ("RGB", "RGBA")
+    if image.mode not in ("L", "P", "1", "I", "F") and not image.mode.startswith("I;16"):
+        raise InputError(f"{path}: expected one channel of class ids (grey or palette), got mode {image.mode}")
+    values = np.asarray(image)
+    if image.mode == "L":
+        return values // spread(image)
+    if image.mode == "F":
+        if not (np.isfinite(values).all() and (values == values.round()).all() and (abs(values) < 2**31).all()):
+            raise InputError(f"{path}: expected class ids, got numbers with a fraction; save it as whole numbers")
+        return values.astype(np.int32)
+    return values.astype(np.uint8) if image.mode == "1" else values
 
 
 def read_rgb(path: Path) -> np.ndarray:
-    """(H, W, 3) uint8 RGB, turned as its EXIF data says. InputError names a missing or truncated file."""
-    image = _open(path)
-    return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    """(H, W, 3) uint8 RGB, turned as its EXIF data says. Opacity is left aside.
+
+    Grey of 16 bits is divided by 256, as Pillow does with colours of 16 bits; floats from 0 to 1 are times 255. Raises
+    InputError for a missing or truncated file, for several pages, and for other numbers.
+    """
+    image = ImageOps.exif_transpose(_open(path))
+    if image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
+        return np.asarray(image.convert("RGB"))
+    values = np.asarray(image)
+    lowest, highest = float(values.min()), float(values.max())
+    if image.mode == "F" and 0 <= lowest <= highest <= 1:
+        grey = (values * 255).round()
+    elif image.mode != "F" and 0 <= lowest <= highest < 65536:
+        grey = values // 256
+    else:
+        raise InputError(
+            f"{path}: its numbers go from {lowest:g} to {highest:g}; expected whole ones of 16 bits, or 0 to 1: "
+            "save it with 8 bits a channel"
+        )
+    return np.repeat(grey.astype(np.uint8)[..., None], 3, axis=2)
 
 
 def orientation(path: Path) -> int:
@@ -97,10 +86,10 @@ def read_grey(path: Path) -> np.ndarray:
     return np.asarray(_open(path).convert("L"))
 
 
-def check_png(path: Path) -> None:
+def check_png(content: bytes) -> None:
     """Raise ValueError unless every chunk of a PNG, up to its last one, has its checksum: a decoder looks at few, and
-    a flipped bit may become other labels. OSError if the file cannot be read."""
-    data, place, kind = memoryview(path.read_bytes()), len(PNG), b""
+    a flipped bit may become other labels."""
+    data, place, kind = memoryview(content), len(PNG), b""
     whole = data[:place] == PNG
     while whole and kind != b"IEND":
         end = place + 8 + int.from_bytes(data[place : place + 4], "big")
@@ -120,23 +109,8 @@ def stored_size(path: Path) -> tuple[int, int]:
 def image_size(path: Path) -> tuple[int, int]:
     """(height, width) in pixels, turned as its EXIF data says, from the file's header alone."""
     image = _open(path, load=False)
-    turned = image.getexif().get(ORIENTATION, 1) in TURNED
+    turned = image.format != "TIFF" and image.getexif().get(ORIENTATION, 1) in TURNED  # Pillow turns TIFF itself
     return (image.width, image.height) if turned else (image.height, image.width)
-
-
-def by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
-    """The files of a folder that end in one of ``suffixes``, in small or capital letters, by name without suffix.
-
-    Raises InputError if two files have one name.
-    """
-    found: dict[str, Path] = {}
-    for path in sorted(folder.glob("*")):
-        if path.suffix.lower() not in suffixes or path.name.startswith("."):
-            continue
-        if path.stem in found:
-            raise InputError(f"{folder}: two images are called {path.stem!r}: {found[path.stem].name}, {path.name}")
-        found[path.stem] = path
-    return found
 
 
 def file_size(path: Path) -> int:
@@ -157,14 +131,15 @@ def below(folder: Path, *parts: str) -> Path:
     return path
 
 
-def write_png(path: Path, labels: np.ndarray, palette: np.ndarray | None = None) -> None:
-    """A label map (H, W) uint8 as PNG: grey, or with a ``palette`` (n_classes, 3) uint8 RGB as palette indices."""
+def write_png(path: Path, labels: np.ndarray, palette: np.ndarray | None = None, void: Colour = VOID_COLOR) -> None:
+    """A label map (H, W) uint8: grey, or with a ``palette`` (n_classes, 3) uint8 RGB as indices, of which that of void
+    has the colour ``void``. It is a PNG, or a TIFF or BMP where the path is called so."""
     image = Image.fromarray(np.ascontiguousarray(labels))
     if palette is not None:
         colors = np.zeros((256, 3), np.uint8)
-        colors[: len(palette)], colors[VOID] = palette, VOID_COLOR
+        colors[: len(palette)], colors[VOID] = palette, void
         image.putpalette(colors.tobytes())
-    image.save(path, format="PNG")
+    image.save(path, format=FORMATS.get(path.suffix.lower(), "PNG"))
 
 
 def write_lines(path: Path, lines) -> None:
@@ -179,15 +154,44 @@ def copy_files(source: Path, to: Path, names: tuple[str, ...]) -> None:
             shutil.copyfile(source / name, below(to, *Path(name).parts))
 
 
+def open_whole(path: Path) -> Image.Image:
+    """A loaded mask, turned as its EXIF data says, without its opacity: InputError where not all of it is opaque."""
+    image = ImageOps.exif_transpose(_open(path))
+    if image.mode in ("LA", "RGBA"):
+        if (np.asarray(image.getchannel("A")) < 255).any():
+            raise InputError(f"{path}: a part of the mask is transparent: which class is that? Save it without opacity")
+        image = image.convert(image.mode[:-1])
+    return image
+
+
+def spread(image: Image.Image) -> int:
+    """How many times its value in the file a grey value of a loaded image of mode L is: Pillow spreads 2 and 4 bits."""
+    return VOID // (2 ** image.info.get(BITS, 8) - 1)
+
+
 def _open(path: Path, load: bool = True) -> Image.Image:
     if not Path(path).is_file():
         raise InputError(f"{path}: no such file")
     try:
-        image = Image.open(path)
-        if load:
-            if image.format == "PNG":
-                check_png(path)
-            image.load()
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        if not load:
+            return Image.open(path)
+        data = path.read_bytes()
+        image = Image.open(io.BytesIO(data))  # by its path, Pillow maps turned TIFFs of no compression the wrong way
+        if image.format == "PNG":
+            check_png(data)
+        if image.mode == "L" and image.format == "PNG":
+            image.info[BITS] = data[24]
+        elif image.mode == "L" and isinstance(image, TiffImageFile):
+            image.info[BITS] = image.tag_v2.get(BITS_PER_SAMPLE, (8,))[0]
+        n_pages = getattr(image, "n_frames", 1)
+        if n_pages > 1 and image.format != "MPO":  # JPEG with a preview behind it
+            raise InputError(f"{path}: has {n_pages} pages; expected one image a file")
+        image.load()
+    except Image.DecompressionBombError as error:
+        most = f"{2 * (Image.MAX_IMAGE_PIXELS or 0):,}"
+        raise InputError(f"{path}: larger than {most} pixels: cut it, and its mask, into tiles") from error
+    except (OSError, SyntaxError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(f"{path}: not a whole image: {error}") from error
     return image

@@ -7,12 +7,16 @@ from PIL import Image
 
 from bench import seeds
 from bench.datasets import Tree
-from bench.datasets.files import IMAGES, below, by_stem, read_grey, read_list, write_lines
+from bench.datasets.files import below, write_lines
+from bench.datasets.masks import read_two
+from bench.datasets.names import IMAGES, by_name, read_list
 from bench.types import VOID, InputError
 
 
 class Kvasir(Tree):
     """Kvasir-SEG: polyp or background, in images/*.jpg and masks/*.jpg (brighter than 127 is polyp), or *.png, *.tif.
+
+    A mask of black and one other value is read as these two (`bench.datasets.masks.read_two`).
 
     Splits are train.txt and val.txt in ``root``. Where neither is there, the sorted names are shuffled, always in
     the same way, and 12 % of them go to val: 880 and 120 of 1,000, as many as in the ALC paper. Labels are written as
@@ -26,11 +30,11 @@ class Kvasir(Tree):
 
     def __init__(self, root: str | Path | None = None):
         super().__init__(root)
-        self._images, self._masks = (by_stem(self.root / part, IMAGES) for part in ("images", "masks"))
+        self._images, self._masks = (by_name(self.root / part, IMAGES) for part in ("images", "masks"))
 
     def names(self, split: str) -> tuple[str, ...]:
         if self._has_lists():
-            return tuple(name.removesuffix(".jpg") for name in read_list(self.root / f"{split}.txt"))
+            return read_list(self.root / f"{split}.txt", self._images)
         names = sorted(self._images)
         if len(names) < 2:
             raise InputError(
@@ -47,7 +51,7 @@ class Kvasir(Tree):
         return image, mask
 
     def truth(self, split: str, name: str) -> np.ndarray:
-        return (read_grey(self.paths(split, name)[1]) > 127).astype(np.uint8)
+        return read_two(self.paths(split, name)[1])
 
     def write_labels(self, to: Path, name: str, labels: np.ndarray) -> None:
         path = below(to, "masks", f"{name}.jpg")

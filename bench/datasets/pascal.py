@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from bench.datasets import Tree
-from bench.datasets.files import read_list
+from bench.datasets.files import VOID_COLOR
+from bench.datasets.names import IMAGES, MASKS, by_name, read_list
 from bench.types import InputError
 
 WHOLE = {"train": 1464, "val": 1449}  # images of the official splits
@@ -21,7 +22,8 @@ class Pascal(Tree):
     """PASCAL VOC 2012: 20 object classes and background, 255 along the outlines.
 
     ``root``: VOCdevkit, or its VOC2012. Splits are ImageSets/Segmentation/{train,val}.txt; truth is in
-    SegmentationClass. Label-only runs need neither JPEGImages nor val.txt.
+    SegmentationClass, as ids, palettes or the development kit's colours. Label-only runs need neither JPEGImages nor
+    val.txt.
 
     Any part of it will do: a split has the names of its list that have their files. These are the truth and, if the
     folder JPEGImages holds any, the image. `gap` says how many these are.
@@ -53,6 +55,7 @@ class Pascal(Tree):
         ]
     )
     palette = _colours(21)
+    colours = np.array([*palette, VOID_COLOR], np.uint8)
     background = 0
     lists = ("ImageSets/Segmentation/train.txt", "ImageSets/Segmentation/val.txt")
 
@@ -62,19 +65,19 @@ class Pascal(Tree):
             self.root = self.root / "VOC2012"
         if not (self.root / "SegmentationClass").is_dir():
             raise InputError(f"{self.root}: no SegmentationClass; --data-root must be VOCdevkit or VOCdevkit/VOC2012")
+        self._images = by_name(self.root / "JPEGImages", IMAGES)
+        self._truths = by_name(self.root / "SegmentationClass", MASKS)
         self._names: dict[str, tuple[str, ...]] = {}
 
     def names(self, split: str) -> tuple[str, ...]:
         if split not in self._names:
             listed = self._listed(split)
-            there = {path.stem for path in (self.root / "SegmentationClass").glob("*.png")}
-            if photographs := {path.stem for path in (self.root / "JPEGImages").glob("*.jpg")}:
-                there &= photographs
+            there = self._truths.keys() & self._images.keys() if self._images else self._truths.keys()
             self._names[split] = tuple(name for name in listed if name in there)
             if not self._names[split]:
                 raise InputError(
                     f"{self.root}: no file of the {len(listed)} images of {split}; expected {listed[0]}.png in "
-                    f"SegmentationClass{' and its .jpg in JPEGImages' if photographs else ''}"
+                    f"SegmentationClass{' and its .jpg in JPEGImages' if self._images else ''}"
                 )
         return self._names[split]
 
@@ -87,7 +90,11 @@ class Pascal(Tree):
         return f"{n:,} of {whole:,} images of PASCAL VOC 2012 {split} are used: {split}.txt names {listed:,}{missing}"
 
     def _listed(self, split: str) -> tuple[str, ...]:
-        return read_list(self.root / "ImageSets" / "Segmentation" / f"{split}.txt")
+        return read_list(self.root / "ImageSets" / "Segmentation" / f"{split}.txt", self._truths)
 
     def paths(self, split: str, name: str) -> tuple[Path, Path]:
-        return self.root / "JPEGImages" / f"{name}.jpg", self.root / "SegmentationClass" / f"{name}.png"
+        image, truth = self._images.get(name), self._truths.get(name)
+        return (
+            image or self.root / "JPEGImages" / f"{name}.jpg",
+            truth or self.root / "SegmentationClass" / f"{name}.png",
+        )

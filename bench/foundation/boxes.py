@@ -1,14 +1,18 @@
 """Boxes of any detector, read from a file: COCO's JSON, or CSV."""
 
 import csv
+import io
 import json
 import math
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from bench.datasets import Dataset
+from bench.datasets.names import composed, name_of
+from bench.files import read_text
 from bench.foundation.prompting import phrases
 from bench.types import InputError
 
@@ -22,7 +26,7 @@ def read(path: str | Path, dataset: Dataset, threshold: float = 0.0) -> Boxes:
 
     A box is (left, top, right, bottom) in pixels. Those with a score of at most ``threshold`` are left out; a box
     without a score has 1. Boxes of images that are not in the train split are left out, so that one file may serve
-    several splits. Two forms are read:
+    several splits; boxes without area are, and counted on standard error. Two forms are read:
 
     - ``*.csv``: the columns image, x0, y0, x1, y1, class and maybe score;
     - ``*.json``: COCO's ``images`` (id, file_name), ``categories`` (id, name) and ``annotations`` (image_id,
@@ -34,21 +38,28 @@ def read(path: str | Path, dataset: Dataset, threshold: float = 0.0) -> Boxes:
     path = Path(path)
     try:
         rows = list((_coco if path.suffix.lower() == ".json" else _csv)(path))
-    except (OSError, UnicodeDecodeError, csv.Error, json.JSONDecodeError) as error:
+    except (csv.Error, json.JSONDecodeError, RecursionError) as error:
         raise InputError(f"{path}: not readable as boxes in JSON or CSV: {error}") from error
-    names, classes = _names(dataset), _classes(dataset)
+    known, classes = _names(dataset), _classes(dataset)
     found: dict[str, list] = {name: [] for name in dataset.names("train")}
-    n_here = 0
+    here, empty = 0, []
     for place, image, box, word, score in rows:
+        if (name := known.get(image.strip()) or known.get(name_of(image, known))) is None:
+            continue
+        here += 1
+        if score <= threshold:
+            continue
+        if box[0] == box[2] or box[1] == box[3]:
+            empty.append(place)
+            continue
         if (class_id := classes.get(_word(word))) is None:
             raise InputError(f"{path}, {place}: unknown class {word!r}; there are: {', '.join(dataset.classes)}")
         if not all(map(math.isfinite, (*box, score))) or box[2] <= box[0] or box[3] <= box[1]:
             raise InputError(f"{path}, {place}: a box goes from left and top to right and bottom, got {box}, {score}")
-        name = names.get(image) or names.get(Path(image).name) or names.get(Path(image).stem)
-        n_here += name is not None
-        if name is not None and score > threshold:
-            found[name].append((box, class_id))
-    if not n_here:
+        found[name].append((box, class_id))
+    if empty:
+        print(f"{path}: {len(empty)} boxes without area are left out, the first is {empty[0]}", file=sys.stderr)
+    if not here:
         first = f"; the first box is of {rows[0][1]!r}" if rows else ""
         raise InputError(f"{path}: {len(rows)} boxes, none of a train image{first}")
     return {name: _arrays(boxes) for name, boxes in found.items()}
@@ -65,21 +76,20 @@ Row = tuple[str, str, tuple[float, ...], str, float]  # place in the file, image
 
 
 def _csv(path: Path) -> Iterator[Row]:
-    with path.open(newline="", encoding="utf-8") as file:
-        table = csv.DictReader(file, restkey="more")
-        if missing := [name for name in COLUMNS if name not in (table.fieldnames or ())]:
-            raise InputError(f"{path}: no column {', '.join(missing)}; expected {','.join(COLUMNS)} and maybe score")
-        for row in table:
-            place = f"line {table.line_num}"
-            try:
-                box = tuple(float(row[name]) for name in COLUMNS[1:5])
-                yield place, row["image"].strip(), box, row["class"], float(row.get("score") or 1)
-            except (TypeError, ValueError, AttributeError) as error:
-                raise InputError(f"{path}, {place}: expected {','.join(COLUMNS)} and maybe score: {error}") from error
+    table = csv.DictReader(io.StringIO(read_text(path)), restkey="more")
+    if missing := [name for name in COLUMNS if name not in (table.fieldnames or ())]:
+        raise InputError(f"{path}: no column {', '.join(missing)}; expected {','.join(COLUMNS)} and maybe score")
+    for row in table:
+        place = f"line {table.line_num}"
+        try:
+            box = tuple(float(row[name]) for name in COLUMNS[1:5])
+            yield place, row["image"].strip(), box, row["class"], float(row.get("score") or 1)
+        except (TypeError, ValueError, AttributeError) as error:
+            raise InputError(f"{path}, {place}: expected {','.join(COLUMNS)} and maybe score: {error}") from error
 
 
 def _coco(path: Path) -> Iterator[Row]:
-    whole = json.loads(path.read_text(encoding="utf-8"))
+    whole = json.loads(read_text(path))
     if not isinstance(whole, dict) or not {"images", "categories", "annotations"} <= whole.keys():
         raise InputError(
             f"{path}: expected COCO's images, categories and annotations; a list of results alone names neither images "
@@ -102,7 +112,7 @@ def _names(dataset: Dataset) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in dataset.names("train"):
         file = Path(dataset.where("train", name))
-        found |= {file.stem: name, file.name: name, name: name}
+        found |= {composed(file.stem): name, composed(file.name): name, name: name}
     return found
 
 
@@ -112,4 +122,4 @@ def _classes(dataset: Dataset) -> dict[str, int]:
 
 
 def _word(text: str) -> str:
-    return " ".join(str(text).lower().split())
+    return " ".join(composed(str(text)).lower().split())

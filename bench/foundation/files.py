@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from bench import files
-from bench.datasets import Dataset, class_ids, digests, read_png
+from bench.datasets import Dataset, class_ids, digests
+from bench.datasets.files import read_png
 from bench.foundation import Foundation, TrainAndPredict, check_maps
 from bench.types import InputError
 

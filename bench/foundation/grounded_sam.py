@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from bench.datasets import Dataset
+from bench.files import read_text
 from bench.foundation import Foundation, TrainAndPredict, reporting, weights
 from bench.foundation.box_masks import BoxMasks, Timed, check
 from bench.foundation.models import Detector, chosen_device
@@ -56,9 +57,9 @@ class GroundedSam(Timed, Foundation):
         self._sam, self.sam_type = weights.sam(sam, sam_type, "grounded_sam")
         self.threshold, self.uncovered, self.batch = threshold, uncovered, batch
         self.short_side, self.long_side = short_side, long_side
-        self.prompts = Path(prompts).read_text() if prompts else None
+        self.prompts = read_text(Path(prompts)) if prompts else None
         self.weights = weights.content(detector), weights.content(self._sam)
-        self.words = [path.read_text() for path in sorted(FOLDER.glob("*.txt"))] if prompts is None else None
+        self.words = [read_text(path) for path in sorted(FOLDER.glob("*.txt"))] if prompts is None else None
         self._detector, self._device = str(detector), chosen_device(device)
 
     def generate(

@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from bench.datasets import Dataset
+from bench.datasets.names import composed
+from bench.files import read_text
 from bench.types import InputError
 
 FOLDER = Path(__file__).with_name("prompts")
@@ -20,11 +22,11 @@ def phrases(dataset: Dataset, text: str | None = None) -> Phrases:
     """
     path = FOLDER / f"{type(dataset).__name__.lower()}.txt"
     if text is None and path.is_file():
-        text = path.read_text()
+        text = read_text(path)
     if text is None:
         return [(name.lower(), i) for i, name in enumerate(dataset.classes) if i != dataset.background]
     found, seen = [], set()
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(composed(text).splitlines(), 1):
         line = line.partition("#")[0].strip()
         if not line:
             continue

@@ -180,7 +180,7 @@ def _is_whole(folder: Path, name: str) -> bool:
     """Whether both maps of an image are there, and as they were written."""
     try:
         for kind in KINDS:
-            check_png(folder / kind / f"{name}.png")
+            check_png((folder / kind / f"{name}.png").read_bytes())
     except (OSError, ValueError):
         return False
     return True
