@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bench import files, registry
 from bench.datasets import digests
 from bench.datasets.folder import Folder
+from bench.learners.config import PRESETS
+from bench.runs import identity
 
 
 def tree(root, n=(3, 2), classes=("background", "cat", "dog")):
@@ -126,3 +129,110 @@ def test_pseudo_labels_of_edited_masks_are_made_again(alc, tmp_path, monkeypatch
     after = alc(*quality).out
     monkeypatch.setenv("ALC_BENCH_CACHE", str(tmp_path / "fresh"))
     assert after == alc(*quality).out != before
+
+
+RUN = ["--dataset", "folder", "--foundation", "simulated", "--model", "none", "--strategy", "area", "--budget", "2"]
+
+
+def started(alc, root, out, *options):
+    return alc(
+        "run", *RUN, "--data-root", root, "--rounds", "1", "--seeds", "1", "--out", out, *options, report_too=False
+    )
+
+
+@pytest.mark.parametrize("part, change, said", [("annotations", exchange, "truth"), ("images", brighten, "images")])
+def test_a_run_of_edited_data_is_not_continued_and_does_not_merge(alc, tmp_path, part, change, said):
+    root, out = tree(tmp_path / "d"), tmp_path / "run"
+    assert started(alc, root, out).code == 0
+    change(root / part / "train" / "im1.png")
+    done = started(alc, root, out, "--rounds", "2")
+    assert done.code == 2 and done.err.count("\n") == 1
+    assert "since 20" in done.err and f"{said} of train changed" in done.err and "--again all" in done.err
+    assert started(alc, root, tmp_path / "other").code == 0
+    merged = alc("merge", out, tmp_path / "other", "--out", tmp_path / "both")
+    assert merged.code == 2 and f"{said} of train changed" in merged.err
+    reported = alc("report", out, tmp_path / "other", "--out", tmp_path / "report")
+    assert reported.code == 2 and f"{said} of train changed" in reported.err
+    assert started(alc, root, out, "--again", "all").code == 0
+    assert alc("merge", out, tmp_path / "other", "--out", tmp_path / "both").code == 0
+
+
+def test_val_belongs_to_the_identity_of_a_run_with_a_model(tmp_path):
+    root = tree(tmp_path / "d")
+    before = identity.data(Folder(root), ("train", "val"))
+    exchange(root / "annotations" / "val" / "im0.png")
+    brighten(root / "images" / "val" / "im1.png")
+    for part in ("annotations", "images"):
+        path = root / part / "val" / "im0.png"
+        path.rename(path.with_name("im9.png"))
+    now = identity.data(Folder(root), ("train", "val"))
+    assert {name for name in now if now[name] != before[name]} == {"names of val", "images of val", "truth of val"}
+
+
+def a_cell(code):
+    return {"strategy": code, "rule": "r", "oracle": "o"}
+
+
+def test_a_cell_of_other_code_is_made_again_or_refused(alc, tmp_path, monkeypatch):
+    root, out = tree(tmp_path / "d"), tmp_path / "run"
+    monkeypatch.setattr(identity, "of_cell", lambda strategy, oracle: a_cell("before"))
+    assert started(alc, root, out).code == 0
+    rounds = (out / "rounds.csv").read_bytes()
+    monkeypatch.setattr(identity, "of_cell", lambda strategy, oracle: a_cell("after"))
+    done = started(alc, root, out)
+    assert done.code == 2 and "the code of the strategy changed since 20" in done.err and "--again 'area'" in done.err
+    assert "in --again 'aera'; did you mean" in started(alc, root, out, "--again", "aera").err
+    assert started(alc, root, out, "--again", "area").code == 0
+    assert files.read_json(out / "cells" / "area__perfect__seed0" / "spec.json")["code"] == a_cell("after")
+    assert (out / "rounds.csv").read_bytes().split(b",")[:9] == rounds.split(b",")[:9]
+    monkeypatch.setattr(identity, "of_cell", lambda strategy, oracle: a_cell("before"))
+    assert started(alc, root, tmp_path / "old", "--seeds", "1,").code == 0
+    assert "code of the strategy of area" in alc("merge", out, tmp_path / "old", "--out", tmp_path / "both").err
+    assert "the code of strategy 'area' changed" in alc("report", out, tmp_path / "old", "--out", tmp_path / "r").err
+
+
+def test_the_code_of_a_plug_in_is_its_file_and_what_it_imports_from_its_package(tmp_path, monkeypatch):
+    package = tmp_path / "author_pkg"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "maths.py").write_text("sign = 1\n")
+    (package / "unused.py").write_text("")
+    (package / "mine.py").write_text(
+        "from bench import Strategy\nfrom . import maths\n\nclass Mine(Strategy):\n    "
+        "def score(self, pool):\n        return maths.sign * pool.candidates.size\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import author_pkg.mine as module
+
+    def code():
+        identity._of_class.cache_clear()
+        return identity.code(module.Mine())
+
+    before = code()
+    (package / "unused.py").write_text("x = 1\n")
+    assert code() == before
+    (package / "maths.py").write_text("sign = -1\n")
+    later = code()
+    assert later != before
+    source = package / "mine.py"
+    source.write_text(source.read_text().replace("maths.sign", "-maths.sign"))
+    assert code() not in (before, later)
+
+
+def test_a_wrapper_has_the_code_of_what_it_wraps():
+    of = [identity.code(registry.load("strategies", f"power[of={name}]")) for name in ("sim", "entropy")]
+    assert of[0] != of[1]
+
+
+def test_a_preset_of_ones_own_is_in_the_identity(tmp_path):
+    preset = tmp_path / "mine.py"
+    preset.write_text(f"_base_ = [{str(PRESETS / 'smoke.py')!r}]\n")
+
+    def code():
+        known = dict(preset=str(preset), dataset="shapes", n_classes=3, device="cpu", options={})
+        learner = registry.load("learners", "mmseg", **known)
+        return identity.code(learner, learner.sources())
+
+    before = code()
+    preset.write_text(preset.read_text() + "# another\n")
+    assert code() != before

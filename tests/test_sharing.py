@@ -52,7 +52,7 @@ def test_what_does_not_go_together_is_not_merged(alc, two, tmp_path):
     options = ("--strategy", "area", "--seeds", 1, "--budget", 3, "--out", tmp_path / "other")
     assert alc(*RUN, *options, report_too=False).code == 0
     done = alc("merge", two[0], tmp_path / "other", "--out", tmp_path / "both")
-    assert done.code == 2 and "of another protocol than" in done.err and "(budget)" in done.err
+    assert done.code == 2 and "of another protocol than" in done.err and "(budget: " in done.err
     rounds = two[1] / "cells" / "area__perfect__seed1" / "rounds.csv"
     table = pd.read_csv(rounds)
     table["n_void"] += 1

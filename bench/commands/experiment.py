@@ -62,7 +62,7 @@ def write(path: Path, given: dict[str, Any]) -> None:
             told["cfg-options"] = {key: _value(text) for key, _, text in pairs}
             if none := [key for key, value in told["cfg-options"].items() if value is None]:
                 raise InputError(f"--save-config: TOML has no null, which {none[0]} is")
-        elif name not in OWN:
+        elif name not in (*OWN, "again"):  # a file that says it would make them anew each time
             told[name.replace("_", "-")] = str(value) if isinstance(value, Path) else value
     with files.replacing(path) as temporary:
         temporary.write_text(tomli_w.dumps(told), encoding="utf-8")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from bench.experiment.grid import collect, is_done
-from bench.runs import schema, specs
+from bench.runs import identity, schema, specs
 from bench.runs.bundle import FOLDER as BUNDLE
 from bench.runs.folder import FORMER, claimed, remember
 from bench.runs.pack import opened
@@ -40,13 +40,16 @@ def merge(runs: list[Path], out: Path, command: str) -> int:
     said = [specs.of_run(run / "spec.json") for run in runs]
     protocols = [{k: v for k, v in spec.get("protocol", {}).items() if k not in FORMER} for spec in said]
     for run, protocol in zip(runs, protocols, strict=True):
-        if differing := sorted(k for k in protocol.keys() | protocols[0] if protocol.get(k) != protocols[0].get(k)):
-            raise InputError(f"{run} is of another protocol than {runs[0]} ({', '.join(differing)}): they do not merge")
+        if differing := "; ".join(identity.changes(protocols[0], protocol)):
+            raise InputError(f"{run} is of another protocol than {runs[0]} ({differing}): they do not merge")
     chosen: dict[str, Path] = {}
+    every: list[Path] = []
     for run in runs:
         for cell in sorted(path.parent for path in run.glob("cells/*/spec.json")):
+            every.append(cell)
             known = chosen.get(cell.name)
             chosen[cell.name] = cell if known is None else _further(known, cell)
+    _refuse_two_codes(every)
     asked = {name: list(dict.fromkeys(v for spec in said for v in _listed(spec.get(name, [])))) for name in UNITED}
     record = {k: v for k, v in said[0].items() if k not in ("protocol", "protocol_hash")}
     with claimed(out, protocols[0], record | asked | {"command": command}):
@@ -65,6 +68,19 @@ def merge(runs: list[Path], out: Path, command: str) -> int:
         collect(out)
         remember(out, command)
     return len(list(out.glob("cells/*/spec.json")))
+
+
+def _refuse_two_codes(cells: list[Path]) -> None:
+    """Raise InputError where two cells were made by two versions of one strategy or oracle."""
+    seen: dict[tuple[str, str], tuple[str, Path]] = {}
+    for folder in cells:
+        cell = specs.of_cell(folder / "spec.json")
+        for part, code in cell.get("code", {}).items():
+            name = cell.get("oracle" if part == "oracle" else "strategy", "")
+            known, other = seen.setdefault((part, name), (code, folder))
+            if known != code:
+                what = f"the code of the {part} of {name}"
+                raise InputError(f"{folder} and {other}: {what} changed: they do not merge")
 
 
 def _further(one: Path, other: Path) -> Path:

@@ -42,6 +42,12 @@ def add_arguments(parser) -> None:
         action=argparse.BooleanOptionalAction,
         help="keep label maps, superpixels and small images in the run, so that it can be moved; default: below 200 MB",
     )
+    parser.add_argument(
+        "--again",
+        action="append",
+        metavar="NAME",
+        help="remove the cells of this strategy or oracle, or all, and make them again; repeatable",
+    )
     parser.add_argument("--strict", action="store_true", help="refuse a dataset of which images are missing")
     parser.add_argument("--out", type=Path, metavar="DIR", help="default: results/runs/<dataset>-<protocol>")
 

@@ -15,6 +15,7 @@ import torch
 from bench import files, seeds
 from bench.experiment.problem import Problem, Step
 from bench.learners import Learner, Model, n_processes
+from bench.runs import identity
 from bench.timing import Stopwatch
 from bench.types import InputError
 
@@ -79,8 +80,9 @@ def _key(problem: Problem, learner: Learner, labels, drawn: int) -> str:
     maps = hashlib.blake2b(digest_size=16)
     for i in range(len(problem.names)):
         maps.update(np.ascontiguousarray(labels(i)).data)
+    made_by = identity.code(learner, learner.sources()), identity.versions(trained=True)
     sums = learner.device.type, learner.threads, torch.__version__  # what the last digits depend on
-    return files.digest([learner.recipe(), repr(problem.dataset.identity()), maps.hexdigest(), drawn, *sums])
+    return files.digest([learner.recipe(), *made_by, repr(problem.dataset.identity()), maps.hexdigest(), drawn, *sums])
 
 
 def _trim(newest: Path) -> None:

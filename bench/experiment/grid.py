@@ -1,5 +1,6 @@
 """The grid of strategies × oracles × seeds: round 0 once a seed, then every cell, wherever workers run them."""
 
+import shutil
 import time
 import traceback
 from collections import deque
@@ -15,7 +16,7 @@ from bench.experiment.fits import fit
 from bench.experiment.problem import Setup, evaluate
 from bench.experiment.round0 import folder_of, load_round0
 from bench.experiment.workers import Worker
-from bench.runs import checksums, schema, specs
+from bench.runs import checksums, identity, schema, specs
 from bench.runs.folder import add_to_spec, staying
 from bench.runs.journal import read_rounds
 from bench.runs.specs import MOST_CELLS
@@ -27,9 +28,21 @@ Submit = Callable[..., Future]  # (task, *arguments) -> the future of task(worke
 
 
 class Grid:
-    """All cells of a run in the folder ``out``. Building one checks every name; `run` does the work."""
+    """All cells of a run in the folder ``out``. Building one checks every name; `run` does the work.
 
-    def __init__(self, setup: Setup, strategies: list[str], oracles: list[str], seeds: Sequence[int], out: Path):
+    ``again``: strategies and oracles, or "all": their cells are removed by `remove_again`, and made once more. Raises
+    InputError for names that cannot be used, and for a cell that was made by other code of its plug-ins.
+    """
+
+    def __init__(
+        self,
+        setup: Setup,
+        strategies: list[str],
+        oracles: list[str],
+        seeds: Sequence[int],
+        out: Path,
+        again: Sequence[str] = (),
+    ):
         if (n := len(_once(strategies)) * len(_once(oracles)) * len(seeds)) > MOST_CELLS:
             raise InputError(f"expected at most {MOST_CELLS:,} cells; these strategies, oracles and --seeds are {n:,}")
         self.setup, self.out = setup, out
@@ -38,6 +51,15 @@ class Grid:
         self.needs = tuple(sorted({need for s in self.strategies for need in cells.needs(s)}))
         for name in dict.fromkeys((c.strategy, c.oracle) for c in self.cells):
             cells.check(*name, setup)
+        for named in again:
+            registry.one_of(
+                named, ("all", *self.strategies, *self.oracles), "strategy or oracle of this run in --again"
+            )
+        self.again = {c for c in self.cells if {"all", c.strategy, c.oracle} & set(again)}
+        self.anew = "all" in again
+        for cell in self.cells:
+            if cell not in self.again:
+                identity.refuse_changed_code(cell.folder(out), cell.strategy, cell.oracle)
         if setup.settings.start == "warm" and (grown := [c for c in self.left() if is_done(c.folder(out))]):
             done = f"{grown[0].folder(out)} is done, and its last model is gone"
             raise InputError(f"{done}: --start warm cannot add rounds to it; choose another --out")
@@ -45,10 +67,22 @@ class Grid:
     def left(self) -> dict[Cell, int]:
         """The cells that are not done, and how many rounds of questions each lacks. Raises InputError, which names the
         file, where one of theirs was damaged."""
-        for cell in self.cells:
+        kept = [cell for cell in self.cells if cell not in self.again]
+        for cell in kept:
             check(cell.folder(self.out))
-        rounds = {cell: self.setup.settings.rounds - n_done(cell.folder(self.out)) for cell in self.cells}
-        return {cell: n for cell, n in rounds.items() if n > 0 or not is_done(cell.folder(self.out))}
+        rounds = dict.fromkeys(self.again, self.setup.settings.rounds)
+        rounds |= {cell: self.setup.settings.rounds - n_done(cell.folder(self.out)) for cell in kept}
+        return {
+            cell: rounds[cell]
+            for cell in self.cells
+            if cell in self.again or rounds[cell] > 0 or not is_done(cell.folder(self.out))
+        }
+
+    def remove_again(self) -> None:
+        """Remove the cells that are to be made again, in a run that is claimed."""
+        for cell in self.again:
+            shutil.rmtree(cell.folder(self.out), ignore_errors=True)
+        self.again = set()
 
     def seeds_to_begin(self) -> set[int]:
         """The seeds whose round 0 is needed and not there."""
@@ -187,6 +221,7 @@ def note(setup: Setup, out: Path, cell: Cell, status: str, **more) -> None:
         "leaky_foundation": setup.foundation.leaky,
         "reads_truth": strategy.reads_truth,
         "question": strategy.question,
+        "code": identity.of_cell(cell.strategy, cell.oracle),
         "status": status,
     }
     files.write_spec(cell.folder(out) / "spec.json", spec | more)

@@ -17,7 +17,7 @@ from bench.foundation import Foundation, named
 from bench.foundation.pseudo import PseudoLabels, cache_folder, pseudo_labels
 from bench.learners import Images, Learner, Model, Pairs, n_processes
 from bench.learners import config as preset_config
-from bench.runs import schema
+from bench.runs import identity, schema
 from bench.types import Candidates, InputError, unknown
 
 MEMORY_BYTES = 2**29  # of each kind that a process keeps: images, truth, pseudo labels and superpixels, changed labels
@@ -76,7 +76,7 @@ class Setup:
         return cls(settings, dataset, foundation, learner, budget, seconds, pixels)
 
     def protocol(self) -> dict:
-        """All that decides a cell's numbers, but its strategy, oracle and seed."""
+        """All that decides a cell's numbers, but its strategy, oracle and seed, and the code of these."""
         kept = {k: v for k, v in asdict(self.settings).items() if k not in NOT_IN_PROTOCOL}
         trained = self.learner is not None
         options, paths = self.settings.cfg_options, self.learner.path_options if self.learner else ()
@@ -93,11 +93,23 @@ class Setup:
             "files": self._files,
             "format": schema.FORMAT,
         }
+        kept |= self._identity
         if self.foundation.trains:
             kept["taught"] = self._taught
         if (n := n_processes()) > 1:
             kept["processes"] = n
         return kept
+
+    @cached_property
+    def _identity(self) -> dict[str, dict[str, str]]:
+        """What the numbers depend on beside settings: `bench.runs.identity.SHARED`. The same in all processes."""
+        trains = self.learner is not None or self.foundation.trains
+        code = {"dataset": identity.code(self.dataset), "foundation": identity.code(self.foundation)}
+        for name, learner in ("learner", self.learner), ("teacher", self.teacher if self.foundation.trains else None):
+            if learner is not None:
+                code[name] = identity.code(learner, learner.sources())
+        splits = ("train", "val") if self.learner else ("train",)
+        return {"data": identity.data(self.dataset, splits), "code": code, "versions": identity.versions(trains)}
 
     @cached_property
     def called(self) -> dict[str, str]:

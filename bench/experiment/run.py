@@ -37,7 +37,8 @@ class Request:
     the record. ``jobs``: cells at a time, None for one a GPU or core. ``ray``: the address of a cluster. ``launcher``:
     ``pytorch`` if torchrun started this process. ``reference``: ``full`` trains once a seed on the whole truth, too.
     ``repeat``: how often all cells are run again. ``bundle``: whether images and maps are kept in the run, None for
-    "if they are small". ``strict``: refuse a dataset of which images are missing.
+    "if they are small". ``strict``: refuse a dataset of which images are missing. ``again``: strategies and oracles, or
+    all; their cells are removed and made once more.
     """
 
     settings: Settings
@@ -53,6 +54,7 @@ class Request:
     repeat: int = 0
     bundle: bool | None = None
     strict: bool = False
+    again: Sequence[str] = ()
 
     @classmethod
     def of(cls, options: Mapping[str, Any], command: str = "") -> "Request":
@@ -72,6 +74,8 @@ class Request:
                 continue
             if name in PLURAL:
                 own[PLURAL[name]] = [value] if isinstance(value, str) else list(value)
+            elif name == "again":
+                own[name] = [value] if isinstance(value, str) else list(value)
             elif name == "seeds":
                 own[name] = parse_seeds(str(value)) if isinstance(value, (int, str)) else list(value)
             elif name in of_settings:
@@ -102,7 +106,7 @@ def grid_of(request: Request, check: bool = True) -> Grid:
         raise InputError(f"--reference full trains on the truth: {lacking}")
     name = setup.dataset.name or registry.parse(request.settings.dataset)[0]
     out = request.out or Path("results/runs") / f"{files.slug(name)}-{files.digest(setup.protocol())[:8]}"
-    grid = Grid(setup, list(request.strategies), list(request.oracles), request.seeds, out)
+    grid = Grid(setup, list(request.strategies), list(request.oracles), request.seeds, out, request.again)
     if torchrun.is_first():
         coverage.tell(setup.dataset, request.strict, ("train", "val") if setup.learner else ("train",))
         coverage.tell_classes(setup.dataset.classes, setup.pixels)
@@ -131,7 +135,8 @@ def work_through(grid: Grid, request: Request, progress: Progress) -> list[Path]
         **environment(),
     }
     n_images, by = len(setup.dataset.names("train")), ("fit",) if setup.learner else ("round",)
-    with claimed(out, protocol, record):
+    with claimed(out, protocol, record, grid.anew):
+        grid.remove_again()
         progress.begin("making and reading labels", 2 * n_images)
         problem = setup.read(progress.step)
         add_to_spec(out, pseudo_labels=str(problem.pseudo.folder.resolve()))
@@ -147,8 +152,9 @@ def work_through(grid: Grid, request: Request, progress: Progress) -> list[Path]
             grid.reference(workers)
         failed = [cell.folder(out) for cell in grid.run(workers)]
         for k in range(1, request.repeat + 1):
-            again = Grid(setup, grid.strategies, grid.oracles, grid.seeds, out / f"repeat{k}")
-            with claimed(again.out, protocol, record):
+            again = Grid(setup, grid.strategies, grid.oracles, grid.seeds, out / f"repeat{k}", request.again)
+            with claimed(again.out, protocol, record, again.anew):
+                again.remove_again()
                 progress.begin(f"cells again ({k} of {request.repeat})", again.n_steps(), by)
                 failed += [cell.folder(again.out) for cell in again.run(workers)]
     return failed

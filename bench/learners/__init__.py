@@ -133,6 +133,10 @@ class Learner(ABC):
     def recipe(self) -> dict:
         """All that decides the results of a fit and a prediction, but seed and samples, as JSON-able values."""
 
+    def sources(self) -> list[Path]:
+        """Files of code that decide it too, beside those of its class, such as that of a preset."""
+        return []
+
     def with_steps(self, n: int) -> "Learner":
         """The same learner with fits of ``n`` steps, for an estimate of time; itself if fits are short."""
         return self

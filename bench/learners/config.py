@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib.resources
 import os
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -117,6 +118,13 @@ def content(config: Config) -> dict:
     if (file := weights(config)) is not None:
         found["model"]["backbone"]["init_cfg"]["checkpoint"] = files.file_digest(file)
     return found
+
+
+def sources(config: Config) -> list[Path]:
+    """The file of the preset, and those of the modules that it imports."""
+    imports = (config.get("custom_imports") or {}).get("imports") or []
+    modules = [sys.modules.get(name) for name in ([imports] if isinstance(imports, str) else imports)]
+    return [Path(file) for file in (config.filename, *(getattr(m, "__file__", None) for m in modules)) if file]
 
 
 def backbone_digest(config: Config) -> str:

@@ -121,6 +121,9 @@ class Network(Learner):
     def recipe(self) -> dict:
         return config.content(self.config)
 
+    def sources(self) -> list[Path]:
+        return config.sources(self.config)
+
     def with_steps(self, n: int) -> "Network":
         """Without the preset's schedule, which may need more steps."""
         *known, options = self._known

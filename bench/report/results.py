@@ -16,7 +16,7 @@ import pandas as pd
 
 from bench import costs, metrics
 from bench.files import digest
-from bench.runs import checksums, schema, specs
+from bench.runs import checksums, identity, schema, specs
 from bench.runs.folder import FORMER
 from bench.runs.specs import MOST_CELLS
 from bench.types import InputError, printable
@@ -31,6 +31,7 @@ STDS = tuple(schema.Column(f"{column}_std", "share", "of a foreign mean", empty=
 STATUSES = ("done", "running", "failed", "missing")
 ABOUT = schema.names(schema.ROUNDS, "about")  # a file says them from format 4 on
 PLAIN = dict(status="done", leaky=False, bound=False, protocol="", folder="", question="")
+PLAIN |= dict(method_code="", oracle_code="")
 BOUNDS = "clairvoyant"  # how the names of the suite's bounds begin
 FOREIGN_COLUMNS = ["dataset", "strategy", "round", "n_queries"]
 
@@ -58,7 +59,7 @@ def read(paths: list[Path], mixed: bool = False, published: Collection[Path] = (
     """The results of these run folders and foreign CSV files.
 
     Raises InputError for a missing or broken file, for the same round twice in one file, and, unless ``mixed``, if
-    cells of one setting were made under different protocols. With ``mixed``, or of one file alone, foreign rows that
+    cells of one setting have different protocols or code. With ``mixed``, or of one file alone, foreign rows that
     have a seed count as cells like any other. A name stands for one strategy of one source. A foreign strategy that is
     called like another one, and with ``mixed`` those that several protocols share, are distinguished by the name of
     their file or run, ``area @ friend``. ``published``: the paths with rows that are foreign in any case.
@@ -66,6 +67,7 @@ def read(paths: list[Path], mixed: bool = False, published: Collection[Path] = (
     if not paths:
         raise InputError("nothing to report: name at least one run folder or rounds.csv file")
     rounds, cells, said = [], [], {}
+    protocols: dict[str, dict] = {}  # by their digests, as far as cells say them
     paths = [Path(p) for p in paths]
     paths += [spec.parent for path in paths for spec in path.glob("repeat*/spec.json")]
     paths = sorted({path.resolve(): path for path in paths}.values())
@@ -77,7 +79,7 @@ def read(paths: list[Path], mixed: bool = False, published: Collection[Path] = (
         table["run"] = str(path)
         rounds.append(table.drop(columns=ABOUT))
         if path.is_dir():
-            cells.append(_read_cells(path, table, said[path]))
+            cells.append(_read_cells(path, table, said[path], protocols))
         else:
             keys = table[[*CELL, *ABOUT]].drop_duplicates(CELL)
             foreign = keys.seed.eq(-1) | (not mixed and len(paths) > 1) | (path in published)
@@ -85,7 +87,10 @@ def read(paths: list[Path], mixed: bool = False, published: Collection[Path] = (
             about = dict(question=keys.question, leaky=keys.leaky.eq(1), bound=bound)
             cells.append(keys.assign(**PLAIN | about, run=str(path), foreign=foreign))
     cells = pd.concat(cells, ignore_index=True).sort_values([*CELL, "run"], ignore_index=True)
-    _check_protocols(cells[~cells.foreign & cells.status.ne("missing")], mixed)
+    if not mixed:
+        own = cells[~cells.foreign & cells.status.ne("missing")]
+        _refuse_two_protocols(own, protocols)
+        _refuse_two_codes(own)
     found = cells[cells.status.ne("missing")]
     missing = cells[cells.status.eq("missing")].merge(found[CELL], how="left", on=CELL, indicator=True)
     missing = missing[missing._merge.eq("left_only")].drop(columns="_merge").drop_duplicates(CELL)
@@ -117,8 +122,8 @@ def _read_rounds(path: Path) -> pd.DataFrame:
     return table
 
 
-def _read_cells(path: Path, table: pd.DataFrame, spec: dict) -> pd.DataFrame:
-    """The cells of a run, from their spec.json; those that its grid lacks are ``missing``."""
+def _read_cells(path: Path, table: pd.DataFrame, spec: dict, protocols: dict[str, dict]) -> pd.DataFrame:
+    """The cells of a run, from their spec.json; those that its grid lacks are ``missing``. ``protocols``: added to."""
     rows: dict[tuple, dict] = {}
     there = set(table[CELL].drop_duplicates().itertuples(index=False, name=None))
     for file in sorted(folder / "spec.json" for folder in path.glob("cells/*") if folder.is_dir()):
@@ -133,6 +138,7 @@ def _read_cells(path: Path, table: pd.DataFrame, spec: dict) -> pd.DataFrame:
         status = cell.get("status", "done")
         if status not in STATUSES:
             raise InputError(f"{file}: the status of a cell is one of {', '.join(STATUSES)}; got {status!r}")
+        protocols[_protocol(cell)] = cell.get("settings", {})
         rows[key] = dict(
             status="running" if status == "done" and key not in there else status,
             leaky=bool(cell.get("leaky", False)),
@@ -140,6 +146,7 @@ def _read_cells(path: Path, table: pd.DataFrame, spec: dict) -> pd.DataFrame:
             protocol=_protocol(cell),
             folder=str(file.parent),
             question=str(cell.get("question", "")),
+            **_code(cell),
         )
     for key in there:
         rows.setdefault(key, PLAIN | dict(protocol=str(spec.get("protocol_hash", ""))))
@@ -170,15 +177,36 @@ def _protocol(cell: dict) -> str:
     return digest({name: value for name, value in settings.items() if name not in FORMER})
 
 
-def _check_protocols(cells: pd.DataFrame, mixed: bool) -> None:
+def _code(cell: dict) -> dict[str, str]:
+    """Digests of the code of a cell's strategy, with its rule and refiner, and of its oracle; "" where not recorded."""
+    known = cell.get("code", {})
+    method = {part: code for part, code in known.items() if part != "oracle"}
+    return dict(method_code=digest(method) if method else "", oracle_code=str(known.get("oracle", "")))
+
+
+def _refuse_two_protocols(cells: pd.DataFrame, protocols: dict[str, dict]) -> None:
     for setting, group in cells.groupby(SETTING):
-        protocols = sorted(group.protocol.unique())
-        if len(protocols) > 1 and not mixed:
-            names = ", ".join(p[:8] or "none" for p in protocols)
+        found = sorted(group.protocol.unique())
+        if len(found) > 1:
+            names = ", ".join(p[:8] or "none" for p in found)
+            unlike = identity.changes(protocols.get(found[0], {}), protocols.get(found[1], {}))
             raise InputError(
-                f"{' · '.join(setting)} was run under {len(protocols)} protocols ({names}): they do not compare; "
-                "report them apart, or insist with --mixed"
+                f"{' · '.join(setting)} was run under {len(found)} protocols ({names}): they do not compare"
+                f"{' (' + '; '.join(unlike) + ')' if unlike else ''}; report them apart, or insist with --mixed"
             )
+
+
+def _refuse_two_codes(cells: pd.DataFrame) -> None:
+    """Raise InputError where one name stands for two versions of the code of a strategy or of an oracle."""
+    for kind, code in (("strategy", "method_code"), ("oracle", "oracle_code")):
+        known = cells[cells[code].ne("")]
+        for key, group in known.groupby([*SETTING, kind] if kind == "strategy" else SETTING):
+            if group[code].nunique() > 1:
+                name, two = key[-1], group.drop_duplicates(code).folder.tolist()
+                raise InputError(
+                    f"the code of {kind} {name!r} changed between {two[0]} and {two[1]}: they do not compare; "
+                    f"run again with --again '{name}', report them apart, or insist with --mixed"
+                )
 
 
 def _names(cells: pd.DataFrame, mixed: bool) -> pd.Series:

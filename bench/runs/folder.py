@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,20 +15,23 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from bench import registry
-from bench.files import PARTIAL, Unwritable, digest, read_json, short, sweep, write_spec, writing
+from bench.files import PARTIAL, Unwritable, digest, read_json, sweep, write_spec, writing
+from bench.runs import identity
 from bench.types import InputError
 
 COMMANDS = "commands.jsonl"  # of a folder: those that wrote there
+MADE = ("cells", "round0", "repeat*", "bundle", "reference", "reference.csv", "rounds.csv", "sums.json", "report")
 FORMER = ("rounds",)  # settings that earlier versions counted as a part of the protocol
 PACKAGES = ("alc-bench", "torch", "mmsegmentation", "mmengine", "mmcv-lite", "numpy")
 
 
 @contextmanager
-def claimed(out: Path, protocol: dict, record: dict) -> Iterator[None]:
-    """Hold the run folder ``out`` for one process and one protocol.
+def claimed(out: Path, protocol: dict, record: dict, again: bool = False) -> Iterator[None]:
+    """Hold the run folder ``out`` for one process and one protocol; ``again``: remove the cells that are there.
 
     Raises InputError when another run holds it (the lock dies with its owner), when it holds files that are no run, or
-    one of another protocol. The message names the settings that differ.
+    one of another protocol. The message names the differences. ``again`` makes a present run of one with the same
+    settings but other data, code or versions.
     """
     spec = out / "spec.json"
     try:
@@ -46,12 +50,9 @@ def claimed(out: Path, protocol: dict, record: dict) -> Iterator[None]:
             found = read_json(spec).get("protocol")
             found = found if isinstance(found, dict) else {}
             found = {k: v for k, v in found.items() if k in protocol or k not in FORMER}
-            differing = [k for k in sorted(found.keys() | protocol) if found.get(k) != protocol.get(k)]
-            if differing:
-                changes = "; ".join(
-                    f"{k}: {short(found.get(k))} there, {short(protocol.get(k))} now" for k in differing
-                )
-                raise InputError(f"{out} is a run of another protocol ({changes}); choose another --out")
+            _refuse_other(out, found, protocol, again)
+        if again:
+            _clear(out)
         sweep(out)
         write_spec(spec, {"protocol": protocol, "protocol_hash": digest(protocol), **record})
         try:
@@ -60,6 +61,25 @@ def claimed(out: Path, protocol: dict, record: dict) -> Iterator[None]:
             if not begun and out.is_dir() and {p.name for p in out.iterdir()} <= {".lock", spec.name}:
                 spec.unlink(missing_ok=True)  # nothing came of it
             raise
+
+
+def _refuse_other(out: Path, found: dict, protocol: dict, again: bool) -> None:
+    """Raise InputError where ``protocol`` is not the one ``found`` in ``out``, or ``again``, of other settings."""
+    settings = [{k: v for k, v in one.items() if k not in identity.SHARED} for one in (found, protocol)]
+    if settings[0] != settings[1]:
+        changes = "; ".join(identity.changes(*settings))
+        raise InputError(f"{out} is a run of another protocol ({changes}); choose another --out")
+    if (changes := "; ".join(identity.changes(found, protocol))) and not again:
+        raise InputError(
+            f"{out} is a run of another protocol (since {identity.since(out / 'spec.json')}: {changes}); "
+            "--again all removes its cells and makes those you name, or choose another --out"
+        )
+
+
+def _clear(out: Path) -> None:
+    """Remove the files that a run made, but for the record of its commands; files of others stay."""
+    for path in (path for pattern in MADE for path in out.glob(pattern)):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def add_to_spec(out: Path, **more) -> None:

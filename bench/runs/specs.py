@@ -42,7 +42,7 @@ PROTOCOL = {"dataset": TEXT, "format": WHOLE}
 RUN = {"protocol": OBJECT, "strategies": each(TEXT), "oracles": each(TEXT), "seeds": SEEDS, "files": OBJECT}
 RUN |= {"versions": OBJECT, "data_root": PLACE, "pseudo_labels": TEXT}
 CELL = {"settings": OBJECT, "seed": WHOLE, "status": TEXT, "files": OBJECT, "peak_memory_gib": NUMBER}
-CELL |= {"leaky": YES_NO, "reads_truth": YES_NO} | dict.fromkeys(KEYS[:4], TEXT)
+CELL |= {"code": OBJECT, "leaky": YES_NO, "reads_truth": YES_NO} | dict.fromkeys(KEYS[:4], TEXT)
 BUNDLE = {"names": each(TEXT), "classes": each(TEXT), "palette": each(COLOR), "background": BYTE}
 
 
