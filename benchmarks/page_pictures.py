@@ -1,4 +1,6 @@
-"""``python benchmarks/page_pictures.py``: pictures of a page, narrow and wide, light and dark, results/page-*.png.
+"""``python benchmarks/page_pictures.py``: pictures of a page, narrow and wide, light and dark.
+
+They are ``results/shapes/page-*.png``.
 
 The page is of a run without a model: 12 strategies, 5 seeds, 2 oracles. Needs Chromium, its driver and selenium.
 """
@@ -18,7 +20,7 @@ STRATEGIES = ["random", "area", "clairvoyant_gain", "clairvoyant_worst"]
 STRATEGIES += [f"{name}[of=area,beta={beta}]" for name in ("power", "softrank") for beta in (0.3, 1, 3, 10)]
 RUN = ["run", "--model", "none", "--dataset", "shapes[train=40,val=6,size=64]", "--rounds", "4", "--budget", "15"]
 RUN += ["--oracle", "perfect", "--oracle", "noisy[rate=0.1]", "--seeds", "5", "--jobs", "1"]
-RESULTS = Path(__file__).parents[1] / "results"
+RESULTS = Path(__file__).parents[1] / "results" / "shapes"
 HEIGHT_PX = 1500
 
 if __name__ == "__main__":

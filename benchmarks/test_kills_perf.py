@@ -1,9 +1,9 @@
 """``kill -9`` at random moments: the same command, given again, ends with the bytes of one that nobody stopped.
 
 ``python benchmarks/test_kills_perf.py [n [way ...]]`` kills each way of working n times, 50 if it is left out, and
-writes their rows of ``results/kills.csv``; under pytest two kills of each show that it works. Each time a moment and a
-victim are drawn: all processes of the command, one of its workers, or, on Ray, a node. A fifth of the moments fall
-before the first file, the others after it. Where a worker or a node is lost, the command must end well by itself.
+writes their rows of ``results/speed/kills.csv``; under pytest two kills of each show that it works. Each time a moment
+and a victim are drawn: all processes of the command, one of its workers, or, on Ray, a node. A fifth of the moments
+fall before the first file, the others after it. Where a worker or a node is lost, the command must end well by itself.
 Commands are forks of this process, which has imported everything; one that ended before its moment does not count.
 """
 
@@ -189,7 +189,10 @@ def test_a_killed_command_ends_with_the_same_bytes(tmp_path, way, monkeypatch):
 
 
 if __name__ == "__main__":
-    n, path = int(sys.argv[1]) if len(sys.argv) > 1 else N, Path(__file__).parents[1] / "results" / "kills.csv"
+    n, path = (
+        int(sys.argv[1]) if len(sys.argv) > 1 else N,
+        Path(__file__).parents[1] / "results" / "speed" / "kills.csv",
+    )
     for way in sys.argv[2:] or WAYS:
         with tempfile.TemporaryDirectory() as place:
             os.environ["ALC_BENCH_CACHE"] = f"{place}/cache"

@@ -1,8 +1,8 @@
 """What a cell costs where there are many: time of the processor and memory of ``run --model none`` and of ``report``.
 
 ``python benchmarks/test_load_perf.py [n ...]`` runs grids of so many cells (10, 50, 200, 800, 1,000 and 2,000 if they
-are left out), reports each, and writes their rows of ``results/load.csv``. Commands are forks of this process, which
-has imported everything: the time to start is no part of a cell's.
+are left out), reports each, and writes their rows of ``results/speed/load.csv``. Commands are forks of this process,
+which has imported everything: the time to start is no part of a cell's.
 """
 
 import os
@@ -20,7 +20,7 @@ RUN = ["run", "--model", "none", "--dataset", "shapes[train=12,val=6,size=64]", 
 RUN += [word for name in STRATEGIES for word in ("--strategy", name)]
 RUN += ["--oracle", "perfect", "--oracle", "noisy[rate=0.1]", "--jobs", "1"]
 PER_SEED = 2 * len(STRATEGIES)
-RESULTS = Path(__file__).parents[1] / "results" / "load.csv"
+RESULTS = Path(__file__).parents[1] / "results" / "speed" / "load.csv"
 
 
 def measured(argv: list[str]) -> tuple[float, float]:

@@ -1,8 +1,8 @@
 """A pool of Cityscapes' size, made as it is read, goes through the whole acquisition in bounded memory.
 
 ``python benchmarks/test_pool_perf.py [n_images]`` measures all of it (2,975 images of 1024 × 2048 px, 19 classes, from
-logits of a quarter of the size) and writes ``results/pool-<cpu>.csv``; under pytest a tenth of a percent of it shows
-that the ratio holds. Reading the array once is a sum over the full-size probabilities (C, H, W) float32.
+logits of a quarter of the size) and writes ``results/speed/pool-<cpu>.csv``; under pytest a tenth of a percent of it
+shows that the ratio holds. Reading the array once is a sum over the full-size probabilities (C, H, W) float32.
 """
 
 import os
@@ -98,4 +98,4 @@ if __name__ == "__main__":
     for name, value in found.items():
         print(f"{name:18}{value:.4g}" if isinstance(value, float) else f"{name:18}{value}")
     row = {"machine": platform.machine(), "cores": os.cpu_count(), "torch": torch.__version__, **found}
-    files.write_csv(Path("results") / f"pool-{platform.machine()}-{os.cpu_count()}-cores.csv", [row])
+    files.write_csv(Path("results/speed") / f"pool-{platform.machine()}-{os.cpu_count()}-cores.csv", [row])

@@ -2,7 +2,7 @@
 
 ``python benchmarks/test_questions_perf.py [DATA [n]]`` asks n questions, 100,000 if it is left out (2,975 images of
 1024 × 2048 px, superpixels of 16,384 px), then a tenth of them on PASCAL's labels in DATA, and writes
-``results/questions.csv``: the milliseconds, of the processor, of a question after as many others. The maps are in
+``results/speed/questions.csv``: the milliseconds, of the processor, of a question after as many others. The maps are in
 memory: what reading and decoding them costs is no part of it.
 """
 
@@ -122,4 +122,4 @@ if __name__ == "__main__":
     if len(sys.argv) > 1:
         found += measure("pascal", Questions(*pascal(Path(sys.argv[1]), nowhere), nowhere), (0, 100, most // 10))
     print(*found, sep="\n")
-    files.write_csv(Path(__file__).parents[1] / "results" / "questions.csv", found)
+    files.write_csv(Path(__file__).parents[1] / "results" / "speed" / "questions.csv", found)

@@ -1,8 +1,8 @@
 """How long MobileSAM takes, and what its masks are worth, on real photographs.
 
-``python benchmarks/test_sam_perf.py VOCDEVKIT [n_images]`` writes ``results/sam-mobilesam.csv``, a row an image: the
-seconds of the encoder, of the prompts (a mask for each box of a true object, its sides moved by 5 % of noise) and of
-everything at a grid of 8 × 8 points, in the first 4 images also of 4 × 4 and 16 × 16; the mean IoU of the masks with
+``python benchmarks/test_sam_perf.py VOCDEVKIT [n_images]`` writes ``results/speed/sam-mobilesam.csv``, a row an image:
+the seconds of the encoder, of the prompts (a mask for each box of a true object, its sides moved by 5 % of noise) and
+of everything at a grid of 8 × 8 points, in the first 4 images also of 4 × 4 and 16 × 16; the mean IoU of the masks with
 their objects; and how many superpixels everything finds. It prints the means, and the data mIoU with every superpixel
 at its dominant class, beside that of felzenszwalb with about as many. Seconds are the processor's, on one thread, so
 that other work on the machine counts little. Under pytest one image shows that it goes through.
@@ -109,5 +109,5 @@ def test_stages_and_ceilings(real_data):
 
 
 if __name__ == "__main__":
-    out = Path(__file__).parents[1] / "results" / "sam-mobilesam.csv"
+    out = Path(__file__).parents[1] / "results" / "speed" / "sam-mobilesam.csv"
     print(*main(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 20, to=out), sep="\n")

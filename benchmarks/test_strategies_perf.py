@@ -1,7 +1,7 @@
 """What each strategy's acquisition takes beside prediction: statistics and choice; preset `probe`.
 
-``python benchmarks/test_strategies_perf.py DATA [n_images]`` writes ``results/acquisition.csv``: a row a strategy of
-the registry and pool, Kvasir-SEG and the PASCAL photographs. Kvasir's labels are its truth moved by 12 px, with
+``python benchmarks/test_strategies_perf.py DATA [n_images]`` writes ``results/speed/acquisition.csv``: a row a strategy
+of the registry and pool, Kvasir-SEG and the PASCAL photographs. Kvasir's labels are its truth moved by 12 px, with
 Felzenszwalb's superpixels; PASCAL's are Grounded-SAM's. A round is one trip over the predictions and one choice of a
 twentieth of the pool, on one thread. The network predicts each image as one that it has not seen before: a run keeps
 the frozen features of `cpu`, and its later rounds predict in a fraction of these seconds. ``ratio``: acquisition
@@ -169,4 +169,4 @@ if __name__ == "__main__":
     for row in found:
         print(*(f"{x:.3g}" if isinstance(x, float) else x for x in row.values()))
     if not sys.argv[3:]:
-        files.write_csv(Path(__file__).parents[1] / "results" / "acquisition.csv", found)
+        files.write_csv(Path(__file__).parents[1] / "results" / "speed" / "acquisition.csv", found)

@@ -1,6 +1,6 @@
 """Scores beside SIM, tried on one model a seed: the data mIoU after each quarter of four rounds of questions.
 
-``python benchmarks/tried_scores.py DATA`` writes ``results/tried-scores.csv``: a row a dataset, score and seed, with
+``python benchmarks/tried_scores.py DATA`` writes ``results/tried/scores.csv``: a row a dataset, score and seed, with
 the area under the curve and the last value. A model of each seed, trained on the pseudo labels, scores the pool once,
 as if it stayed so; each superpixel has one label, so that an answer moves a row of truths from one column of the
 confusion matrix to another. What looks good here is then run as a strategy, with a model a round, on seeds that were
@@ -98,4 +98,4 @@ if __name__ == "__main__":
                 for score, values in scores(pool, seed).items():
                     found = curve(values, pool, truth, confusion, budget)
                     out.append({"dataset": name, "score": score, "seed": seed, "area": found.mean(), "last": found[-1]})
-    files.write_csv(Path(__file__).parents[1] / "results" / "tried-scores.csv", out)
+    files.write_csv(Path(__file__).parents[1] / "results" / "tried" / "scores.csv", out)

@@ -18,7 +18,7 @@ from bench import report
 from bench.commands import parser
 from bench.report import budgets
 from bench.report.board import chooser, pages
-from bench.report.board.committed import Board, n_seeds, read
+from bench.report.board.committed import Board, n_seeds, read, read_record
 from bench.report.results import COSTS
 from bench.report.study import Verdict
 from bench.runs import schema
@@ -26,7 +26,7 @@ from bench.runs import schema
 REPOSITORY = Path(__file__).parent.parent
 RESULTS = REPOSITORY / "results"
 SHAPES = ("shapes", "simulated", "perfect")  # the setting of a synthetic run
-SMALLEST = RESULTS / "shapes-labels.csv"
+SMALLEST = "shapes/labels.csv"
 
 
 @pytest.fixture(scope="module")
@@ -52,18 +52,19 @@ def folder_of(tmp_path, **files) -> Path:
     return folder
 
 
-def read_tables(markdown: str) -> list[tuple[str, str, pd.DataFrame]]:
-    """(section, caption, rows as text) of each table of a board.md."""
-    found, section = [], ""
-    for block in re.split(r"^(?=#{2,4} )", markdown, flags=re.MULTILINE)[1:]:
-        caption = block.splitlines()[0]
-        section = caption[3:] if caption.startswith("## ") else section
-        lines = [line for line in block.splitlines() if line.startswith("|")]
-        if lines:
-            rows = [[cell.strip().strip("*") for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
-            table = pd.DataFrame(rows[2:], columns=_unique(rows[0])).replace(r"\\\|", "|", regex=True)
-            found.append((section, caption.lstrip("# "), table))
-    return found
+def read_tables(board: Board) -> list[tuple[str, str, pd.DataFrame]]:
+    """(section, caption, rows as text) of each table of a page."""
+    found = [("", shown) for shown in (pages.overview(board), *pages.over_datasets(board))]
+    for result in board.results:
+        section = pages.section(result)
+        for setting in section["settings"]:
+            found += [(section["heading"], setting[name]) for name in ("quality", "against") if setting[name]]
+        found += [(section["heading"], shown) for shown in section["robustness"]]
+    return [(name, shown["caption"], _frame(shown)) for name, shown in found]
+
+
+def _frame(shown: dict) -> pd.DataFrame:
+    return pd.DataFrame([[cell["text"] for cell in row] for row in shown["rows"]], columns=_unique(shown["headings"]))
 
 
 def _unique(names: list[str]) -> list[str]:
@@ -119,7 +120,7 @@ class Plain:
         return "never" if np.isinf(cost) else f"{cost:,.0f}"
 
 
-def test_numbers_stand_in_the_committed_files(made, committed):
+def test_numbers_stand_in_the_committed_files(committed):
     """Areas, last values, their spread, costs, AUPRC, seconds, differences and numbers of seeds. What the tests say,
     ranks, intervals and p, is theirs: `test_tables_share_one_level_and_are_the_suites_own_test`."""
     n_checked, quality, overview = 0, [], None
@@ -129,10 +130,10 @@ def test_numbers_stand_in_the_committed_files(made, committed):
         n_checked += 1
         assert text == "–" if np.isnan(value) else abs(_number(text) - value) <= 0.501 * unit
 
-    for section, caption, table in read_tables((made / "board.md").read_text()):
+    for section, caption, table in read_tables(committed):
         against = caption.startswith("Against random: ")
         setting, _, seeds = caption.removeprefix("Against random: ").rpartition(": ")
-        if section == "Rank groups":
+        if caption == "Rank groups":
             overview = table
         across = re.fullmatch("(data|model) mIoU over .+, annotator (.+)", setting)
         if across:
@@ -215,23 +216,29 @@ def _reach(cell: pd.DataFrame, column: str, target: float) -> float:
     return float(x[0] if i == 0 else np.interp(target, y[i - 1 : i + 1], x[i - 1 : i + 1]))
 
 
-def test_every_result_has_the_command_that_made_it(made, committed):
-    files = {name: command for result in committed.results for name, command in result.files.items()}
+def test_every_result_has_a_record_that_fits_its_rows(made, committed):
+    """A record: title, command, protocol, seeds, commit and date; the command is one that the program takes."""
     text = (made / "board.md").read_text()
-    for name, command in files.items():
-        program, *words = shlex.split(command, comments=True)
-        assert program in ("alc-bench", "tox"), f"{name}: results/README.md names no command that made it"
-        if program == "alc-bench":
-            assert parser(words).parse_args(words).main
-        assert f"| {name} | {command} |" in text
+    kept_off = {name: read_record(RESULTS / name) for name in committed.aside}
+    assert kept_off and not any(record.board for record in kept_off.values())
+    for name, record in {
+        n: r for result in committed.results for n, r in result.files.items()
+    }.items() | kept_off.items():
+        assert record.title and re.fullmatch("[0-9a-f]{7}", record.commit) and record.date, name
+        assert record.protocol or name == "shapes/demo.csv"
+        assert record.seeds == pd.read_csv(RESULTS / name).seed.nunique()
+        program, *words = shlex.split(record.command)
+        assert program == "alc-bench" and parser(words).parse_args(words).main
+        assert f"results/{Path(name).with_suffix('.toml')}" in words
+        assert (f" {record.command} |" in text) is record.board
 
 
 def test_the_smallest_result_is_made_again_to_the_byte(alc, committed, tmp_path, monkeypatch):
-    (files,) = (result.files for result in committed.results if SMALLEST.name in result.files)
-    words = shlex.split(files[SMALLEST.name])
+    (files,) = (result.files for result in committed.results if SMALLEST in result.files)
+    words = shlex.split(files[SMALLEST].command)
     monkeypatch.chdir(REPOSITORY)
     assert words[0] == "alc-bench" and alc(*words[1:], "--out", tmp_path / "run", report_too=False).code == 0
-    assert _without_seconds(tmp_path / "run" / "rounds.csv") == _without_seconds(SMALLEST)
+    assert _without_seconds(tmp_path / "run" / "rounds.csv") == _without_seconds(RESULTS / SMALLEST)
 
 
 def _without_seconds(path: Path) -> list[list[str]]:
@@ -258,7 +265,7 @@ def test_tables_share_one_level_and_are_the_suites_own_test(tmp_path):
     assert model["caption"].startswith("model mIoU") and len(model["rows"]) == 4
     ranks = {row[0]["text"]: row[1]["text"] for row in data["rows"]}
     assert ranks["sim"] == "1.0 (1.0 to 1.0)" and ranks["random"] == "4.0 (4.0 to 4.0)"
-    assert found.headline.startswith("With an annotator who does not err, `sim` is among the best by label quality")
+    assert found.headline.startswith("With a noise-free annotator, `sim` is among the best by label quality")
     assert found.headline.endswith(" on 2 of 2 datasets, `random` on none.")
     alone = report.compare([tmp_path / "run-a"])["pairs"].set_index(["metric", "a", "b"]).loc[("data", "sim", "random")]
     (against,) = (s["against"] for s in pages.section(found.results[0])["settings"])
@@ -333,12 +340,12 @@ def test_what_is_a_result_is_told_by_its_columns(alc, tmp_path):
 
 def test_the_chooser_says_what_data_and_annotators_are(tmp_path):
     folder = folder_of(tmp_path, a=dict(n_seeds=3, oracles=("noisy[rate=0.3]",)), b=dict(n_seeds=3))
-    (folder / "README.md").write_text("# All\n\n## Roads, at night\n\n`a.csv`:\n\n    alc-bench run\n")
+    (folder / "a.toml").write_text('seeds = 3\n[result]\ntitle = "Roads, at night"\ncommand = "alc-bench run"\n')
     a, b = chooser.data(read(folder))["results"]
     assert a["name"] == "Roads, at night · with a model (a)" and b["name"] == "shapes · simulated · with a model (b)"
     assert a["made"] == ["a.csv: alc-bench run"]
     _, annotator = a["settings"][0]["notes"]
-    assert annotator.startswith("noisy[rate=0.3]: Names another class") and annotator.endswith(" Here of=perfect.")
+    assert annotator.startswith("noisy[rate=0.3]: Names another class") and " Here of=perfect" in annotator
 
 
 def test_someone_elses_file_joins_by_its_name(alc, tmp_path):
@@ -351,6 +358,23 @@ def test_someone_elses_file_joins_by_its_name(alc, tmp_path):
     done = alc("board", folder)
     assert done.code == 2 and "is in a.csv already; call the strategy otherwise" in done.err
     assert len(done.err.strip().splitlines()) == 1
+
+
+def test_subfolders_are_read_and_records_checked(alc, tmp_path):
+    folder = folder_of(tmp_path, a=dict(n_seeds=5), b=dict(n_seeds=5))
+    for name in ("roads", "published", "runs/one"):
+        (folder / name).mkdir(parents=True)
+        shutil.copy(folder / "a.csv", folder / name / "a.csv")
+    (folder / "b.csv").rename(folder / "roads" / "rules.csv")
+    (folder / "roads" / "rules.toml").write_text("[result]\nboard = false\n")
+    found = read(folder)
+    assert [result.name for result in found.results] == ["a", "roads/a"]  # a run's own folder lies deeper
+    assert found.published == ("published/a.csv",) and found.aside == ("roads/rules.csv",)
+    assert {result.study.families for result in found.results} == {2 * 2}  # the file kept off shares no level
+    for text, message in (("seeds = '5'", "[result] has seeds = '5'; expected title (str)"), ("seeds", "as TOML")):
+        (folder / "roads" / "rules.toml").write_text(f"[result]\n{text}\n")
+        done = alc("board", folder)
+        assert done.code == 2 and message in done.err and len(done.err.strip().splitlines()) == 1
 
 
 def test_names_that_are_no_specs_and_markup_do_no_harm(alc, browser, tmp_path):
@@ -410,4 +434,4 @@ def _check_choice(browser, result, place, setting, budget):
     else:
         assert choice == "The data does not say."
     assert evidence.endswith(f"Evidence: {n_seeds(verdict)}.")
-    assert all(f"{name}: {made_by}" in command for name, made_by in result.files.items())
+    assert all(f"{name}: {record.command}" in command for name, record in result.files.items())

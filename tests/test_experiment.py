@@ -102,7 +102,9 @@ def test_every_command_explains_itself_with_two_examples_that_it_takes(alc, name
 
 
 @pytest.mark.parametrize(
-    "file", sorted((Path(__file__).parent.parent / "results").glob("*.toml")), ids=lambda p: p.stem
+    "file",
+    sorted((Path(__file__).parent.parent / "results").rglob("*.toml")),
+    ids=lambda p: f"{p.parent.name}-{p.stem}",
 )
 def test_what_the_results_were_asked_for_can_be_asked_for(file):
     args = experiment.completed(args_of("--config", file))

@@ -21,7 +21,7 @@ from bench.report.statistics import inference
 from bench.report.study import Study, Verdict
 from bench.types import InputError
 
-PUBLISHED = Path(__file__).parents[1] / "results"
+PUBLISHED = Path(__file__).parents[1] / "results" / "published"
 
 
 def quiet():
@@ -127,7 +127,7 @@ def test_protocols_are_told_apart_when_mixed(tmp_path):
 def test_published_figures_are_drawn_and_not_ranked(tmp_path):
     run = dict(dataset="pascal", foundation="files", rounds=5, budget=1000, n_seeds=1, model=False)
     out = write_run(tmp_path / "run", strategies=("area", "sim"), **run)
-    found = results.read([out, PUBLISHED / "published-a2lc-pascal.csv"])
+    found = results.read([out, PUBLISHED / "a2lc-pascal.csv"])
     summary = tables.summarise(Study(found)).set_index("strategy")
     theirs = summary.loc["A2LC"]
     assert (theirs.kind, theirs.labelled_end_mean, theirs.labelled_end_std) == ("published", 0.8808, 0.0044)
@@ -145,7 +145,7 @@ def test_published_figures_are_drawn_and_not_ranked(tmp_path):
 
 
 def test_published_files_are_the_figures_of_the_paper():
-    a2lc = pd.read_csv(PUBLISHED / "published-a2lc-cityscapes.csv").groupby("strategy").last()
+    a2lc = pd.read_csv(PUBLISHED / "a2lc-cityscapes.csv").groupby("strategy").last()
     assert a2lc.loc["A2LC", ["n_queries", "data_miou_labelled", "model_miou_std"]].tolist() == [50000, 0.8526, 0.0033]
     assert a2lc.loc["ALC by A2LC's authors", ["data_miou_labelled", "model_miou"]].tolist() == [0.6701, 0.5859]
 

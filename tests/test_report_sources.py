@@ -123,23 +123,23 @@ def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path, runs):
     assert set(found.rounds.strategy) == {"random", "sim", "sim @ jane", "sim @ joe"}
 
 
-@pytest.mark.parametrize("name", ["demo", "published-a2lc-pascal"])
+@pytest.mark.parametrize("name", ["shapes/demo", "published/a2lc-pascal"])
 def test_a_file_alone_makes_a_report(name, tmp_path):
-    file = tmp_path / f"{name}.csv"
+    file = tmp_path / f"{Path(name).name}.csv"
     file.write_bytes((RESULTS / f"{name}.csv").read_bytes())
     to = report.write([file], console=Console(file=io.StringIO()))
-    assert to == tmp_path / f"{name}-report" and (to / "report.html").exists() and (to / "curves.png").exists()
+    assert to == tmp_path / f"{file.stem}-report" and (to / "report.html").exists() and (to / "curves.png").exists()
     rows, summary = pd.read_csv(file), pd.read_csv(to / "summary.csv").set_index("strategy")
     last = rows[rows["round"].eq(rows["round"].max())].groupby("strategy").model_miou.mean()
     assert summary.model_end_mean.to_dict() == pytest.approx(last.to_dict(), abs=1e-5)
-    assert set(summary.kind) == {"ranked" if name == "demo" else "published"}
+    assert set(summary.kind) == {"ranked" if file.stem == "demo" else "published"}
 
 
 def test_bounds_of_a_file_alone_stay_bounds():
-    summary = tables.summarise(Study(results.read([RESULTS / "shapes-strategies.csv"]))).set_index("strategy")
+    summary = tables.summarise(Study(results.read([RESULTS / "shapes/strategies.csv"]))).set_index("strategy")
     assert summary.kind["clairvoyant_gain"] == "bound" and summary.kind["sim"] == "ranked"
 
 
 def test_several_files_need_a_folder(runs):
     with pytest.raises(InputError, match="0 runs and 2 files needs a folder of its own"):
-        report.write([runs[1], RESULTS / "demo.csv"])
+        report.write([runs[1], RESULTS / "shapes/demo.csv"])

@@ -11,12 +11,12 @@ EXAMPLES = (
 
 
 def add_arguments(parser) -> None:
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="of CSV files; those like rounds.csv are results")
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="of CSV files, and its subfolders")
     parser.add_argument("--out", type=Path, metavar="DIR", help="default: the folder itself")
     parser.epilog = (
         "Writes board.html, board.md and board.png. X@NAME.csv joins X.csv, whose protocol and seeds it shares; files "
-        "without the columns of rounds.csv are skipped, or drawn dotted where they are what others published. The "
-        "folder's README.md says what made each file."
+        "without the columns of rounds.csv are skipped, or drawn dotted if others published them. The table "
+        "[result] of X.toml has the title and the command of X.csv."
     )
 
 

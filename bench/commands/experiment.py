@@ -1,7 +1,7 @@
 """Experiment files: the options of ``run``, in TOML. ``--config FILE`` reads one, ``--save-config`` writes it.
 
 A key is an option's name, ``data-root`` or ``data_root``; repeatable options take a list, ``cfg-options`` a table. The
-command line replaces values of the file.
+command line replaces values of the file. A table ``[result]`` describes the numbers beside the file and is no option.
 """
 
 import argparse
@@ -18,6 +18,7 @@ from bench.registry import one_of
 from bench.types import InputError
 
 OWN = ("config", "save_config", "main", "parser", "argv", "command")  # what no file says
+RESULT = "result"  # the table that `alc-bench board` reads
 
 
 def add_arguments(parser) -> None:
@@ -46,11 +47,12 @@ def known(args: argparse.Namespace) -> list[str]:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """A TOML file. Raises InputError for one that is not there or broken."""
+    """The options of a TOML file. Raises InputError if it is missing or broken."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        told = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: not readable as TOML: {error}") from error
+    return {key: value for key, value in told.items() if key != RESULT or not isinstance(value, dict)}
 
 
 def write(path: Path, given: dict[str, Any]) -> None:

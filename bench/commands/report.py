@@ -35,7 +35,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("--follow", action="store_true", help=FOLLOW)
     parser.epilog = (
         "A RUN may be a CSV file: rounds of a method run elsewhere, with the columns dataset, strategy, round, "
-        "n_queries and data_miou or model_miou (shares in [0, 1]); see results/README.md."
+        "n_queries and data_miou or model_miou (shares in [0, 1]); see results/published/README.md."
     )
 
 

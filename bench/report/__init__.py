@@ -129,7 +129,7 @@ def write_board(folder: Path, to: Path | None = None, console: Console | None = 
         picture = panels.board(found)
         if picture is not None:
             curves.save(picture, to, "board", ("png",))
-        pages.write_markdown(found, sections, to / "board.md", picture is not None)
+        pages.write_markdown(found, to / "board.md", picture is not None)
     except OSError as error:
         raise InputError(f"{to}: cannot write the board there: {error.strerror}") from error
     for sentence in (found.headline.replace("`", ""), *pages.skipped(found), f"page: {to / 'board.html'}"):

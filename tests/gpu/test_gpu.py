@@ -1,4 +1,4 @@
-"""What only a GPU can show: ``tox run -e gpu``. Figures go to ``results/gpu-<name>/``; without a GPU all of it skips.
+"""Tests that need a GPU: ``tox run -e gpu``. Figures go to ``results/speed/gpu-<name>/``; without a GPU all skips.
 
 The data of the papers is read where ALC_BENCH_DATA says; without it the parts that need it skip.
 """
@@ -25,7 +25,7 @@ WHOLE = "results/presets/whole.py"
 @pytest.fixture(scope="module")
 def out():
     name = torch.cuda.get_device_name()
-    folder = Path("results") / f"gpu-{re.sub(r'[^a-z0-9]+', '-', name.lower()).strip('-')}"
+    folder = Path("results/speed") / f"gpu-{re.sub(r'[^a-z0-9]+', '-', name.lower()).strip('-')}"
     about = {"gpu": name, "torch": torch.__version__, "cuda": torch.version.cuda, "date": date.today().isoformat()}
     files.write_json(folder / "about.json", about | {"command": "tox run -e gpu"})
     return folder

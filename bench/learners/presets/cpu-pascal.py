@@ -1,5 +1,6 @@
 """`probe` for 21 classes of which most are rare: the better features of EfficientNet-Lite2, mirrored images too, a head
-that hears of the whole image, and more weight for rare classes. Chosen by ``alc-bench time fit`` (results/README.md).
+that hears of the whole image, and more weight for rare classes. Chosen by ``alc-bench time fit``
+(results/presets/README.md).
 """
 
 _base_ = "probe.py"

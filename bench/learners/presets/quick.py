@@ -1,6 +1,6 @@
 """For experiments of many cells on a CPU: `probe` without its finest level, half as wide, in a fifth of the seconds.
 
-Chosen by ``alc-bench time fit`` (results/README.md).
+Chosen by ``alc-bench time fit`` (results/presets/README.md).
 """
 
 _base_ = "probe.py"

@@ -44,8 +44,8 @@ def _of_result(result: Result) -> dict:
     dataset, foundation, _ = result.settings[0][0]
     whole = title((short_name(dataset), foundation, ""), False)
     trained = any(of.metric == "model" and of.curves for row in result.study.comparisons.values() for of in row)
-    made = [f"{file}: {command or 'the command is not recorded'}" for file, command in result.files.items()]
-    name = f"{result.about or whole} · {'with a model' if trained else 'labels only'} ({result.name})"
+    made = [f"{file}: {of.command or 'the command is not recorded'}" for file, of in result.files.items()]
+    name = f"{result.title or whole} · {'with a model' if trained else 'labels only'} ({result.name})"
     return dict(name=name, made=made, settings=settings)
 
 

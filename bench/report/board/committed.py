@@ -1,15 +1,17 @@
-"""The committed results of a folder, all tested at one level together: what a board may say of them.
+"""The committed results of a folder and of its direct subfolders, all tested at one level together.
 
-A CSV file with the columns of rounds.csv is a *result*; ``X@NAME.csv`` joins ``X.csv``, whose protocol and seeds it
-shares. One that has only what `results.FOREIGN_COLUMNS` asks for, or is called ``published-``, is *published*: drawn
-dotted, never ranked.
-``X-reference.csv`` has the model mIoU of training on the truth. What else lies there is skipped, and named.
+A CSV file with the columns of rounds.csv is a *result*; ``X@NAME.csv`` joins ``X.csv`` and shares its protocol and
+seeds. A file with the columns of `results.FOREIGN_COLUMNS` alone, a file named ``published-``, and a file in a folder
+``published`` are *published*: drawn dotted, never ranked. ``X-reference.csv`` has the model mIoU of training on the
+truth. The board names all other CSV files as skipped. The table ``[result]`` of ``X.toml`` describes ``X.csv``.
 """
 
 import csv
+import datetime
 import re
+import tomllib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -28,24 +30,43 @@ from bench.runs import schema
 from bench.types import InputError
 
 Setting = tuple[str, str, str]
-PERFECT = "perfect"  # the annotator of the headline
+PERFECT, NOISY = OPENING = ("perfect", "noisy[rate=0.1]")  # the annotators that a board opens with
 ENOUGH_SEEDS = 5  # with fewer, a table says so
 
 
 @dataclass(frozen=True)
+class Record:
+    """The table ``[result]`` of an experiment file; a value is empty if nobody recorded it.
+
+    ``seeds``: their number. ``commit`` and ``date``: of the commit that brought the numbers. ``board``: whether the
+    file takes part in the board; one that does not takes no part in its tests either.
+    """
+
+    title: str = ""
+    command: str = ""
+    protocol: str = ""
+    seeds: int = 0
+    commit: str = ""
+    date: datetime.date | None = None
+    board: bool = True
+
+
+@dataclass(frozen=True)
 class Result:
-    """A result with those that joined it: ``files`` to the commands that made them, "" where none is recorded.
-    ``about``: the heading of its section in the folder's README.md, if it has one."""
+    """A result with the files that join it: ``files`` has a record for each, by its path in the folder."""
 
     name: str
-    about: str
-    files: dict[str, str]
+    files: dict[str, Record]
     study: Study
     reference: dict[str, float]
 
+    @property
+    def title(self) -> str:
+        return next(iter(self.files.values())).title
+
     @cached_property
     def settings(self) -> list[tuple[Setting, Results]]:
-        """Those of the study, by dataset and foundation, the annotator who does not err first."""
+        """Those of the study, by dataset and foundation, the noise-free annotator first."""
         return sorted(self.study.settings, key=lambda item: (item[0][:2], perfect_first(item[0][2])))
 
     def detected(self, setting: Setting) -> pd.DataFrame:
@@ -62,11 +83,13 @@ class Result:
 
 @dataclass(frozen=True)
 class Board:
-    """``skipped``: the CSV files that are no results. All tests of ``results`` share one level."""
+    """``aside``: results that their records keep off the board. ``skipped``: CSV files of another kind. All tests of
+    ``results`` share one level."""
 
     results: tuple[Result, ...]
-    published: tuple[str, ...]
-    skipped: tuple[str, ...]
+    published: tuple[str, ...] = ()
+    aside: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
 
     def settings(self) -> Iterator[tuple[Result, Setting, Results]]:
         for result in self.results:
@@ -74,8 +97,8 @@ class Board:
                 yield result, setting, block
 
     def across(self, oracle: str, metric: str) -> list[tuple[Result, Verdict]]:
-        """The tested verdict of each dataset, whatever part of it was taken: that of a run with models, in which all
-        strategies can take part, before one without; then that with most strategies, then seeds."""
+        """The tested verdict of each dataset: of a run with models, in which all strategies can take part, before one
+        without; then of the run with most strategies, then seeds."""
         found: dict[str, tuple[tuple, Result, Verdict]] = {}
         for result, setting, _ in self.settings():
             verdicts = result.study.verdicts[setting]
@@ -97,8 +120,8 @@ class Board:
 
     @cached_property
     def headline(self) -> str:
-        """The answer in one sentence: which strategies are among the best by label quality where nobody errs, on how
-        many of the datasets on which any two are told apart. Names stand between backticks."""
+        """One sentence: the strategies among the best by label quality with a noise-free annotator, and on how many of
+        the datasets on which any two differ significantly. Names stand between backticks."""
         across = [verdict for _, verdict in self.across(PERFECT, "data")]
         found = [verdict for verdict in across if verdict.pairs.better.any()]
         common = set.intersection(*(set(verdict.of.ranked) for verdict in found)) if found else set()
@@ -109,7 +132,7 @@ class Board:
         top = max(counts.values())
         names = sorted((name for name in common if counts[name] == top), key=lambda name: (-area[name], name))
         on = f"{top} of {len(found)} datasets" if len(found) > 1 else "the one dataset that was tested"
-        text = f"With an annotator who does not err, {budgets.listed(names)} {'are' if len(names) > 1 else 'is'}"
+        text = f"With a noise-free annotator, {budgets.listed(names)} {'are' if len(names) > 1 else 'is'}"
         text += f" among the best by label quality on {on}"
         if "random" in counts and "random" not in names:
             text += f", `random` on {counts['random'] or 'none'}"
@@ -120,7 +143,7 @@ class Board:
 
 
 def best(verdict: Verdict) -> list[str]:
-    """The strategies that the test by area cannot tell from the best, the highest first; none without a test."""
+    """The strategies that are not significantly below another one by area, the highest first; none without a test."""
     ranks = claims.ranking(verdict)
     means = verdict.of.areas.mean(axis=1)
     return sorted(ranks.index[ranks.rank_low.eq(1)], key=lambda name: (-means[name], name))
@@ -164,32 +187,55 @@ def _extent(of: Comparison) -> tuple[int, int]:
 
 
 def read(folder: Path) -> Board:
-    """The board of a folder. Raises InputError where it has no result, and where a file that joins another one has a
-    cell that is there already."""
-    kinds: dict[str, list[Path]] = {"result": [], "published": [], "reference": [], "": []}
-    for path in sorted(folder.glob("*.csv")):
+    """The board of a folder. Raises InputError if it has no result, if a file that joins another one repeats a cell,
+    and if a record is broken."""
+    kinds: dict[str, list[Path]] = {"result": [], "aside": [], "published": [], "reference": [], "": []}
+    for path in sorted([*folder.glob("*.csv"), *folder.glob("*/*.csv")]):
         kinds[_kind(path)].append(path)
     if not kinds["result"]:
         raise InputError(f"{folder}: expected CSV files with the columns of rounds.csv; there is none")
-    stems = {path.stem for path in kinds["result"]}
-    groups: dict[str, list[Path]] = {}
+    groups: dict[Path, list[Path]] = {}
     for path in kinds["result"]:
-        base = path.stem.partition("@")[0]
-        groups.setdefault(base if base in stems else path.stem, []).append(path)
-    told = _told(folder)
-    found = []
-    for name, paths in sorted(groups.items()):
-        read_there = _read(paths, kinds["published"])
-        of = [p for p in kinds["reference"] if p.name == f"{name}-reference.csv"]
-        reference = schema.parse(of[0], schema.REFERENCE).model_miou.mean() if of else None
-        references = {} if reference is None else dict.fromkeys(read_there.cells.dataset.unique(), float(reference))
-        files = {path.name: told.get(path.name, ("", ""))[1] or _of_config(path) for path in paths}
-        about = told.get(paths[0].name, ("", ""))[0]
-        found.append(Result(name, about, files, Study(read_there), references))
-    board = Board(tuple(found), *(tuple(path.name for path in kinds[kind]) for kind in ("published", "")))
+        joined = path.with_name(f"{path.stem.partition('@')[0]}.csv")
+        groups.setdefault(joined if joined in kinds["result"] else path, []).append(path)
+    found = [_result(folder, first, paths, kinds) for first, paths in sorted(groups.items())]
+    names = {kind: tuple(_name(folder, path) for path in paths) for kind, paths in kinds.items()}
+    board = Board(tuple(found), names["published"], names["aside"], names[""])
     families = max(_n_tests(board), 1)
     shared = (replace(result, study=replace(result.study, families=families)) for result in found)
     return replace(board, results=tuple(shared))
+
+
+def _result(folder: Path, first: Path, paths: list[Path], kinds: dict[str, list[Path]]) -> Result:
+    rows = _read(paths, kinds["published"])
+    references: dict[str, float] = {}
+    if (path := first.with_name(f"{first.stem}-reference.csv")) in kinds["reference"]:
+        mean = float(schema.parse(path, schema.REFERENCE).model_miou.mean())
+        references = dict.fromkeys(rows.cells.dataset.unique(), mean)
+    files = {_name(folder, path): read_record(path) for path in paths}
+    return Result(_name(folder, first).removesuffix(".csv"), files, Study(rows), references)
+
+
+def _name(folder: Path, path: Path) -> str:
+    return path.relative_to(folder).as_posix()
+
+
+def read_record(path: Path) -> Record:
+    """The record beside a CSV file. Raises InputError for a broken TOML file and for keys and types of no record."""
+    config = path.with_suffix(".toml")
+    if not config.is_file():
+        return Record()
+    try:
+        record = tomllib.loads(config.read_text(encoding="utf-8")).get("result", {})
+    except (OSError, ValueError) as error:
+        raise InputError(f"{config}: not readable as TOML: {error}") from error
+    types = {"seeds": int, "date": datetime.date, "board": bool}
+    known = {field.name: types.get(field.name, str) for field in fields(Record)}
+    for key, value in record.items():
+        if type(value) is not known.get(key):
+            kinds = ", ".join(f"{name} ({kind.__name__})" for name, kind in known.items())
+            raise InputError(f"{config}: [result] has {key} = {value!r}; expected {kinds}")
+    return Record(**record)
 
 
 def _n_tests(board: Board) -> int:
@@ -202,8 +248,9 @@ def _n_tests(board: Board) -> int:
 def _kind(path: Path) -> str:
     with path.open(newline="", encoding="utf-8", errors="replace") as file:
         columns = set(next(csv.reader([file.readline().replace("\0", "")]), []))
-    if columns >= {c.name for c in schema.ROUNDS if c.since == 1} and not path.name.startswith("published-"):
-        return "result"
+    published = path.name.startswith("published-") or path.parent.name == "published"
+    if columns >= {c.name for c in schema.ROUNDS if c.since == 1} and not published:
+        return "result" if read_record(path).board else "aside"
     if columns == set(schema.names(schema.REFERENCE)):
         return "reference"
     return "published" if columns >= set(FOREIGN_COLUMNS) and columns & set(FOREIGN_VALUES) else ""
@@ -212,8 +259,8 @@ def _kind(path: Path) -> str:
 def _read(paths: list[Path], published: list[Path]) -> Results:
     """The results of these files, with the published ones of their datasets beside them.
 
-    Before format 4 a file does not say what its strategies ask, nor which annotators are leaky: their classes do; one
-    that is not installed asks what most do.
+    Files before format 4 do not say kinds of question and leaky annotators: the installed classes do. A strategy that
+    is not installed gets the usual question.
     """
     datasets = {name for path in paths for name in pd.read_csv(path, usecols=["dataset"]).dataset}
     beside = [p for p in published if datasets & set(pd.read_csv(p, usecols=["dataset"]).dataset)]
@@ -230,7 +277,7 @@ def _read(paths: list[Path], published: list[Path]) -> Results:
     cells = found.cells.copy()
     cells.loc[silent.index, "question"] = [getattr(plugin, "question", Strategy.question) for plugin in asked]
     cells.loc[silent.index, "leaky"] = [bool(getattr(plugin, "leaky", False)) for plugin in said]
-    # What was published names no annotator: it stands beside the one who does not err.
+    # Published numbers name no annotator: they stand beside the noise-free one.
     rounds, cells = (
         table.assign(oracle=table.oracle.mask(table.foreign & table.oracle.eq(""), PERFECT))
         for table in (found.rounds, cells)
@@ -240,28 +287,8 @@ def _read(paths: list[Path], published: list[Path]) -> Results:
 
 @cache
 def _declared(kind: str, name: str):
-    """The plug-in, which says what a bare rounds.csv does not; None where it is not installed."""
+    """The plug-in, or None if it is not installed."""
     try:
         return registry.load(kind, name)
     except InputError:
         return None
-
-
-def _told(folder: Path) -> dict[str, tuple[str, str]]:
-    """file -> the heading of its section of README.md, and the command that made it: the first block of code after its
-    name there."""
-    file = folder / "README.md"
-    found: dict[str, tuple[str, str]] = {}
-    for section in re.split("^## ", file.read_text(encoding="utf-8") if file.is_file() else "", flags=re.MULTILINE):
-        for name in re.findall(r"`([^`\s]+\.csv)`", section):
-            block = re.search(r"(?:^    .*\n?)+", section.partition(f"`{name}`")[2], re.MULTILINE)
-            if block:
-                lines = block[0].replace("\\\n", " ").splitlines()
-                command = "; ".join(" ".join(line.split()) for line in lines)
-                found.setdefault(name, (section.partition("\n")[0].strip(), command))
-    return found
-
-
-def _of_config(path: Path) -> str:
-    config = path.with_suffix(".toml")
-    return f"alc-bench run --config {config.parent.name}/{config.name}" if config.is_file() else ""

@@ -1,6 +1,6 @@
 """A board as one offline page and as Markdown: both are made of the same tables."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ from bench.files import replacing
 from bench.report import budgets, claims, detection, tables
 from bench.report.board import chooser
 from bench.report.board.committed import (
+    OPENING,
     PERFECT,
     Board,
     Result,
@@ -49,27 +50,20 @@ def write(board: Board, sections: list[dict], path: Path) -> None:
     )
 
 
-def write_markdown(board: Board, sections: list[dict], path: Path, picture: bool) -> None:
-    """``picture``: whether there is a board.png beside it."""
+def write_markdown(board: Board, path: Path, picture: bool) -> None:
+    """The summary: the tables of single results are on the page alone. ``picture``: whether board.png is beside it."""
     lines = ["# The board", "", board.headline, "", *(["![The board](board.png)", ""] if picture else []), NOTE, ""]
-    for shown in (overview(board), *over_datasets(board)):
-        lines += _markdown(shown, "##")
-    for section in sections:
-        lines += [f"## {section['heading']}", ""]
-        for part in section["settings"]:
-            lines += _markdown(part["quality"], "###")
-            lines += [*(f"- {remark}" for remark in part["remarks"]), ""]
-            lines += _markdown(part["against"], "####") if part["against"] else []
-        for shown in section["robustness"]:
-            lines += _markdown(shown, "###")
-    lines += [*_markdown(files(board), "##"), *skipped(board)]
+    lines += ["`board.html`, from the same command, has the chooser and the tables of each result.", ""]
+    for shown in (overview(board), *over_datasets(board, OPENING), files(board)):
+        lines += _markdown(shown)
+    lines += skipped(board)
     with replacing(path) as temporary:
         temporary.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
 
 
-def _markdown(shown: dict, level: str) -> list[str]:
+def _markdown(shown: dict) -> list[str]:
     cells = [[(cell["text"], cell["bold"] and bool(cell["text"])) for cell in row] for row in shown["rows"]]
-    return [f"{level} {shown['caption']}", "", tables.as_markdown(shown["headings"], cells), ""]
+    return [f"## {shown['caption']}", "", tables.as_markdown(shown["headings"], cells), ""]
 
 
 def overview(board: Board) -> dict:
@@ -92,10 +86,12 @@ def overview(board: Board) -> dict:
     return table(headings, rows, "Rank groups", words=True)
 
 
-def over_datasets(board: Board) -> list[dict]:
-    """Mean ranks and areas over the datasets, a table for each annotator and metric."""
+def over_datasets(board: Board, oracles: Collection[str] | None = None) -> list[dict]:
+    """Mean ranks and areas over the datasets, a table for each annotator, by default all, and metric."""
     shown = []
     for (oracle, metric), across in board.shared.items():
+        if oracles is not None and oracle not in oracles:
+            continue
         found = claims.over({metric: verdict} for verdict in across)
         rows = [
             [
@@ -117,7 +113,7 @@ def over_datasets(board: Board) -> list[dict]:
 
 
 def section(result: Result) -> dict:
-    """All tables of a result, for `write` and `write_markdown`."""
+    """All tables of a result, for `write`."""
     summary = tables.summarise(result.study)
     settings = []
     for setting, block in result.settings:
@@ -236,14 +232,21 @@ def _changed(areas: dict[str, pd.DataFrame], name: str, oracle: str) -> str:
 
 
 def files(board: Board) -> dict:
-    rows = [[name, command or "not recorded"] for result in board.results for name, command in result.files.items()]
-    return table(["file", "made by"], rows, "Files", words=True)
+    """A row for each file of the board, with its record."""
+    rows = [
+        [name, of.title or "–", of.protocol or "–", of.commit or "–", str(of.date or "–"), of.command or "not recorded"]
+        for result in board.results
+        for name, of in result.files.items()
+    ]
+    return table(["file", "title", "protocol", "commit", "date", "command"], rows, "Files", words=True)
 
 
 def skipped(board: Board) -> list[str]:
     said = []
     if board.published:
         said.append(f"Published by others, drawn dotted and never ranked: {', '.join(board.published)}.")
+    if board.aside:
+        said.append(f"Kept off the board by their experiment files, and not tested here: {', '.join(board.aside)}.")
     if board.skipped:
         said.append(f"No results, as they lack columns of rounds.csv: {', '.join(board.skipped)}.")
     return said
