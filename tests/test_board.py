@@ -20,6 +20,7 @@ from bench.report import budgets
 from bench.report.board import chooser, pages
 from bench.report.board.committed import Board, n_seeds, read, read_record
 from bench.report.results import COSTS
+from bench.report.statistics import inference
 from bench.report.study import Verdict
 from bench.runs import schema
 
@@ -259,7 +260,8 @@ def test_tables_share_one_level_and_are_the_suites_own_test(tmp_path):
     folder = folder_of(tmp_path, a=dict(n_seeds=5), b=dict(n_seeds=5, dataset="kvasir"), few=dict(n_seeds=2))
     found = read(folder)
     # data and model in two files, and once more over both datasets; two seeds are not tested
-    assert {result.study.families for result in found.results} == {2 * 2 + 2}
+    assert len(found.p) == (2 * 2 + 2) * 6
+    assert {result.study.level for result in found.results} == {inference.discovery_level(found.p)}
     data, model = pages.over_datasets(found)
     assert data["caption"] == "data mIoU over shapes, kvasir, annotator perfect: 5 seeds"
     assert model["caption"].startswith("model mIoU") and len(model["rows"]) == 4
@@ -272,7 +274,7 @@ def test_tables_share_one_level_and_are_the_suites_own_test(tmp_path):
     row = next([cell["text"] for cell in row] for row in against["rows"] if row[0]["text"] == "sim")
     assert row[1] == f"{100 * alone.difference:.2f}"
     low, high = map(float, row[2].split(" to "))
-    assert low < 100 * alone.low and high > 100 * alone.high  # more is tested, so each claim is harder
+    assert low > 100 * alone.low and high < 100 * alone.high  # most pairs differ, so each may be claimed more easily
 
 
 def test_a_row_of_the_chooser_has_its_difference_to_one_above_it(tmp_path):
@@ -370,7 +372,7 @@ def test_subfolders_are_read_and_records_checked(alc, tmp_path):
     found = read(folder)
     assert [result.name for result in found.results] == ["a", "roads/a"]  # a run's own folder lies deeper
     assert found.published == ("published/a.csv",) and found.aside == ("roads/rules.csv",)
-    assert {result.study.families for result in found.results} == {2 * 2}  # the file kept off shares no level
+    assert len(found.p) == 2 * 2 * 6  # the file kept off shares no level
     for text, message in (("seeds = '5'", "[result] has seeds = '5'; expected title (str)"), ("seeds", "as TOML")):
         (folder / "roads" / "rules.toml").write_text(f"[result]\n{text}\n")
         done = alc("board", folder)
@@ -424,7 +426,7 @@ def _check_choice(browser, result, place, setting, budget):
     chosen = (result.name, place, "data", "queries", budget)
     choice, evidence, command = browser.execute_script(choose, *chosen)
     verdict = result.study.verdicts[setting]["data"]
-    tests = Verdict(verdict.of, verdict.families * len(COSTS)).budgets
+    tests = Verdict(verdict.of, verdict.pair_level / len(COSTS)).budgets
     low = tests.ranks[0][budget]
     group = [name for name, rank in zip(verdict.of.ranked, low, strict=True) if rank == 1]
     if 0 < len(group) < np.isfinite(low).sum():

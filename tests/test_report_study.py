@@ -39,7 +39,7 @@ def test_penalties_are_corrected_for_budgets_too(tmp_path):
     expected = np.zeros((4, 4))
     for budget in budgets:
         values = [[np.interp(budget, *of.curves[name][seed]) for seed in of.seeds] for name in of.ranked]
-        expected += inference.all_pairs(np.array(values), families=10).better / 10
+        expected += inference.all_pairs(np.array(values), verdict.pair_level / 10).better / 10
     apart = verdict.pairs.better | verdict.pairs.better.T
     off = ~np.eye(4, dtype=bool)
     assert found[off] == pytest.approx((expected * apart)[off]) and found[off].max() > 0.5

@@ -30,6 +30,8 @@ def add_arguments(parser) -> None:
         metavar="WHICH",
         help="measured, assumed, or a file: prices the answers anew",
     )
+    parser.add_argument("--at", type=_budgets, default=(), metavar="N,N", help="a table of the values at these budgets")
+    parser.add_argument("--against", default="", metavar="STRATEGY", help="a table of the differences from it, with p")
     parser.add_argument("--mixed", action="store_true", help="compare runs of different protocols")
     parser.add_argument("--no-html", dest="html", action="store_false", help="no page, only tables and figures")
     parser.add_argument("--follow", action="store_true", help=FOLLOW)
@@ -39,10 +41,16 @@ def add_arguments(parser) -> None:
     )
 
 
+def _budgets(text: str) -> tuple[float, ...]:
+    """``500,1000`` to numbers; argparse names the option where a part is none."""
+    return tuple(float(part) for part in text.split(","))
+
+
 def main(args) -> int:
     for run in filter(Path.is_dir, args.runs if args.follow else ()):
         source.trust(specs.of_run(run / "spec.json"))
     times = seconds.read(args.seconds) if args.seconds else None
-    to = report.write(args.runs, to=args.out, cost=args.cost, times=times, mixed=args.mixed, html=args.html)
+    options = dict(cost=args.cost, times=times, mixed=args.mixed, html=args.html)
+    to = report.write(args.runs, to=args.out, at=args.at, against=args.against, **options)
     remember(to, args.command)
     return 0

@@ -10,7 +10,7 @@ from rich.progress import Progress
 from bench import files
 from bench.costs import seconds
 from bench.costs.seconds import Times
-from bench.report import budgets, cell_files, claims, detection, prices, tables
+from bench.report import budgets, cell_files, claims, detection, paper, prices, tables
 from bench.report.board import committed, pages
 from bench.report.figures import curves, panels
 from bench.report.page import document, index
@@ -56,6 +56,8 @@ def write(
     times: Times | None = None,
     mixed: bool = False,
     html: bool = True,
+    at: Sequence[float] = (),
+    against: str = "",
     console: Console | None = None,
 ) -> Path:
     """The report of these runs (folders or packs) and foreign rounds.csv files, in ``to``: by default the
@@ -63,7 +65,8 @@ def write(
 
     ``cost``: the axis, a key of `COSTS`. ``times``: prices ``cost_s`` anew, with these means; without them, only the
     table of prices is of measured seconds. ``mixed``: compare runs of different protocols. ``html``: write the page
-    too, and an index where there are several runs. Returns the folder. Raises InputError for runs that cannot be read
+    too, and an index where there are several runs. ``at``: budgets in ``cost`` and ``against``: a strategy, for the
+    tables of `bench.report.paper`. Returns the folder. Raises InputError for runs that cannot be read
     or compared; then nothing is written.
     """
     if cost not in COSTS:
@@ -87,6 +90,7 @@ def write(
     priced = prices.table(results, times)
     study = Study(results, cost)
     found = _tables(study)
+    for_paper = paper.tables_of(study, at, against)
     summary = found["summary"]
     drawn = {} if summary.empty else _figures(study)
     console = console or Console()
@@ -100,6 +104,7 @@ def write(
         for name in ("coverage", "pairs", "detection", "aggregate", "robustness"):
             if name in ("coverage", "pairs") or not found[name].empty:
                 tables.write_csv(to / f"{name}.csv", found[name])
+        for_paper_files = paper.write(for_paper, to)
         with Progress(console=Console(stderr=True), transient=True) as progress:
             for name, figure in progress.track(drawn.items(), description="figures"):
                 curves.save(figure, to, name, SUFFIXES)
@@ -112,6 +117,8 @@ def write(
         raise InputError(f"{to}: cannot write the report there: {error.strerror}") from error
     tables.show(study, summary, console)  # last: whoever reads may stop reading
     prices.show(priced, times, console)
+    if at or against:
+        console.print(f"for a paper: {', '.join(map(str, for_paper_files))}", soft_wrap=True, markup=False)
     for what, name in (("curves", "curves.png"), ("page", "report.html")):
         if (to / name).exists():
             console.print(f"{what}: {to / name}", soft_wrap=True, markup=False, highlight=False)

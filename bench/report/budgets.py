@@ -33,7 +33,7 @@ def of_setting(
             if key not in study.answers:  # the table and the page both ask
                 of = Comparison(setting, verdict.of.results, metric, cost)
                 told = of.seeds and of.span[1] > of.span[0]
-                study.answers[key] = _answers(Verdict(of, verdict.families * len(COSTS))) if told else []
+                study.answers[key] = _answers(Verdict(of, verdict.pair_level / len(COSTS))) if told else []
             if study.answers[key]:
                 found.setdefault(metric, {})[cost] = study.answers[key]
     return found

@@ -20,7 +20,6 @@ from bench.report.study import Study, Verdict
 # What a sentence of the report can be. `note`: what the numbers are, and nothing of which strategy is better; `margin`:
 # the difference that the test finds; `apart`: how many pairs differ.
 KINDS = ("note", "margin", "apart")
-FEW_SEEDS = 5  # below, the level rests on strategies that vary alike (`statistics`)
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,9 @@ def claims(verdicts: list[Verdict]) -> list[Claim]:
         tested = np.isfinite(verdict.pairs.p[np.triu_indices(len(of.ranked), 1)]).sum()
         if tested:
             better = _better(verdict)
-            found.append(Claim("apart", f"{len(better)} of {tested} pairs are told apart ({metric})", metric, better))
+            found.append(
+                Claim("apart", f"{len(better)} of {tested} pairs differ significantly ({metric})", metric, better)
+            )
         if of.repeats:
             spread = f"{100 * of.repeats[0]:.2f} points of {metric} mIoU"
             found.append(Claim("note", f"identical runs spread by {spread}: no difference within their range counts"))
@@ -108,10 +109,9 @@ def _basis(verdicts: list[Verdict]) -> Claim:
     seeds = "one seed" if n == 1 else f"{n} seeds"
     what = "images" if n < inference.MIN_SEEDS else f"{seeds} and images" if images else seeds
     text = f"tests over {what}, for normal errors: 5 % chance of any false difference"
-    text += " in the tables of this report" if verdicts[0].families > 1 else ""
+    text += " in the tables of this report" if verdicts[0].level is not None else ""
     if n < inference.MIN_SEEDS:
         return Claim("note", f"{text}; of {seeds} alone, other seeds are not tested")
-    text += " (up to 9 % where strategies vary unequally)" if n < FEW_SEEDS else ""
     return Claim("note", text if images else f"{text}; other images are not tested")
 
 
@@ -179,7 +179,7 @@ def over(verdicts: Iterable[dict[str, Verdict]]) -> pd.DataFrame:
         names = sorted(set.intersection(*(set(v.of.ranked) for v in found))) if len(found) > 1 else []
         if not names:
             continue
-        test = _over_settings(found, names)
+        test = over_settings(found, names)
         means = np.array([v.of.areas.loc[names].mean(axis=1) for v in found])
         areas, best, (low, high) = means.mean(axis=0), int(np.argmax(means.mean(axis=0))), test.ranks
         columns = [areas, test.difference[:, best], test.low[:, best], test.high[:, best], low, high]
@@ -198,7 +198,8 @@ def _ranks(found: list[Verdict], names: list[str]) -> tuple[np.ndarray, np.ndarr
     return 1 + better.sum(axis=1), len(names) - better.sum(axis=2)
 
 
-def _over_settings(found: list[Verdict], names: list[str]) -> inference.Pairs:
+def over_settings(found: list[Verdict], names: list[str]) -> inference.Pairs:
+    """The test of the mean area over the settings of ``found`` of each pair of ``names``, ranked in each of them."""
     differences: list[np.ndarray] = []
     errors: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
     for verdict in found:
@@ -211,8 +212,7 @@ def _over_settings(found: list[Verdict], names: list[str]) -> inference.Pairs:
     variance = np.sum(np.square(shares), axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         df = variance**2 / np.sum([share**4 / df for share, df in zip(shares, dfs, strict=True)], axis=0)
-    families = found[0].families
-    return inference.from_spreads(np.mean(differences, axis=0), [Spread(variance, df)], len(names), families)
+    return inference.from_spreads(np.mean(differences, axis=0), [Spread(variance, df)], found[0].pair_level)
 
 
 def robustness(study: Study) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""The test of a comparison, and all comparisons of a report, which share one level: 5 % for any false claim."""
+"""The tests of a comparison, and all comparisons of a report, at one level: 5 % for any false difference."""
 
 from dataclasses import dataclass, field, fields
 from functools import cached_property
@@ -20,22 +20,33 @@ AREA, BUDGETS = 0, slice(1, None)  # places in `Comparison.scores`
 
 @dataclass(frozen=True)
 class Verdict:
-    """What may be said of the ranked strategies ``of`` a comparison; ``families``: among how many tests of the report
-    the level is shared (`inference.all_pairs`)."""
+    """The tests of the ranked strategies ``of`` a comparison.
+
+    ``level``: of each pair by area; by default 5 % for any false difference in this comparison alone.
+    """
 
     of: Comparison
-    families: int = 1
+    level: float | None = None
 
     @cached_property
     def pairs(self) -> Pairs:
         """The test of all pairs by area; strategies of different `Comparison.kinds` are not compared."""
-        return self._test(AREA, self.families, self.of.repeats)
+        return self._test(AREA, self.pair_level, self.of.repeats)
 
     @cached_property
     def budgets(self) -> Pairs:
         """The tests of all pairs by value at `N_BUDGETS` equally spaced budgets, the leading axis; corrected for the
         budgets too."""
-        return self._test(BUDGETS, self.families * N_BUDGETS, None)
+        return self._test(BUDGETS, self.pair_level / N_BUDGETS, None)
+
+    @property
+    def n_pairs(self) -> int:
+        """How many pairs of strategies compete with each other."""
+        return sum(inference.n_pairs(len(names)) for names in self.of.kinds.values())
+
+    @property
+    def pair_level(self) -> float:
+        return inference.family_level(self.n_pairs) if self.level is None else self.level
 
     @cached_property
     def over_images(self) -> bool:
@@ -88,7 +99,7 @@ class Verdict:
     def _rows(self) -> dict[str, list[int]]:
         return {kind: [self.of.ranked.index(name) for name in names] for kind, names in self.of.kinds.items()}
 
-    def _test(self, which: int | slice, families: int, repeats: tuple[float, int] | None) -> Pairs:
+    def _test(self, which: int | slice, level: float, repeats: tuple[float, int] | None) -> Pairs:
         s, n = len(self.of.ranked), len(self.of.seeds)
         leading = () if which == AREA else (N_BUDGETS,)
         found = {field.name: np.full((*leading, s, s), np.nan) for field in fields(Pairs)}
@@ -96,7 +107,7 @@ class Verdict:
             scores = np.array([self.of.scores[self.of.ranked[row]] for row in rows])  # (s, n, 1 + N_BUDGETS)
             spread = self._image_spreads[kind].at(which) if self.over_images else None
             chosen = np.moveaxis(scores, -1, 0)[which]
-            part = inference.all_pairs(chosen, families * len(self._rows), spread, repeats)
+            part = inference.all_pairs(chosen, level, spread, repeats)
             for name, values in found.items():
                 values[..., np.array(rows)[:, None], rows] = getattr(part, name)
         return Pairs(**found)
@@ -106,13 +117,13 @@ class Verdict:
 class Study:
     """All that a report compares under one ``cost``: a verdict for each setting and metric, at one level together.
 
-    ``families``: among how many tests the level is shared; by default those of this study.
+    ``level``: of each pair of strategies; by default 5 % for any false difference in this study.
     ``answers``: what `bench.report.budgets` has found already.
     """
 
     results: Results
     cost: str = "queries"
-    families: int | None = None
+    level: float | None = None
     answers: dict = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -136,11 +147,20 @@ class Study:
     @cached_property
     def verdicts(self) -> dict[tuple[str, str, str], dict[str, Verdict]]:
         """setting -> metric -> the verdict."""
-        metrics = [c.metric for c in self.tested]
-        # `judge.aggregate` tests once a metric that several settings share
-        own = max(len(metrics) + sum(metrics.count(metric) > 1 for metric in set(metrics)), 1)
-        families = own if self.families is None else self.families
-        return {setting: {c.metric: Verdict(c, families) for c in row} for setting, row in self.comparisons.items()}
+        level = self.pair_level
+        return {setting: {c.metric: Verdict(c, level) for c in row} for setting, row in self.comparisons.items()}
+
+    @property
+    def pair_level(self) -> float:
+        return inference.family_level(self.n_pairs) if self.level is None else self.level
+
+    @property
+    def n_pairs(self) -> int:
+        """How many pairs the tables test: in each comparison, and once more over all settings of a metric."""
+        by_metric: dict[str, list[int]] = {}
+        for of in self.tested:
+            by_metric.setdefault(of.metric, []).append(Verdict(of).n_pairs)
+        return sum(sum(pairs) + (min(pairs) if len(pairs) > 1 else 0) for pairs in by_metric.values())
 
 
 def _alone(labelled: Comparison, data: Comparison) -> bool:

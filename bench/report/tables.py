@@ -180,11 +180,11 @@ def write_summary(study: Study, summary: pd.DataFrame, folder: Path) -> None:
         headings, lines = layout(rows)
         name, said = title(setting, block.cells.leaky.any()), remarks(study.verdicts[setting], rows)
         markdown += [f"## {name}", "", as_markdown(headings, lines), "", *(f"- {sentence}" for sentence in said), ""]
-        latex += [f"% {name}", *(f"% {sentence}" for sentence in said), _latex(headings, lines), ""]
+        latex += [f"% {name}", *(f"% {sentence}" for sentence in said), as_latex(headings, lines), ""]
         if not (found := detection.summarise(block)).empty:
             headings, lines = detection.layout(found)
             markdown += ["Wrong labels found:", "", as_markdown(headings, lines), "", f"- {detection.NOTE}", ""]
-            latex += [f"% wrong labels found: {detection.NOTE}", _latex(headings, lines), ""]
+            latex += [f"% wrong labels found: {detection.NOTE}", as_latex(headings, lines), ""]
     for suffix, text in (("md", markdown), ("tex", latex)):
         with replacing(folder / f"summary.{suffix}") as path:
             path.write_text("\n".join(text), encoding="utf-8")
@@ -214,7 +214,7 @@ def as_markdown(headings: list[str], lines: list[list[tuple[str, bool]]]) -> str
     return "\n".join(f"| {' | '.join(row)} |" for row in [headings, rule, *rows])
 
 
-def _latex(headings: list[str], lines: list[list[tuple[str, bool]]]) -> str:
+def as_latex(headings: list[str], lines: list[list[tuple[str, bool]]]) -> str:
     def written(text):
         guard = "{}" if text[:1] in ("[", "*") else ""  # after the end of a row these are a command's
         return guard + text.translate(LATEX)

@@ -11,7 +11,7 @@ import datetime
 import re
 import tomllib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -77,19 +77,32 @@ class Result:
 
     def detection_pairs(self, setting: Setting) -> Pairs:
         """The test of all pairs of `detected`."""
-        families = self.study.verdicts[setting]["data"].families
-        return inference.all_pairs(self.detected(setting).to_numpy(), families)
+        level = self.study.verdicts[setting]["data"].pair_level
+        return inference.all_pairs(self.detected(setting).to_numpy(), level)
 
 
 @dataclass(frozen=True)
 class Board:
-    """``aside``: results that their records keep off the board. ``skipped``: CSV files of another kind. All tests of
-    ``results`` share one level."""
+    """``aside``: results that their records keep off the board. ``skipped``: CSV files of another kind. ``p``: the
+    unadjusted p of each pair that the tables test; `inference.discovery_level` of them is the level of every pair."""
 
     results: tuple[Result, ...]
     published: tuple[str, ...] = ()
     aside: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
+    p: np.ndarray = field(default_factory=lambda: np.zeros(0), repr=False, compare=False)
+
+    @property
+    def evidence(self) -> str:
+        """How many pairs differ significantly, and how many of these differences are expected to be false."""
+        level, n = inference.discovery_level(self.p), len(self.p)
+        claimed = int((self.p <= level).sum())
+        if not claimed:
+            return f"Of {n:,} pairs that the tables test, none differs significantly."
+        return (
+            f"Of {n:,} pairs that the tables test, {claimed:,} differ significantly. Of these differences, "
+            f"{max(level * n, 1):,.0f} or fewer are expected to be false."
+        )
 
     def settings(self) -> Iterator[tuple[Result, Setting, Results]]:
         for result in self.results:
@@ -201,9 +214,10 @@ def read(folder: Path) -> Board:
     found = [_result(folder, first, paths, kinds) for first, paths in sorted(groups.items())]
     names = {kind: tuple(_name(folder, path) for path in paths) for kind, paths in kinds.items()}
     board = Board(tuple(found), names["published"], names["aside"], names[""])
-    families = max(_n_tests(board), 1)
-    shared = (replace(result, study=replace(result.study, families=families)) for result in found)
-    return replace(board, results=tuple(shared))
+    p = _p_values(board)
+    level = inference.discovery_level(p)
+    shared = (replace(result, study=replace(result.study, level=level)) for result in found)
+    return replace(board, results=tuple(shared), p=p)
 
 
 def _result(folder: Path, first: Path, paths: list[Path], kinds: dict[str, list[Path]]) -> Result:
@@ -213,7 +227,7 @@ def _result(folder: Path, first: Path, paths: list[Path], kinds: dict[str, list[
         mean = float(schema.parse(path, schema.REFERENCE).model_miou.mean())
         references = dict.fromkeys(rows.cells.dataset.unique(), mean)
     files = {_name(folder, path): read_record(path) for path in paths}
-    return Result(_name(folder, first).removesuffix(".csv"), files, Study(rows), references)
+    return Result(_name(folder, first).removesuffix(".csv"), files, Study(rows, level=inference.ALPHA), references)
 
 
 def _name(folder: Path, path: Path) -> str:
@@ -230,7 +244,7 @@ def read_record(path: Path) -> Record:
     except (OSError, ValueError) as error:
         raise InputError(f"{config}: not readable as TOML: {error}") from error
     types = {"seeds": int, "date": datetime.date, "board": bool}
-    known = {field.name: types.get(field.name, str) for field in fields(Record)}
+    known = {known.name: types.get(known.name, str) for known in fields(Record)}
     for key, value in record.items():
         if type(value) is not known.get(key):
             kinds = ", ".join(f"{name} ({kind.__name__})" for name, kind in known.items())
@@ -238,11 +252,22 @@ def read_record(path: Path) -> Record:
     return Record(**record)
 
 
-def _n_tests(board: Board) -> int:
-    """Of label quality, model quality and detection in each setting, and over the datasets."""
-    tested = [of for result in board.results for of in result.study.tested if is_tested(of)]
-    detected = [setting for result, setting, _ in board.settings() if len(result.detected(setting))]
-    return len(tested) + len(detected) + len(board.shared)
+def _p_values(board: Board) -> np.ndarray:
+    """(m,): of all pairs by label quality, model quality and detection in each setting, and over the datasets. Expects
+    studies at the level `inference.ALPHA`, which leaves p as it is."""
+    tests = [
+        verdict.pairs
+        for result in board.results
+        for verdicts in result.study.verdicts.values()
+        for verdict in verdicts.values()
+        if is_tested(verdict.of)
+    ]
+    tests += [r.detection_pairs(setting) for r, setting, _ in board.settings() if len(r.detected(setting))]
+    for across in board.shared.values():
+        names = sorted(set.intersection(*(set(verdict.of.ranked) for verdict in across)))
+        tests.append(claims.over_settings(across, names))
+    found = [test.p[np.triu_indices(len(test.p), 1)] for test in tests]
+    return np.concatenate([p[np.isfinite(p)] for p in found]) if found else np.zeros(0)
 
 
 def _kind(path: Path) -> str:

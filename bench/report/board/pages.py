@@ -29,17 +29,24 @@ from bench.report.style import percent, title
 
 NOTE = (
     "Area: the mean height of the curve over the questions that all strategies of a table cover, percent. Bold, and a "
-    "rank that begins at 1: cannot be told from the best. All tables of this board share one level: under equal means, "
-    "the chance of any false difference among them is 5 %, and p and intervals are adjusted for that. They stand on "
-    "seeds; other images are not tested. The report of one run makes fewer claims, and may count images as well: its "
-    "intervals are others. –: not tested, as there are too few seeds, or the difference is the same in every seed."
+    "rank that begins at 1: tied with the best. Each pair of strategies has a paired t test over seeds, on the spread "
+    "of its own differences. At most 5 % of the differences that are shown are expected to be false (Benjamini and "
+    "Hochberg, 1995), and p and intervals are adjusted for that. Other images are not tested. The report of one run "
+    "holds its claims to a stricter rule, and may count images as well, so its intervals differ. –: not tested, as "
+    "there are too few seeds, or the difference is the same in every seed."
 )
 
 
 def write(board: Board, sections: list[dict], path: Path) -> None:
     """The page: it opens from disk, asks the network for nothing and holds all that it shows."""
     data = as_json(rounded(chooser.data(board)))
-    values = dict(headline=board.headline, note=NOTE, data=data, overview=overview(board), over=over_datasets(board))
+    values = dict(
+        headline=board.headline,
+        note=f"{NOTE} {board.evidence}",
+        data=data,
+        overview=overview(board),
+        over=over_datasets(board),
+    )
     values |= dict(sections=sections, files=files(board), skipped=skipped(board))
     render(
         path,
@@ -52,7 +59,8 @@ def write(board: Board, sections: list[dict], path: Path) -> None:
 
 def write_markdown(board: Board, path: Path, picture: bool) -> None:
     """The summary: the tables of single results are on the page alone. ``picture``: whether board.png is beside it."""
-    lines = ["# The board", "", board.headline, "", *(["![The board](board.png)", ""] if picture else []), NOTE, ""]
+    lines = ["# The board", "", board.headline, "", *(["![The board](board.png)", ""] if picture else [])]
+    lines += [f"{NOTE} {board.evidence}", ""]
     lines += ["`board.html`, from the same command, has the chooser and the tables of each result.", ""]
     for shown in (overview(board), *over_datasets(board, OPENING), files(board)):
         lines += _markdown(shown)

@@ -1,1 +1,1 @@
-"""The statistics of budget curves: `inference` tests all pairs of strategies, on `studentised`'s distribution."""
+"""The statistics of budget curves: `inference` tests each pair of strategies."""
