@@ -17,7 +17,7 @@ from runs import write_run
 from bench import report
 from bench.commands import parser
 from bench.report import budgets
-from bench.report.board import chooser, pages
+from bench.report.board import chooser, datasets, pages, picture
 from bench.report.board.committed import Board, n_seeds, read, read_record
 from bench.report.results import COSTS
 from bench.report.statistics import inference
@@ -98,6 +98,10 @@ class Plain:
         reference = RESULTS / f"{names[0].removesuffix('.csv')}-reference.csv"
         self.reference = pd.read_csv(reference).model_miou.mean() if reference.is_file() else None
 
+    def start(self, metric: str) -> float:
+        own = self.rounds[self.rounds.strategy.isin(self.ranked) & self.rounds.seed.isin(self.seeds)]
+        return own[own["round"].eq(0)][f"{metric}_miou"].mean()
+
     def area(self, name: str, metric: str = "data") -> float:
         return self.over_seeds(metric)[name][0, 0]
 
@@ -141,10 +145,16 @@ def test_numbers_stand_in_the_committed_files(committed):
             metric, oracle = across.groups()
             found = [(r, v.of.setting) for r, v in committed.across(oracle, metric)]
             plains = [Plain(", ".join(result.files), " · ".join(key)) for result, key in found]
-            means = {name: np.mean([plain.area(name, metric) for plain in plains]) for name in table.strategy}
+            means = {
+                name: np.mean([plain.area(name, metric) for plain in plains])
+                for name in table.strategy
+                if name != datasets.NOBODY
+            }
+            means[datasets.NOBODY] = np.mean([plain.start(metric) for plain in plains])
+            best_mean = max(value for name, value in means.items() if name != datasets.NOBODY)
             for name, row in table.set_index("strategy").iterrows():
                 check(row["mean area"], 100 * means[name])
-                check(row["behind"], 100 * (means[name] - max(means.values())))
+                check(row["behind"], 100 * (means[name] - best_mean))
         if not (RESULTS / section.partition(", ")[0]).is_file():
             continue
         if robustness := re.match(r"Area of (data|model) mIoU by annotator.*?: ", caption):
@@ -164,6 +174,11 @@ def test_numbers_stand_in_the_committed_files(committed):
         quality += [] if against else [plain]
         assert seeds.split()[0] == str(len(plain.seeds)) and ("fewer than 5" in seeds) == (len(plain.seeds) < 5)
         metrics = [m for m in ("data", "model") if plain.rounds[f"{m}_miou"].notna().any()]
+        if not against:
+            nobody = shown.loc[datasets.NOBODY]
+            for metric in metrics:
+                for column in nobody.index[nobody.index.str.startswith(f"{metric} mIoU")]:
+                    check(nobody[column], 100 * plain.start(metric))
         for name in plain.rounds.strategy.unique():
             row = shown.loc[name if name in plain.ranked else f"{name} (bound)"] if not against else None
             if against and name in shown.index:
@@ -264,11 +279,13 @@ def test_tables_share_one_level_and_are_the_suites_own_test(tmp_path):
     assert {result.study.level for result in found.results} == {inference.discovery_level(found.p)}
     data, model = pages.over_datasets(found)
     assert data["caption"] == "data mIoU over shapes, kvasir, annotator perfect: 5 seeds"
-    assert model["caption"].startswith("model mIoU") and len(model["rows"]) == 4
+    assert model["caption"].startswith("model mIoU") and len(model["rows"]) == 4 + 1  # and nobody
     ranks = {row[0]["text"]: row[1]["text"] for row in data["rows"]}
     assert ranks["sim"] == "1.0 (1.0 to 1.0)" and ranks["random"] == "4.0 (4.0 to 4.0)"
-    assert found.headline.startswith("With a noise-free annotator, `sim` is among the best by label quality")
-    assert found.headline.endswith(" on 2 of 2 datasets, `random` on none.")
+    headline = datasets.headline(found)
+    assert headline.startswith("With a noise-free annotator, `sim` is among the best by label quality")
+    assert " on 2 of 2 datasets, `random` on none; there, the intervals leave a deficit of at most" in headline
+    assert headline.endswith(" points. Asking nobody is worse on each.")
     alone = report.compare([tmp_path / "run-a"])["pairs"].set_index(["metric", "a", "b"]).loc[("data", "sim", "random")]
     (against,) = (s["against"] for s in pages.section(found.results[0])["settings"])
     row = next([cell["text"] for cell in row] for row in against["rows"] if row[0]["text"] == "sim")
@@ -290,7 +307,7 @@ def test_a_row_of_the_chooser_has_its_difference_to_one_above_it(tmp_path):
 def test_few_seeds_are_said_and_nothing_is_claimed_of_them(tmp_path):
     folder = folder_of(tmp_path, few=dict(n_seeds=2))
     found = read(folder)
-    assert found.headline == "Which labels should a person check first? The data does not say."
+    assert datasets.headline(found) == "Which labels should a person check first? The data does not say."
     (row,) = pages.overview(found)["rows"]
     assert [cell["text"] for cell in row][1:5] == [
         "4 strategies, 2 seeds, fewer than 5",
@@ -379,6 +396,65 @@ def test_subfolders_are_read_and_records_checked(alc, tmp_path):
         assert done.code == 2 and message in done.err and len(done.err.strip().splitlines()) == 1
 
 
+def _edited(file: Path, change) -> None:
+    change(pd.read_csv(file)).to_csv(file, index=False)
+
+
+def test_one_run_that_puts_a_strategy_below_takes_it_off_the_top(tmp_path):
+    folder = folder_of(tmp_path, a=dict(n_seeds=5), b=dict(n_seeds=5, strategies=("sim", "random")))
+    (before,) = datasets.datasets(read(folder), "perfect")
+    assert before.top == ("sim",)
+    _edited(folder / "b.csv", lambda rows: rows.assign(strategy=rows.strategy.map({"sim": "random", "random": "sim"})))
+    board = read(folder)
+    (found,) = datasets.datasets(board, "perfect")
+    assert found.top == () and len(found.runs) == 2
+    pairs = board.results[1].study.verdicts[SHAPES]["data"]
+    names = pairs.of.ranked
+    assert found.deficit("sim") == pytest.approx(pairs.pairs.high[names.index("random"), names.index("sim")])
+    assert found.deficit("sim") > 0.01 and "none: runs differ" in str(pages.opening(board)["rows"])
+    assert datasets.headline(board) == "Which labels should a person check first? The data does not say."
+
+
+def test_labels_worse_than_before_any_question_are_said(tmp_path):
+    folder = folder_of(tmp_path, a=dict(n_seeds=5, oracles=("perfect", "noisy[rate=0.1]")))
+
+    def spoil(rows):
+        noisy = rows.oracle.ne("perfect") & rows["round"].gt(0)
+        return rows.assign(data_miou=rows.data_miou.mask(noisy, 0.3 * rows.data_miou))
+
+    _edited(folder / "a.csv", spoil)
+    board = read(folder)
+    free, noisy = (datasets.datasets(board, oracle)[0] for oracle in ("perfect", "noisy[rate=0.1]"))
+    assert not free.worse and noisy.worse == set(noisy.verdict.of.ranked)
+    free_part, noisy_part = datasets.headline(board).split(" With 10 % label noise, ")
+    assert free_part.endswith("Asking nobody is worse on each.")
+    assert noisy_part.endswith(
+        "The labels become worse than the pseudo labels on shapes with `sim`: there, ask nobody."
+    )
+    rows = pages.opening(board)["rows"]
+    assert rows[0][4]["text"].endswith("worse than asking nobody)")
+    assert rows[0][1]["text"] == f"{100 * free.start:.2f}"
+    shown = chooser.data(board)["results"][0]["settings"][1]
+    assert "sim" in shown["answers"]["data"]["queries"][-1]["worse"]
+    costs, values = shown["curves"]["data"]["queries"][datasets.NOBODY]
+    assert costs[1] > costs[0] and values == pytest.approx([free.start] * 2)
+
+
+def test_the_picture_has_the_strategies_of_most_datasets_on_top(committed):
+    found = datasets.datasets(committed, "perfect")
+    order = picture.strategies(found)
+    on = [sum(name in dataset.verdict.of.ranked for dataset in found) for name in order]
+    assert on == sorted(on) and on[-1] == len(found)
+    panels = [axes for axes in picture.draw(committed).axes if axes.get_visible()]
+    assert {axes.get_title().partition(", ")[2] for axes in panels} == {"noise-free", "10 % label noise"}
+
+
+def test_the_readme_of_the_results_has_the_opening_table(committed):
+    text = (RESULTS / "README.md").read_text()
+    for row in pages.opening(committed)["rows"]:
+        assert f"| {' | '.join(cell['text'] for cell in row)} |" in text
+
+
 def test_names_that_are_no_specs_and_markup_do_no_harm(alc, browser, tmp_path):
     folder = folder_of(
         tmp_path, a=dict(n_seeds=5, dataset="my <b>data</b> [1", strategies=("random", "<script>alert(1)"))
@@ -430,10 +506,12 @@ def _check_choice(browser, result, place, setting, budget):
     low = tests.ranks[0][budget]
     group = [name for name, rank in zip(verdict.of.ranked, low, strict=True) if rank == 1]
     if 0 < len(group) < np.isfinite(low).sum():
-        shown = choice.replace(" and ", ", ").split(", ")
+        shown = choice.replace(" (worse than asking nobody)", "").replace(" and ", ", ").split(", ")
         assert set(shown[:6]) <= set(group) and len(shown[:6]) == min(len(group), 6)
         assert "is below" in evidence and " p " in evidence
     else:
         assert choice == "The data does not say."
+    start = 100 * datasets.at_start(verdict.of)
+    assert f" Asking nobody leaves {start:.2f}. " in evidence
     assert evidence.endswith(f"Evidence: {n_seeds(verdict)}.")
     assert all(f"{name}: {record.command}" in command for name, record in result.files.items())

@@ -11,7 +11,7 @@ from bench import files
 from bench.costs import seconds
 from bench.costs.seconds import Times
 from bench.report import budgets, cell_files, claims, detection, paper, prices, tables
-from bench.report.board import committed, pages
+from bench.report.board import committed, datasets, pages, picture
 from bench.report.figures import curves, panels
 from bench.report.page import document, index
 from bench.report.results import COSTS, read
@@ -133,13 +133,13 @@ def write_board(folder: Path, to: Path | None = None, console: Console | None = 
     try:
         sections = [pages.section(result) for result in found.results]
         pages.write(found, sections, to / "board.html")
-        picture = panels.board(found)
-        if picture is not None:
-            curves.save(picture, to, "board", ("png",))
-        pages.write_markdown(found, to / "board.md", picture is not None)
+        drawn = picture.draw(found)
+        if drawn is not None:
+            curves.save(drawn, to, "board", ("png",))
+        pages.write_markdown(found, to / "board.md", drawn is not None)
     except OSError as error:
         raise InputError(f"{to}: cannot write the board there: {error.strerror}") from error
-    for sentence in (found.headline.replace("`", ""), *pages.skipped(found), f"page: {to / 'board.html'}"):
+    for sentence in (datasets.headline(found).replace("`", ""), *pages.skipped(found), f"page: {to / 'board.html'}"):
         console.print(sentence, soft_wrap=True, markup=False, highlight=False)
     return to
 

@@ -25,21 +25,23 @@ function answer() {
     return;
   }
   get("budget").max = found.length - 1;
-  const { budget, sentence, rows: packed } = found[get("budget").value], rows = packed.map(unpacked);
+  const { budget, sentence, worse, rows: packed } = found[get("budget").value], rows = packed.map(unpacked);
   const amount = `${budget.toLocaleString("en", { maximumFractionDigits: 0 })} ${data.costs[get("cost").value]}`;
   get("amount").textContent = amount;
   get("budget").setAttribute("aria-valuetext", amount);
   const ranked = rows.filter((row) => row.kind === "ranked");
   const group = ranked.filter((row) => row.rank_low === 1), tested = ranked.filter((row) => row.rank_low !== null);
   const says = group.length > 0 && group.length < tested.length;
-  const names = group.slice(0, data.most).flatMap((row, i) => [i ? ", " : "", make("code", row.strategy)]);
+  const names = group.slice(0, data.most).flatMap((row, i) => [i ? ", " : "", make("code", row.strategy), worse.includes(row.strategy) ? " (worse than asking nobody)" : ""]);
   if (group.length > data.most) names.push(` and ${group.length - data.most} more`);
   get("choice").replaceChildren(...(says ? names : ["The data does not say."]));
   const parts = sentence.split("`").map((text, i) => make(i % 2 ? "code" : "span", text));
   const outside = tested.find((row) => row.rank_low > 1);
+  const nobody = rows.find((row) => row.kind === "start");
+  const start = nobody ? ` Asking nobody leaves ${percent(nobody.mean)}.` : "";
   const next = says && outside ? [" The next, ", make("code", outside.strategy), ", is below ", make("code", outside.to),
     ` by ${percent(-outside.difference)} points (${between(-outside.difference_high, -outside.difference_low)}; p ${probability(outside.p)}).`] : [];
-  get("evidence").replaceChildren(...parts, ...next, ` Evidence: ${setting().seeds}.`);
+  get("evidence").replaceChildren(...parts, ...next, `${start} Evidence: ${setting().seeds}.`);
   const headings = ["strategy", "rank", "mIoU (%)", "difference (95 % interval)", "", "p"];
   get("dots").replaceChildren(dotTable(headings, rows, (row) => {
     const style = setting().looks[row.strategy], tested = row.p !== null && row.to !== row.strategy;
@@ -86,15 +88,15 @@ function draw() {
     parts.push(svg("line", { x1: at, x2: at, y1: T, y2: H - B, class: "budget" }));
   }
   for (const [name, points] of shown) {
-    const [kind, color] = setting().looks[name], dash = { ranked: "none", bound: "7 4", published: "2 3" }[kind];
+    const [kind, color] = setting().looks[name], dash = { ranked: "none", bound: "7 4", published: "2 3", start: "1 5" }[kind];
     const line = svg("polyline", { points: points.map(([a, b]) => `${x(a)},${y(b)}`).join(" "), fill: "none", stroke: color, "stroke-width": 2, "stroke-dasharray": dash });
-    line.append(svg("title", {}, kind === "ranked" ? name : `${name} (${kind})`));
+    line.append(svg("title", {}, ["ranked", "start"].includes(kind) ? name : `${name} (${kind})`));
     parts.push(line);
   }
   get("lines").replaceChildren(...parts);
   get("legend").replaceChildren(...shown.map(([name]) => {
     const item = make("li", ""), kind = setting().looks[name][0];
-    item.append(sign(setting().looks[name]), kind === "ranked" ? name : `${name} (${kind})`);
+    item.append(sign(setting().looks[name]), ["ranked", "start"].includes(kind) ? name : `${name} (${kind})`);
     return item;
   }));
 }

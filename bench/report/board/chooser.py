@@ -5,6 +5,7 @@ from functools import cache
 from bench import registry
 from bench.report import budgets
 from bench.report.board.committed import PERFECT, Board, Result, Setting, n_seeds, short_name
+from bench.report.board.datasets import NOBODY, at_start
 from bench.report.comparison import Comparison
 from bench.report.figures.curves import mean_curve
 from bench.report.page.document import NAMES
@@ -31,12 +32,13 @@ def _of_result(result: Result) -> dict:
         for name, foreign, bound in kinds.itertuples(name=None):
             style = look(name)
             looks[name] = ["published" if foreign else "bound" if bound else "ranked", style.color, style.form]
+        looks[NOBODY] = ["start", "#767676", "┄"]
         settings.append(
             dict(
                 oracle=setting[2],
                 notes=[_caption("datasets", setting[0]), _caption("oracles", setting[2])],
                 seeds=n_seeds(result.study.verdicts[setting]["data"]),
-                answers=_packed(budgets.of_setting(result.study, setting, COSTS)),
+                answers=_packed(_beside_nobody(result, setting)),
                 curves=_curves([of.metric for of in result.study.comparisons[setting]], setting, block),
                 looks=looks,
             )
@@ -47,6 +49,20 @@ def _of_result(result: Result) -> dict:
     made = [f"{file}: {of.command or 'the command is not recorded'}" for file, of in result.files.items()]
     name = f"{result.title or whole} · {'with a model' if trained else 'labels only'} ({result.name})"
     return dict(name=name, made=made, settings=settings)
+
+
+def _beside_nobody(result: Result, setting: Setting) -> dict[str, dict[str, list[dict]]]:
+    """The answers, each with the row `NOBODY` and the strategies that are ``worse`` than it by their means."""
+    found: dict[str, dict[str, list[dict]]] = {}
+    for metric, by_cost in budgets.of_setting(result.study, setting, COSTS).items():
+        start = at_start(result.study.verdicts[setting][metric].of)
+        row = dict.fromkeys(budgets.ROW) | dict(strategy=NOBODY, kind="start", mean=start, to="")
+        for cost, steps in by_cost.items():
+            below = [[of["strategy"] for of in step["rows"] if of["mean"] < start - 1e-9] for step in steps]
+            rows = [sorted([*step["rows"], row], key=lambda of: -of["mean"]) for step in steps]
+            parts = zip(steps, rows, below, strict=True)
+            found.setdefault(metric, {})[cost] = [step | dict(rows=r, worse=worse) for step, r, worse in parts]
+    return found
 
 
 def _packed(answers: dict[str, dict[str, list[dict]]]) -> dict:
@@ -70,6 +86,8 @@ def _curves(metrics: list[str], setting: Setting, block: Results) -> dict[str, d
             of = Comparison(setting, block, metric, cost)
             common = {name: [by[seed] for seed in of.seeds if seed in by] for name, by in of.curves.items()}
             lines = {name: mean_curve(curves) for name, curves in common.items() if curves}
+            if lines:
+                lines[NOBODY] = (of.span, (at_start(of),) * 2)
             lines |= {name: (rounds["cost"], rounds["value"]) for name, rounds in of.foreign.items()}
             if lines:
                 by_name = {name: [list(map(float, part)) for part in line] for name, line in lines.items()}

@@ -15,12 +15,11 @@ from dataclasses import dataclass, field, fields, replace
 from functools import cache, cached_property
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from bench import registry
 from bench.acquisition import Strategy
-from bench.report import budgets, claims, detection, results
+from bench.report import claims, detection, results
 from bench.report.comparison import Comparison
 from bench.report.results import CELL, FOREIGN_COLUMNS, FOREIGN_VALUES, METRICS, Results
 from bench.report.statistics import inference
@@ -130,29 +129,6 @@ class Board:
         found = {(oracle, m): [v for _, v in self.across(oracle, m)] for oracle in oracles for m in METRICS}
         found = {key: across for key, across in found.items() if len(across) > 1}
         return {key: a for key, a in found.items() if len(set.intersection(*(set(v.of.ranked) for v in a))) > 1}
-
-    @cached_property
-    def headline(self) -> str:
-        """One sentence: the strategies among the best by label quality with a noise-free annotator, and on how many of
-        the datasets on which any two differ significantly. Names stand between backticks."""
-        across = [verdict for _, verdict in self.across(PERFECT, "data")]
-        found = [verdict for verdict in across if verdict.pairs.better.any()]
-        common = set.intersection(*(set(verdict.of.ranked) for verdict in found)) if found else set()
-        counts = {name: sum(name in best(verdict) for verdict in found) for name in common}
-        if not any(counts.values()):
-            return "Which labels should a person check first? The data does not say."
-        area = {name: np.mean([v.of.areas.loc[name].mean() for v in found]) for name in common}
-        top = max(counts.values())
-        names = sorted((name for name in common if counts[name] == top), key=lambda name: (-area[name], name))
-        on = f"{top} of {len(found)} datasets" if len(found) > 1 else "the one dataset that was tested"
-        text = f"With a noise-free annotator, {budgets.listed(names)} {'are' if len(names) > 1 else 'is'}"
-        text += f" among the best by label quality on {on}"
-        if "random" in counts and "random" not in names:
-            text += f", `random` on {counts['random'] or 'none'}"
-        if min(len(verdict.of.seeds) for verdict in found) < ENOUGH_SEEDS:
-            text += f" ({least_seeds(found)})"
-        rest = len(across) - len(found)
-        return f"{text}; {rest} more {'does' if rest == 1 else 'do'} not say." if rest else f"{text}."
 
 
 def best(verdict: Verdict) -> list[str]:

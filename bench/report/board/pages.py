@@ -8,7 +8,7 @@ import pandas as pd
 
 from bench.files import replacing
 from bench.report import budgets, claims, detection, tables
-from bench.report.board import chooser
+from bench.report.board import chooser, datasets
 from bench.report.board.committed import (
     OPENING,
     PERFECT,
@@ -28,9 +28,11 @@ from bench.report.study import Verdict
 from bench.report.style import percent, title
 
 NOTE = (
-    "Area: the mean height of the curve over the questions that all strategies of a table cover, percent. Bold, and a "
-    "rank that begins at 1: tied with the best. Each pair of strategies has a paired t test over seeds, on the spread "
-    "of its own differences. At most 5 % of the differences that are shown are expected to be false (Benjamini and "
+    "Area is the mean height of the curve over the questions that all strategies of a table cover, in percent. Bold, "
+    "and a rank that begins at 1: tied with the best. A top group has the strategies that no run of the dataset puts "
+    "significantly below another one. The largest deficit is that of all intervals of those runs, in points. Ask "
+    "nobody: the labels before any question. Each pair of strategies has a paired t test over seeds, on the spread of "
+    "its own differences. At most 5 % of the differences that are shown are expected to be false (Benjamini and "
     "Hochberg, 1995), and p and intervals are adjusted for that. Other images are not tested. The report of one run "
     "holds its claims to a stricter rule, and may count images as well, so its intervals differ. –: not tested, as "
     "there are too few seeds, or the difference is the same in every seed."
@@ -41,7 +43,8 @@ def write(board: Board, sections: list[dict], path: Path) -> None:
     """The page: it opens from disk, asks the network for nothing and holds all that it shows."""
     data = as_json(rounded(chooser.data(board)))
     values = dict(
-        headline=board.headline,
+        headline=datasets.headline(board),
+        opening=opening(board),
         note=f"{NOTE} {board.evidence}",
         data=data,
         overview=overview(board),
@@ -59,10 +62,17 @@ def write(board: Board, sections: list[dict], path: Path) -> None:
 
 def write_markdown(board: Board, path: Path, picture: bool) -> None:
     """The summary: the tables of single results are on the page alone. ``picture``: whether board.png is beside it."""
-    lines = ["# The board", "", board.headline, "", *(["![The board](board.png)", ""] if picture else [])]
-    lines += [f"{NOTE} {board.evidence}", ""]
+    lines = [
+        "# The board",
+        "",
+        datasets.headline(board),
+        "",
+        *(["![The board](board.png)", ""] if picture else []),
+        f"{NOTE} {board.evidence}",
+        "",
+    ]
     lines += ["`board.html`, from the same command, has the chooser and the tables of each result.", ""]
-    for shown in (overview(board), *over_datasets(board, OPENING), files(board)):
+    for shown in (opening(board), overview(board), *over_datasets(board, OPENING), files(board)):
         lines += _markdown(shown)
     lines += skipped(board)
     with replacing(path) as temporary:
@@ -72,6 +82,32 @@ def write_markdown(board: Board, path: Path, picture: bool) -> None:
 def _markdown(shown: dict) -> list[str]:
     cells = [[(cell["text"], cell["bold"] and bool(cell["text"])) for cell in row] for row in shown["rows"]]
     return [f"## {shown['caption']}", "", tables.as_markdown(shown["headings"], cells), ""]
+
+
+def opening(board: Board) -> dict:
+    """A row a dataset: the labels if nobody is asked, then for each annotator of `OPENING` the top group with the
+    largest deficit that the intervals leave each strategy, and how far it is above random."""
+    by_oracle = {oracle: {d.name: d for d in datasets.datasets(board, oracle)} for oracle in OPENING}
+    rows = []
+    for name in dict.fromkeys(name for of in by_oracle.values() for name in of):
+        found = [of.get(name) for of in by_oracle.values()]
+        row = [name, percent(next(dataset.start for dataset in found if dataset))]
+        for dataset in found:
+            row += [_top(dataset), _lead(dataset.verdict, list(dataset.top))] if dataset else ["not tested", "–"]
+        rows.append(row)
+    headings = ["dataset", "ask nobody"]
+    for oracle in OPENING:
+        who = datasets.ANNOTATORS[oracle]
+        headings += [f"{who}: top group by data mIoU (largest deficit)", f"{who}: above random (95 %)"]
+    return table(headings, rows, "Top groups by dataset", words=True)
+
+
+def _top(dataset: datasets.Dataset) -> str:
+    if not dataset.verdict.pairs.better.any():
+        return "the data does not say"
+    worse = {True: ", worse than asking nobody", False: ""}
+    shown = [f"{s} ({100 * dataset.deficit(s):.1f}{worse[s in dataset.worse]})" for s in dataset.top]
+    return ", ".join(shown) or "none: runs differ"
 
 
 def overview(board: Board) -> dict:
@@ -87,7 +123,7 @@ def overview(board: Board) -> dict:
         rows.append([_title(setting, block), extent, groups[0], _lead(data), groups[1], finder])
     headings = ["dataset, labels from, annotator", "of", "among the best by data mIoU"]
     headings += [
-        "lead over random (95 %): of the first, or the first that has one",
+        "first significantly above random, else the first (95 %)",
         "among the best by model mIoU",
         "finds wrong labels best (AUPRC)",
     ]
@@ -112,11 +148,11 @@ def over_datasets(board: Board, oracles: Collection[str] | None = None) -> list[
             ]
             for row in found.sort_values(["area", "strategy"], ascending=[False, True]).itertuples()
         ]
+        start = float(np.mean([datasets.at_start(verdict.of) for verdict in across]))
+        rows.append([datasets.NOBODY, "–", "–", percent(start), percent(start - found.area.max()), "–"])
         headings = ["strategy", "mean rank (95 %)", "rank by mean area", "mean area", "behind", "95 % interval"]
-        datasets = ", ".join(short_name(verdict.of.setting[0]) for verdict in across)
-        shown.append(
-            table(headings, rows, f"{NAMES[metric]} over {datasets}, annotator {oracle}: {least_seeds(across)}")
-        )
+        names = ", ".join(short_name(verdict.of.setting[0]) for verdict in across)
+        shown.append(table(headings, rows, f"{NAMES[metric]} over {names}, annotator {oracle}: {least_seeds(across)}"))
     return shown
 
 
@@ -156,8 +192,16 @@ def _quality(result: Result, setting: Setting, block: Results, rows: pd.DataFram
     for row, line in zip(body, lines, strict=True):
         name = line[0][0].removesuffix(" (bound)").removesuffix(" (published)")
         row += [dict(text=shown.get(name, "–")) for _, shown in columns]
+    body.append([*_nobody(result.study.verdicts[setting], headings), *("–" for _ in columns)])
     caption = f"{_title(setting, block)}: {n_seeds(result.study.verdicts[setting]['data'])}"
     return table([*headings, *(heading for heading, _ in columns)], body, caption)
+
+
+def _nobody(verdicts: dict[str, Verdict], headings: list[str]) -> list[str]:
+    """The row of the labels and the model before any question."""
+    starts = {NAMES[m]: percent(datasets.at_start(of.of)) for m, of in verdicts.items() if m in METRICS}
+    shown = [next((text for name, text in starts.items() if heading.startswith(name)), "–") for heading in headings]
+    return [datasets.NOBODY, *shown[1:]]
 
 
 def _target(result: Result, verdict: Verdict) -> tuple[float, str]:
@@ -274,9 +318,9 @@ def _group(verdict: Verdict) -> str:
     return ", ".join(names[: budgets.MOST_NAMES]) + more
 
 
-def _lead(verdict: Verdict) -> str:
-    """Of the first among the best that is told from ``random``; where none is, of the first."""
-    names, pairs, group = verdict.of.ranked, verdict.pairs, best(verdict)
+def _lead(verdict: Verdict, group: list[str] | None = None) -> str:
+    """Of the first in the group, by default `best`, that is significantly above ``random``, else of the first."""
+    names, pairs, group = verdict.of.ranked, verdict.pairs, best(verdict) if group is None else group
     if not group or "random" not in names:
         return "–"
     j = names.index("random")

@@ -1,22 +1,17 @@
 """The figures beside the curves: costs, classes, penalties, time, label against model quality, and noise."""
 
-import textwrap
-
 import numpy as np
-import pandas as pd
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from bench.report import cell_files, claims
-from bench.report.board.committed import PERFECT, Board, best, short_name
 from bench.report.comparison import Comparison
 from bench.report.figures.curves import (
     AXES,
     DASHED,
     NAMES,
     RC,
-    WIDTH_IN,
     draw,
     finish,
     grid,
@@ -29,8 +24,6 @@ from bench.report.figures.curves import (
 from bench.report.results import COSTS, METRICS, TIMES, Results
 from bench.report.study import Study
 from bench.report.style import PALETTE, looks
-
-MOST_ROWS = 16  # strategies in the picture of a board
 
 
 @rc_context(RC)
@@ -223,43 +216,4 @@ def robustness(study: Study) -> Figure | None:
         axes.tick_params(length=2, width=0.5, pad=1.5)
         axes.grid(axis="y")
         finish(part, (dataset, foundation, family), None)
-    return figure
-
-
-@rc_context(RC)
-def board(found: Board) -> Figure | None:
-    """Each strategy's area of data mIoU less random's, with its simultaneous interval, a panel for each dataset that is
-    tested with a noise-free annotator. Filled: among the best. Bounds are dashed. None if none is tested beside
-    random."""
-    across = [verdict for _, verdict in found.across(PERFECT, "data") if "random" in verdict.of.ranked]
-    if not across:
-        return None
-    leads = [v.of.areas.mean(axis=1) - v.of.areas.loc["random"].mean() for v in across]
-    asked = [next(names for names in v.of.kinds.values() if "random" in names) for v in across]
-    ranked = [lead[names] for lead, names in zip(leads, asked, strict=True)]
-    order = pd.concat(ranked, axis=1).mean(axis=1).drop("random").sort_values(kind="stable").index[-MOST_ROWS:]
-    place, style = {name: i for i, name in enumerate(order)}, looks(order)
-    figure = new_figure(max(0.75 + 0.16 * len(order), 1.6), max(1.4 + 1.35 * len(across), WIDTH_IN))
-    for axes, verdict, lead in zip(np.ravel(figure.subplots(1, len(across), sharey=True)), across, leads, strict=True):
-        of, pairs = verdict.of, verdict.pairs
-        random, firsts = of.ranked.index("random"), best(verdict)
-        for i, name in enumerate(of.ranked):
-            if name not in place or np.isnan(pairs.difference[i, random]):
-                continue
-            color, y = style[name].color, place[name]
-            axes.plot([100 * pairs.low[i, random], 100 * pairs.high[i, random]], [y, y], color=color, lw=1, zorder=1)
-            face = color if name in firsts else "white"
-            axes.scatter(100 * lead[name], y, s=18, color=face, edgecolors=color, linewidths=0.9, zorder=2)
-        for name in of.bounds:
-            if name in lead and lead[name] > 0:
-                axes.axvline(100 * lead[name], color="#767676", lw=0.8, linestyle=DASHED)
-        axes.axvline(0, color="#444444", lw=0.6)
-        axes.set_title(f"{short_name(of.setting[0])}\n{len(of.seeds)} seeds", fontsize=7)
-        axes.set_xlabel("points above random", labelpad=1.5)
-        axes.set_yticks(range(len(order)), order)
-        axes.tick_params(length=2, width=0.5, pad=1.5)
-        axes.grid(axis="x")
-        axes.set_axisbelow(True)
-    text = "Area of data mIoU, annotator without errors. Filled: cannot be told from the best. Dashed: bounds."
-    figure.suptitle(textwrap.fill(text, int(18 * figure.get_figwidth())), fontsize=7)
     return figure
