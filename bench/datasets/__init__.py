@@ -248,8 +248,10 @@ class Tree(Dataset):
         return image_size(self.paths(split, name)[1])
 
     def digests(self, split: str) -> dict[str, str]:
-        images, truths = zip(*(self.paths(split, name) for name in self.names(split)), strict=True)
-        return {what: digest(digests.contents(paths)) for what, paths in (("images", images), ("truth", truths))}
+        found = [self.paths(split, name) for name in self.names(split)]
+        return {
+            what: digest(digests.contents([pair[i] for pair in found])) for i, what in enumerate(("images", "truth"))
+        }
 
     def where(self, split: str, name: str) -> str:
         return str(self.paths(split, name)[0])

@@ -78,8 +78,8 @@ def refuse_changed_code(folder: Path, strategy: str, oracle: str) -> None:
     spec = folder / "spec.json"
     try:
         there = files.read_json(spec).get("code") if spec.exists() else None
-    except InputError:
-        return  # damaged: it is written again once the cell was played back
+    except (InputError, OSError):
+        return  # damaged: it is written again once the cell was played back; or a name that no folder can have
     now = of_cell(strategy, oracle)
     if isinstance(there, dict) and (changed := [part for part in now if there.get(part) != now[part]]):
         name = oracle if changed == ["oracle"] else strategy

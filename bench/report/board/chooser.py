@@ -2,6 +2,8 @@
 
 from functools import cache
 
+import numpy as np
+
 from bench import registry
 from bench.report import budgets
 from bench.report.board.committed import PERFECT, Board, Result, Setting, n_seeds, short_name
@@ -87,7 +89,7 @@ def _curves(metrics: list[str], setting: Setting, block: Results) -> dict[str, d
             common = {name: [by[seed] for seed in of.seeds if seed in by] for name, by in of.curves.items()}
             lines = {name: mean_curve(curves) for name, curves in common.items() if curves}
             if lines:
-                lines[NOBODY] = (of.span, (at_start(of),) * 2)
+                lines[NOBODY] = (np.array(of.span), np.full(2, at_start(of)))
             lines |= {name: (rounds["cost"], rounds["value"]) for name, rounds in of.foreign.items()}
             if lines:
                 by_name = {name: [list(map(float, part)) for part in line] for name, line in lines.items()}

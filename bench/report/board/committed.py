@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, fields, replace
 from functools import cache, cached_property
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from bench import registry

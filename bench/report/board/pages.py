@@ -175,7 +175,7 @@ def section(result: Result) -> dict:
 
 def _quality(result: Result, setting: Setting, block: Results, rows: pd.DataFrame) -> dict:
     headings, lines = tables.layout(rows)
-    body = [[dict(text=text, bold=bold) for text, bold in line] for line in lines]
+    body: list[list] = [[dict(text=text, bold=bold) for text, bold in line] for line in lines]
     own = block.rounds[~block.rounds.foreign & block.rounds["round"].gt(0)]
     found = detection.summarise(block).set_index("strategy").auprc_mean
     seconds = own.groupby("strategy").acquire_s.mean()
