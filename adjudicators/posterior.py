@@ -14,12 +14,12 @@ MOST_RATE = 0.45  # of two classes, one half would make answers worth nothing
 class Posterior(Adjudicator):
     """Posterior: people are asked until one class has the probability `level`, by Bayes' rule from the model's.
 
-    The classes are those that somebody named, and the label shown. Where `most` people bring none of them to `level`,
-    the likeliest is written. A first answer that names no class is final; later ones count, and void has an even share
-    of the prior. `prior=classes`: the mean probabilities over the superpixel, which take a model. `prior=label`: the
-    doubt about the label at the representative pixel, spread evenly over the other classes; it is all that a run
-    without a model has. `rate`: how often people err, all wrong classes alike; `auto`: the `SlipRate` of the answers so
-    far, for which each tenth answer that contradicts the label goes to a second person in any case.
+    The classes are those that somebody named, and the label shown. If `most` people bring none of them to `level`, the
+    likeliest is written. A first answer that names no class is final; later ones count, and void has an even share of
+    the prior. `prior=classes`: the mean probabilities over the superpixel, which take a model. `prior=label`: the doubt
+    about the label at the representative pixel, spread evenly over the other classes. A run without a model has this
+    one alone. `rate`: how often people err, all wrong classes alike. `auto`: the `SlipRate` of the answers so far; for
+    it, each tenth answer that contradicts the label goes to a second person in any case.
     """
 
     needs = ("probability_sum",)

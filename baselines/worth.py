@@ -19,9 +19,10 @@ class SimWorth(Strategy):
     """SIM by worth: pixels x (SIM per pixel)^power x (worth of the classes that it may be + worth of the one it has).
 
     A pixel of class c is worth 1/√(share of c), a step from 1, as the pixel accuracy has it, towards the 1/(pixels of
-    c) that it adds to the mean IoU; shares are means of those of the labels and of the probabilities over the pool.
-    What a superpixel may be is worth the mean over the classes other than its label's, by their probability. ``power``
-    above 1 trusts a sure model more. Form and power were chosen on seed 10 of four datasets (results/tried/README.md).
+    c) that it adds to the mean IoU. Shares are means of those of the labels and of the probabilities over the pool. The
+    worth of the classes that a superpixel may be is the mean over the classes other than its label's, by their
+    probability. ``power`` above 1 trusts a sure model more. Form and power were chosen on seed 10 of four datasets
+    (results/tried/README.md).
     """
 
     needs = ("sim", "probability_sum", "label_histogram")

@@ -9,12 +9,12 @@ from bench.types import InputError, Pool, Query
 
 
 class Strategy:
-    """Base of a strategy. A subclass writes ``score``, or ``acquire`` where it chooses in a way of its own.
+    """Base of a strategy. A subclass writes ``score``, or ``acquire`` if it chooses in a way of its own.
 
-    ``needs``: the statistics it reads, by their names in `bench.kernels.statistics.STATISTICS`. ``question``: what it
-    asks, one of `bench.types.QUESTIONS`; the class has the kind of its source, and ``name[question=dominant]`` sets
-    another (`bench.registry.COMMON`). ``source``: paper and equation. ``reads_truth``: true for bounds, which are
-    drawn as reference lines and never ranked. ``may_stop``: true where it may ask fewer questions than the budget.
+    ``needs``: the statistics it reads, by their names in `bench.kernels.statistics.STATISTICS`. ``question``: its kind
+    of question, one of `bench.types.QUESTIONS`. The class has the kind of its source, and ``name[question=dominant]``
+    sets another (`bench.registry.COMMON`). ``source``: paper and equation. ``reads_truth``: true for bounds, which are
+    drawn as reference lines and never ranked. ``may_stop``: true if it may ask fewer questions than the budget.
     ``reads_slips``: true where it reads `bench.types.Pool.slip_rate`, which takes a rule that asks second people.
     """
 

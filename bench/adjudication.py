@@ -65,12 +65,10 @@ class Adjudicator(ABC):
     """Base of a rule, which comes behind a strategy and a plus: ``sim+confirmed``. A subclass writes ``decide``.
 
     ``needs`` and ``source`` as of a `Strategy`; no rule may need a statistic that reads the truth. ``kinds``: the
-    questions whose answers it can judge. ``asks_again``: false for a rule that never asks a second person.
+    questions that it can judge. ``asks_again``: false for a rule that never asks a second person.
 
-    Notes
-    -----
-    One rule serves one cell. What it keeps from case to case it changes in ``learn`` alone: a run that was stopped
-    plays its answers back through ``learn``, and then decides as if it had never stopped.
+    Notes ----- One rule serves one cell. It changes its memory in ``learn`` alone. A stopped run plays its answers back
+    through ``learn``, and then decides as if it had never stopped.
     """
 
     needs: tuple[str, ...] = ()

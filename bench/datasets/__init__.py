@@ -41,10 +41,10 @@ def load(spec: str, root: str | None) -> "Dataset":
 class Dataset(ABC):
     """Base of a dataset. A subclass sets ``classes`` and ``palette`` and defines ``names``, ``image`` and ``truth``.
 
-    ``classes``: names, by id; ``palette`` (n_classes, 3) uint8 RGB; ``background``: the id of pixels outside every
-    foreground object, or ``VOID`` where the dataset has no such class; ``twins``: pairs of ids of classes that look
-    alike, if the dataset knows any; ``foundation``: where its pseudo labels come from unless a run says otherwise;
-    ``name``: what tables call it, if it differs from the command line.
+    ``classes``: names, by id. ``palette`` (n_classes, 3) uint8 RGB. ``background``: the id of pixels outside every
+    foreground object, or ``VOID`` if the dataset has no such class. ``twins``: pairs of ids of classes that look alike,
+    if the dataset knows any. ``foundation``: the default source of its pseudo labels in a run. ``name``: its name in
+    tables, if it differs from the command line.
 
     Corrected labels are written with ``write_labels``, once for each train image, and then ``write_rest``. Without
     more, that makes a dataset that `folder` reads; a subclass that has files of its own writes them as it reads them.
@@ -185,9 +185,9 @@ class Dataset(ABC):
 class Tree(Dataset):
     """Base of a dataset that lies in files below ``root``. A subclass defines ``names`` and ``paths``.
 
-    Labels are written as palette PNGs where the truth lies below ``root``. ``lists``: files below ``root``, such as
-    the names of a split, that are copied with them; images and the truth of val are `kept`. A subclass with a ``truth``
-    of its own that does not say how it is written is written as the dataset `folder` reads. ``colours``
+    Labels are written as palette PNGs at the place of the truth below ``root``. ``lists``: files below ``root``, such
+    as the names of a split, that are copied with them; images and the truth of val are `kept`. A subclass with a
+    ``truth`` of its own that does not say how it is written is written as the dataset `folder` reads. ``colours``
     (n_classes + 1, 3) uint8 RGB: of each class in the files of the truth, void's last; None where values are ids.
     """
 

@@ -87,7 +87,7 @@ def read_grey(path: Path) -> np.ndarray:
 
 
 def check_png(content: bytes) -> None:
-    """Raise ValueError unless every chunk of a PNG, up to its last one, has its checksum: a decoder looks at few, and
+    """Raise ValueError unless every chunk of a PNG, up to its last one, has its checksum. A decoder looks at few, and
     a flipped bit may become other labels."""
     data, place, kind = memoryview(content), len(PNG), b""
     whole = data[:place] == PNG
@@ -121,7 +121,7 @@ def file_size(path: Path) -> int:
 def below(folder: Path, *parts: str) -> Path:
     """``folder``/``parts[0]``/..., its parent folders made.
 
-    Raises InputError if a part is more than the name of a file or folder: an image's name may come from anywhere,
+    Raises InputError if a part is more than the name of a file or folder. An image's name may come from anywhere,
     and must not lead to a place outside ``folder``.
     """
     if not all(map(is_plain, parts)):

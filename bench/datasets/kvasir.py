@@ -18,8 +18,8 @@ class Kvasir(Tree):
 
     A mask of black and one other value is read as these two (`bench.datasets.masks.read_two`).
 
-    Splits are train.txt and val.txt in ``root``. Where neither is there, the sorted names are shuffled, always in
-    the same way, and 12 % of them go to val: 880 and 120 of 1,000, as many as in the ALC paper. Labels are written as
+    Splits are train.txt and val.txt in ``root``. If neither is there, the sorted names are shuffled, always in the same
+    way, and 12 % of them go to val. Of 1,000 that is 880 and 120, as many as in the ALC paper. Labels are written as
     grey JPEGs of 0 and 255, with the lists of the splits.
     """
 

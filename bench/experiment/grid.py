@@ -66,7 +66,7 @@ class Grid:
 
     def left(self) -> dict[Cell, int]:
         """The cells that are not done, and how many rounds of questions each lacks. Raises InputError, which names the
-        file, where one of theirs was damaged."""
+        file, if one of theirs was damaged."""
         kept = [cell for cell in self.cells if cell not in self.again]
         for cell in kept:
             check(cell.folder(self.out))
@@ -85,7 +85,7 @@ class Grid:
         self.again = set()
 
     def seeds_to_begin(self) -> set[int]:
-        """The seeds whose round 0 is needed and not there."""
+        """The seeds with a round 0 that is needed and not there."""
         if self.setup.learner is None:
             return set()
         return {cell.seed for cell in self.left() if not (folder_of(self.out, cell.seed) / "spec.json").exists()}
@@ -101,9 +101,9 @@ class Grid:
         return len(new) + sum(self.left().values())  # round 0 is one, too
 
     def run(self, workers: Callable[[], AbstractContextManager[Submit]]) -> list[Cell]:
-        """Run what is not done yet; returns the cells that failed: each leaves its traceback in its spec.json.
+        """Run the remaining cells; returns the cells that failed: each leaves its traceback in its spec.json.
 
-        ``workers`` opens what runs the tasks (`bench.experiment.workers`), anew where a process of it was lost.
+        ``workers`` opens the workers (`bench.experiment.workers`), anew if one of their processes was lost.
         """
         for _ in range(ATTEMPTS):
             try:
@@ -167,7 +167,7 @@ class Grid:
 
 
 def collect(out: Path) -> None:
-    """Write ``rounds.csv`` of the run in ``out``, every cell's rows in a fixed order, and take down what it holds."""
+    """Write ``rounds.csv`` of the run in ``out``, every cell's rows in a fixed order, and record its checksum."""
     if files := sorted(out.glob("cells/*/rounds.csv")):
         order = ["dataset", "foundation", "oracle", "strategy", "seed", "round"]
         rounds, told = read_rounds(files).sort_values(order, kind="stable"), (out / "spec.json").exists()
@@ -179,7 +179,7 @@ def collect(out: Path) -> None:
 
 
 def supervised(worker: Worker, out: Path, seed: int) -> float:
-    """Model mIoU on val after training on the truth of the train split: what labels could give at best."""
+    """Model mIoU on val after training on the truth of the train split: the best that labels could give."""
     problem, learner = worker.problem, worker.learner
     assert learner is not None  # the command line refuses --reference without a model
     logs = out / "reference" / f"seed{seed}"
@@ -243,12 +243,12 @@ def is_done(folder: Path) -> bool:
 
 
 def check(folder: Path) -> None:
-    """Raise InputError, which names the file, where one of a cell's is not as it was written."""
+    """Raise InputError, which names the file, if one of a cell's has changed since it was written."""
     checksums.verify(folder, specs.of_cell(folder / "spec.json") if is_done(folder) else {})
 
 
 def _caught(task: Callable[[], object]) -> str | None:
-    """The traceback of what broke, if anything did. What breaks one cell leaves the others; a full disk breaks all."""
+    """The traceback of an error, if there was one. An error in one cell leaves the others; a full disk stops all."""
     try:
         task()
     except files.Unwritable:
@@ -259,7 +259,7 @@ def _caught(task: Callable[[], object]) -> str | None:
 
 
 def _error(future: Future) -> str | None:
-    """What a task returned; for one that was lost with its worker, the traceback of that."""
+    """The result of a task; for one that was lost with its worker, the traceback of that."""
     try:
         found = future.result()
     except (InputError, BrokenExecutor):

@@ -65,7 +65,7 @@ def write(
 
     ``cost``: the axis, a key of `COSTS`. ``times``: prices ``cost_s`` anew, with these means; without them, only the
     table of prices is of measured seconds. ``mixed``: compare runs of different protocols. ``html``: write the page
-    too, and an index where there are several runs. ``at``: budgets in ``cost`` and ``against``: a strategy, for the
+    too, and an index if there are several runs. ``at``: budgets in ``cost`` and ``against``: a strategy, for the
     tables of `bench.report.paper`. Returns the folder. Raises InputError for runs that cannot be read
     or compared; then nothing is written.
     """

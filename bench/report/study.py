@@ -118,7 +118,7 @@ class Study:
     """All that a report compares under one ``cost``: a verdict for each setting and metric, at one level together.
 
     ``level``: of each pair of strategies; by default 5 % for any false difference in this study.
-    ``answers``: what `bench.report.budgets` has found already.
+    ``answers``: the earlier results of `bench.report.budgets`.
     """
 
     results: Results

@@ -112,7 +112,7 @@ class Journal:
     def add_question(
         self, number: int, name: str, question: Question, answer: Answer, opinion: int, verdict: Verdict, harm: tuple
     ) -> None:
-        """``name``: of the image; ``harm``: of what was written (`bench.kernels.pixels.relabel`), if known."""
+        """``name``: of the image; ``harm``: of the labels written (`bench.kernels.pixels.relabel`), if known."""
         told = _told(question, answer, opinion, verdict)
         self.queries.append({"round": number, "image": name, **told, **_named(HARM, harm)})
 

@@ -22,8 +22,8 @@ WORDS = {"text": "text", "whole": "a whole number", "number": "a finite number",
 
 @dataclass(frozen=True)
 class Column:
-    """``kind``: one of `WORDS`. ``role`` groups the columns of rounds.csv; ``title``: what a reader calls it, where
-    that is not its name. ``empty``: it may hold nothing, as what needs truth does where there is none."""
+    """``kind``: one of `WORDS`. ``role`` groups the columns of rounds.csv; ``title``: its name for a reader, if that
+    differs. ``empty``: it may hold nothing, as what needs truth does where there is none."""
 
     name: str
     kind: str

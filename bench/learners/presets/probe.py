@@ -1,6 +1,6 @@
 """A small head on the frozen features of EfficientNet-Lite0, which sees each image of 352 × 352 pixels once.
 
-A fit takes two fifths of the seconds of a network of this size that is trained whole, and learns from soft targets, the
+A fit takes two fifths of the seconds of a network of this size that is trained whole. It learns from soft targets, the
 shares of each class (`bench.learners.frozen`). Chosen by ``alc-bench time fit`` (results/presets/README.md).
 """
 

@@ -165,7 +165,7 @@ def detection(results: Results) -> Figure | None:
 
 @rc_context(RC)
 def quality(results: Results) -> Figure | None:
-    """Model mIoU against data mIoU, round by round: what better labels are worth. None without a model, or a truth."""
+    """Model mIoU against data mIoU, round by round: the worth of better labels. None without a model, or a truth."""
     both = ("data", "model")
     settings = [(s, b) for s, b in settings_of(results) if all(Comparison(s, b, of).curves for of in both)]
     if not settings:

@@ -160,11 +160,11 @@ def all_pairs(
 ) -> Pairs:
     """The paired t test of each pair, by ``scores`` (..., s, n): s strategies in n seeds, paired by seed.
 
-    ``level``: of each pair, by default `family_level` of these s strategies. ``images``: what other images add to the
-    spread. ``repeats``: the sample std of one score among identical runs, and its degrees of freedom; a difference
-    that identical runs may have does not count. No test with fewer than `MIN_SEEDS`, nor between strategies whose
-    difference is the same in every seed, unless there are ``images``: with too few seeds they speak of other images
-    alone, for these seeds.
+    ``level``: of each pair, by default `family_level` of these s strategies. ``images``: the variance that other images
+    add. ``repeats``: the sample std of one score among identical runs, and its degrees of freedom; a difference that
+    identical runs may have does not count. No test with fewer than `MIN_SEEDS`, nor between strategies with the same
+    difference in every seed, unless there are ``images``. With too few seeds they speak of other images alone, for
+    these seeds.
     """
     n_strategies, n_seeds = scores.shape[-2:]
     means = scores.mean(-1)
@@ -184,7 +184,7 @@ def all_pairs(
 
 
 def from_spreads(difference: np.ndarray, tests: list[Spread], level: float) -> Pairs:
-    """`Pairs` of a ``difference`` (..., s, s) that counts only where each of ``tests`` finds it at ``level``."""
+    """`Pairs` of a ``difference`` (..., s, s) that counts only if each of ``tests`` finds it at ``level``."""
     error = np.sqrt([test.variance for test in tests])
     df = np.array([test.df for test in tests])
     half = (stdtrit(df, 1 - level / 2) * error).max(axis=0)
@@ -221,7 +221,7 @@ def detectable(level: float, df: np.ndarray) -> np.ndarray:
 def seed_spread(scores: np.ndarray) -> Spread:
     """The spread over seeds of each pair's mean difference, by ``scores`` (..., s, n), on n - 1 degrees of freedom.
 
-    NaN for pairs whose difference is the same in every seed, but for `TIES`.
+    NaN for pairs with the same difference in every seed, but for `TIES`.
     """
     n = scores.shape[-1]
     own = (scores[..., :, None, :] - scores[..., None, :, :]).var(-1, ddof=1)
