@@ -17,56 +17,6 @@ __all__ = ["no_cache_of_the_user", "real_data"]  # fixtures
 settings.register_profile("suite", derandomize=True, deadline=None)  # the same examples, however slow the machine
 settings.load_profile("suite")
 
-SLOW = (  # they train, start processes, drive a browser or draw many pages: `pytest --fast` leaves them out
-    "annotate",
-    "bad_input",
-    "baselines_lcm",
-    "board",
-    "boxes",
-    "bundle",
-    "cell",
-    "cli",
-    "compat",
-    "damage",
-    "determinism",
-    "docs",
-    "end_to_end",
-    "experiment",
-    "every_strategy",
-    "export",
-    "faults",
-    "foundation",
-    "hostile",
-    "install",
-    "fuzz",
-    "maps",
-    "mmseg",
-    "new",
-    "fit_annotators",
-    "oracles",
-    "plan",
-    "prepare",
-    "presets",
-    "quality",
-    "ray",
-    "report",
-    "report_claims",
-    "report_pairs",
-    "report_page",
-    "report_sources",
-    "schema",
-    "sam",
-    "sharing",
-    "superpixels",
-    "survive",
-    "time",
-    "torchrun",
-    "wheel",
-    "without_truth",
-)
-
-LONG = ("determinism", "docs", "end_to_end", "every_strategy", "ray", "sam", "torchrun", "wheel")
-
 
 def pytest_configure(config):
     """yapf, which mmengine imports, writes its grammar to the user's cache at its first import: of two workers on a
@@ -77,16 +27,7 @@ def pytest_configure(config):
 
 def pytest_collection_modifyitems(items):
     """With several processes, files of few and long tests go first: at the end, one process would wait for another."""
-    items.sort(key=lambda item: item.path.stem.removeprefix("test_") not in LONG)
-
-
-def pytest_addoption(parser):
-    parser.addoption("--fast", action="store_true", help="without the test files that take long")
-
-
-def pytest_ignore_collect(collection_path, config):
-    slow = collection_path.stem.removeprefix("test_") in SLOW
-    return True if slow and config.getoption("--fast") else None
+    items.sort(key=lambda item: item.get_closest_marker("first") is None)
 
 
 @pytest.fixture

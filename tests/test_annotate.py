@@ -20,6 +20,8 @@ from bench.annotation import Retracted
 from bench.runs import schema
 from bench.types import VOID, Answer, InputError, Question, Region
 
+pytestmark = pytest.mark.slow
+
 httpx = pytest.importorskip("httpx")
 testclient = pytest.importorskip("starlette.testclient")
 

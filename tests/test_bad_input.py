@@ -12,6 +12,8 @@ from trees import save, scene
 
 from bench.datasets.shapes import Shapes
 
+pytestmark = pytest.mark.slow
+
 TINY = "shapes[train=3,val=2,size=32]"
 LABELS = ["run", "--model", "none", "--dataset", TINY, "--seeds", "1", "--rounds", "1", "--budget", "2"]
 TRAIN = ["run", "--dataset", TINY, "--preset", "smoke", "--seeds", "1", "--rounds", "1", "--budget", "2", "--jobs", "1"]

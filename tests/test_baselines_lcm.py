@@ -10,6 +10,8 @@ from pools import pool
 from bench import registry
 from bench.types import VOID, InputError
 
+pytestmark = pytest.mark.slow
+
 C = 4
 COUNTS = (40, 25, 15, 6)  # answers by class: 2 and 3 are the tail, 3 is the rarest
 

@@ -24,6 +24,8 @@ from bench.report.statistics import inference
 from bench.report.study import Verdict
 from bench.runs import schema
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).parent.parent
 RESULTS = REPOSITORY / "results"
 SHAPES = ("shapes", "simulated", "perfect")  # the setting of a synthetic run

@@ -16,6 +16,8 @@ from bench.foundation.boxed_sam import true_boxes
 from bench.foundation.files import Files
 from bench.types import InputError
 
+pytestmark = pytest.mark.slow
+
 if importlib.util.find_spec("segment_anything") is None:
     pytest.skip("the extra 'foundation' is not installed", allow_module_level=True)
 

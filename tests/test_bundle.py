@@ -12,6 +12,8 @@ from bench import registry
 from bench.runs.bundle import Bundled
 from bench.runs.folder import remember
 
+pytestmark = pytest.mark.slow
+
 RUN = (
     "run",
     "--model",

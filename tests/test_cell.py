@@ -18,6 +18,8 @@ from bench.experiment.round0 import Round0
 from bench.learners.mmseg import Mmseg
 from bench.types import ACTIONS, VOID, Query
 
+pytestmark = pytest.mark.slow
+
 TINY = Path(__file__).parent / "tiny_preset.py"
 RARE = 'model.decode_head.loss_decode={"type":"CrossEntropyLoss","class_weight":[0.1,1,1,1,1,1,1]}'
 FIT = ("--dataset", SHAPES, "--preset", TINY, "--cfg-options", RARE, "--jobs", 1)

@@ -19,6 +19,8 @@ from bench.experiment.run import parse_seeds
 from bench.learners.config import PRESETS
 from bench.learners.mmseg import Mmseg
 
+pytestmark = pytest.mark.slow
+
 LABELS = ("--model", "none", "--dataset", "shapes[train=3,val=2,size=32]", "--seeds", 1, "--rounds", 1, "--budget", 2)
 
 

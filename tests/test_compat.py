@@ -14,6 +14,8 @@ import torch
 
 from bench import compat
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def lite(monkeypatch):

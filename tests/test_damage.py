@@ -20,6 +20,8 @@ from bench.runs.journal import Journal
 from bench.runs.source import Source
 from bench.types import Answer, InputError, Question
 
+pytestmark = pytest.mark.slow
+
 TINY = "shapes[train=3,val=2,size=32]"
 RUN = ["run", "--model", "none", "--dataset", TINY, "--seeds", 1, "--rounds", 2, "--budget", 2, "--jobs", 1]
 RUN += ["--strategy", "area", "--out"]

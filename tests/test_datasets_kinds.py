@@ -21,6 +21,8 @@ from bench.datasets.pascal import Pascal
 from bench.files import read_text
 from bench.types import VOID, InputError
 
+pytestmark = pytest.mark.slow
+
 COLOURS = np.array([[0, 0, 0], [64, 128, 0], [0, 0, 192], [250, 250, 0]], np.uint8)  # three classes, and void
 LABELS = np.kron([[0, 1, 2], [2, VOID, 0]], np.ones((3, 2), np.uint8)).astype(np.uint8)
 RGB = COLOURS[np.minimum(LABELS, 3)]

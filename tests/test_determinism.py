@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 from problems import TIMINGS
 
+pytestmark = [pytest.mark.slow, pytest.mark.first]
+
 REPOSITORY = Path(__file__).parent.parent
 STRATEGIES = {
     "none": ("area", "random", "clairvoyant_gain"),

@@ -19,6 +19,8 @@ from bench import registry, testing
 from bench.commands import COMMANDS, parser
 from bench.runs import schema
 
+pytestmark = [pytest.mark.slow, pytest.mark.first]
+
 REPOSITORY = Path(__file__).parent.parent
 DOCS = REPOSITORY / "docs"
 PAGES = sorted(path.name for path in DOCS.glob("*.md") if path.name != "reliability.md")

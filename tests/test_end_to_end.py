@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+pytestmark = [pytest.mark.slow, pytest.mark.first]
+
 REPOSITORY = Path(__file__).parent.parent
 GARDEN = Path(__file__).parent / "garden"
 

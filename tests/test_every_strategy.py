@@ -3,8 +3,11 @@
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from bench import registry
+
+pytestmark = [pytest.mark.slow, pytest.mark.first]
 
 TINY = Path(__file__).parent / "tiny_preset.py"
 BOUNDS = ["clairvoyant_gain", "clairvoyant_worst"]

@@ -13,6 +13,8 @@ from bench import InputError
 from bench.commands import COMMANDS, experiment, parser
 from bench.experiment.run import parse_seeds
 
+pytestmark = pytest.mark.slow
+
 GRID = """
 dataset = "shapes[train=3,val=2,size=32]"
 model = "none"

@@ -19,6 +19,8 @@ from bench.labels import corrected
 from bench.runs import source
 from bench.types import Answer, InputError
 
+pytestmark = pytest.mark.slow
+
 QUARTERS = np.kron([[1, 2], [3, 4]], np.ones((24, 24), int)).astype(np.uint8)
 NAMES = ["aachen_000000_000019", "aachen_000001_000019", "bochum_000000_000313"]
 

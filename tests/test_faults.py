@@ -10,6 +10,8 @@ import pytest
 
 from bench.runs import schema
 
+pytestmark = pytest.mark.slow
+
 RUN = ["run", "--model", "none", "--dataset", "shapes[train=3,val=2,size=32]", "--strategy", "random"]
 RUN += ["--strategy", "area", "--seeds", "1", "--rounds", "2", "--budget", "2", "--jobs", "1", "--out"]
 LONG = [*RUN[:-1], "--rounds", "1000", "--budget", "1", "--out"]

@@ -8,6 +8,8 @@ from trees import save
 from bench import seeds
 from bench.types import InputError
 
+pytestmark = pytest.mark.slow
+
 
 def write(folder, first, second):
     for i, pair in enumerate(zip(first, second, strict=True)):

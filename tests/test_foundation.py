@@ -19,6 +19,8 @@ from bench.foundation.weak import Weak
 from bench.labels import LabelMaps
 from bench.types import InputError
 
+pytestmark = pytest.mark.slow
+
 CLEAN = dict(miss=0, flip=0, merge=0, duplicate=0, jitter=0, erode=0, extra=0)
 
 

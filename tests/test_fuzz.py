@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from bench.report.figures import curves
 
+pytestmark = pytest.mark.slow
+
 BASE = ["run", "--model", "none", "--dataset", "shapes[train=3,val=2,size=32]", "--jobs", "1"]
 GOOD = {
     "--seeds": ["1", "2"],

@@ -26,6 +26,8 @@ from bench.runs import checksums, pack
 from bench.runs.bundle import Bundled
 from bench.types import InputError, printable
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).parent.parent
 SAFE = {"torch.load": ("weights_only", True), "np.load": ("allow_pickle", False)}
 FORBIDDEN = {"eval", "exec", "pickle.load", "pickle.loads", "yaml.load", "joblib.load", "pd.read_pickle"}

@@ -14,6 +14,8 @@ from bench.datasets.folder import Folder
 from bench.learners.config import PRESETS
 from bench.runs import identity
 
+pytestmark = pytest.mark.slow
+
 
 def tree(root, n=(3, 2), classes=("background", "cat", "dog")):
     """The dataset `folder` with a cat and a dog an image, in PNG without compression: no edit changes a file's size."""

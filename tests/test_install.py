@@ -12,6 +12,8 @@ from packaging.specifiers import SpecifierSet
 
 from bench.commands.experiment import read
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).parent.parent
 PROJECT = read(REPOSITORY / "pyproject.toml")["project"]
 VERSIONS = ("3.11.9", "3.12.4", "3.13.9", "3.14.1")

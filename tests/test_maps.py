@@ -12,6 +12,8 @@ from bench.kernels import superpixel_statistics
 from bench.kernels.statistics import QUALITY_BINS, STATISTICS, reads, statistic
 from bench.types import VOID, InputError
 
+pytestmark = pytest.mark.slow
+
 SCENES = [
     Scene(0),
     Scene(1, n_classes=2, void=0),

@@ -11,6 +11,8 @@ from bench.learners.config import preset_file
 from bench.learners.mmseg import Mmseg
 from bench.types import VOID, InputError
 
+pytestmark = pytest.mark.slow
+
 N_CLASSES = 3
 TINY = Path(__file__).parent / "tiny_preset.py"
 

@@ -15,6 +15,8 @@ from bench.testing import check_oracle
 from bench.types import QUESTIONS, VOID, Answer, InputError, Question, Region, Truth
 from oracles.crowd import dawid_skene
 
+pytestmark = pytest.mark.slow
+
 L = 5
 PERFECT = [f"perfect[gate={g},answer={a},void={v}]" for g, a, v in itertools.product(
     ("pixel", "superpixel"), ("representative", "dominant"), ("keep", "void"))]  # fmt: skip

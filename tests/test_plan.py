@@ -11,6 +11,8 @@ from bench import commands, files, report
 from bench.experiment import plan
 from bench.experiment.grid import Grid
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def cells(tmp_path):

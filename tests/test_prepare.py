@@ -26,6 +26,8 @@ from bench.foundation.pseudo import cache_key, pseudo_labels
 from bench.foundation.simulated import Simulated
 from bench.types import InputError
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("transformers", reason="the extra 'foundation' is not installed")
 
 SMALL = "short_side=64,long_side=96,threshold=0.5"

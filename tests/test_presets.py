@@ -13,6 +13,8 @@ from bench.learners.config import PRESETS, WEIGHTS_KEY, preset_file
 from bench.learners.mmseg import Mmseg
 from bench.types import VOID, InputError
 
+pytestmark = pytest.mark.slow
+
 DATASETS = {"pascal": pascal.Pascal, "cityscapes": cityscapes.Cityscapes, "kvasir": kvasir.Kvasir}
 RECIPES = {  # preset and dataset: learning rate, batch, crop
     ("paper", "pascal"): (0.01, 16, 513),

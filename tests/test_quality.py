@@ -13,6 +13,8 @@ from bench.datasets.pascal import Pascal
 from bench.foundation.files import Files
 from bench.foundation.pseudo import PseudoLabels
 
+pytestmark = pytest.mark.slow
+
 TRUTH = np.array([[0, 0, 1, 1], [0, 0, 1, 255], [2, 2, 2, 2]], np.uint8)
 LABELS = np.array([[0, 0, 2, 2], [0, 1, 2, 2], [0, 255, 1, 2]], np.uint8)
 SUPERPIXELS = np.array([[0, 0, 7, 7], [0, 300, 7, 7], [0, 0, 9, 9]], np.uint16)

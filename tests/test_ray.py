@@ -15,6 +15,8 @@ from bench.experiment.workers import ray
 from bench.runs.folder import claimed
 from bench.types import InputError
 
+pytestmark = [pytest.mark.slow, pytest.mark.first]
+
 STRATEGIES = ["random", "area"]
 
 

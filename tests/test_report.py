@@ -21,6 +21,8 @@ from bench.report.statistics.inference import area_weights
 from bench.report.study import Study, Verdict
 from bench.types import InputError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def run(tmp_path):

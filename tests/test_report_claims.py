@@ -20,6 +20,8 @@ from bench.report.statistics import inference as s
 from bench.report.study import Study
 from bench.runs import schema
 
+pytestmark = pytest.mark.slow
+
 ORACLES = ("perfect", "noisy[rate=0.2]")
 N_ROUNDS = 4
 SEED_STD, NOISE_STD = 0.02, 0.01

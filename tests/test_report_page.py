@@ -14,6 +14,8 @@ from bench.report.page import document
 from bench.report.study import Study
 from bench.runs import source
 
+pytestmark = pytest.mark.slow
+
 
 def write_page(outs, path):
     found = results.read(outs)

@@ -22,6 +22,8 @@ from bench.report.statistics import inference
 from bench.report.study import Study, Verdict
 from bench.types import InputError
 
+pytestmark = pytest.mark.slow
+
 PUBLISHED = Path(__file__).parents[1] / "results" / "published"
 
 

@@ -16,6 +16,8 @@ from bench.report.page import document
 from bench.report.study import Study
 from bench.types import InputError
 
+pytestmark = pytest.mark.slow
+
 RESULTS = Path(__file__).parent.parent / "results"
 ORACLES = ("perfect", "noisy[rate=0.1]")
 FRIEND = "sim @ friend"

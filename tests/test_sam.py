@@ -17,6 +17,8 @@ from bench.foundation.boxed_sam import true_boxes
 from bench.foundation.models import Sam
 from bench.types import VOID, InputError
 
+pytestmark = [pytest.mark.slow, pytest.mark.first]
+
 NAMES = ("2007_008575", "2009_001636")  # the first two that benchmarks/test_sam_perf.py draws
 
 

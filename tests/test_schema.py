@@ -13,6 +13,8 @@ from bench.datasets.shapes import Shapes
 from bench.runs import schema
 from bench.types import InputError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("name", schema.FILES)
 def test_what_is_written_reads_back_with_its_kinds(tmp_path, name):

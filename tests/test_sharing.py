@@ -15,6 +15,8 @@ from bench.runs import checksums, schema
 from bench.runs.folder import add_to_spec
 from bench.runs.pack import opened, write
 
+pytestmark = pytest.mark.slow
+
 RUN = ("run", "--model", "none", "--dataset", "shapes[train=3,val=2,size=32]", "--rounds", 1, "--budget", 2)
 
 

@@ -12,6 +12,8 @@ from bench.foundation.simulated import Simulated
 from bench.foundation.superpixels import fill
 from bench.types import InputError
 
+pytestmark = pytest.mark.slow
+
 CLASSICAL = ("grid", "slic", "felzenszwalb", "watershed")
 DATASET = Shapes(train=3, size=64)
 

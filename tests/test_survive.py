@@ -24,6 +24,8 @@ from bench.runs import schema
 from bench.runs.folder import claimed
 from bench.runs.journal import Journal
 
+pytestmark = pytest.mark.slow
+
 FIT = ["run", "--preset", "smoke", "--cfg-options", "max_iters=5", "--dataset", SHAPES, "--rounds", "2", "--seeds", "1"]
 FIT += ["--strategy", "sim", "--strategy", "cil+lcm[epochs=2]", "--oracle", "tired[half_life=10]", "--budget", "8"]
 FIT += ["--jobs", "1", "--out"]

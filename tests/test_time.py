@@ -15,6 +15,8 @@ from bench.kernels import superpixel_statistics
 from bench.kernels.per_pixel import look_ahead
 from bench.types import InputError
 
+pytestmark = pytest.mark.slow
+
 TOOLS = sorted((Path(__file__).parent.parent / "tools").glob("*.py"))
 COMMAND_LINES = [path for path in TOOLS if "exit_code(" in path.read_text(encoding="utf-8")]  # the rest take no options
 

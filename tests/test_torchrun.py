@@ -10,6 +10,8 @@ import pytest
 from bench import commands, files
 from bench.experiment.workers import torchrun as ranks
 
+pytestmark = [pytest.mark.slow, pytest.mark.first]
+
 COMMAND = ["run", "--preset", "smoke", "--dataset", "shapes[train=12,val=6,size=64]", "--seeds", "1", "--jobs", "1"]
 COMMAND += ["--strategy", "sim", "--cfg-options", "max_iters=3"]
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = [pytest.mark.slow, pytest.mark.first]
+
 REPOSITORY = Path(__file__).parent.parent
 RUN = ("run", "--model", "none", "--dataset", "shapes[train=3,val=2,size=32]", "--rounds", "1", "--seeds", "1")
 

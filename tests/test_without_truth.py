@@ -12,6 +12,8 @@ from bench.annotation import Oracle
 from bench.runs import schema
 from bench.types import VOID, Answer
 
+pytestmark = pytest.mark.slow
+
 
 class Third(Oracle):
     """A person's stand-in: says class 2, and sees no truth."""
