@@ -1,7 +1,5 @@
 """A score that expects slips: what an answer mends, less what it breaks."""
 
-import numpy as np
-
 from bench.acquisition import Strategy
 from bench.registry import one_of, probability
 from bench.types import Query
@@ -35,6 +33,6 @@ class NetGain(Strategy):
         return pixels - c.size * (pool.slip_rate if self.reads_slips else self.rate)
 
     def acquire(self, pool, budget, rng):
-        scores = np.asarray(self.score(pool), np.float64)
+        scores = self.scores(pool)
         rows = super().acquire(pool, budget, rng).rows
         return Query(rows[scores[rows] > 0], self.question)

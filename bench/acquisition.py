@@ -15,7 +15,9 @@ class Strategy:
     of question, one of `bench.types.QUESTIONS`. The class has the kind of its source, and ``name[question=dominant]``
     sets another (`bench.registry.COMMON`). ``source``: paper and equation. ``reads_truth``: true for bounds, which are
     drawn as reference lines and never ranked. ``may_stop``: true if it may ask fewer questions than the budget.
-    ``reads_slips``: true where it reads `bench.types.Pool.slip_rate`, which takes a rule that asks second people.
+    ``stateless``: false if an object keeps something from round to round that changes its choice. A cell that goes on
+    then begins again, so that it ends as if it had never stopped. ``reads_slips``: true if it reads
+    `bench.types.Pool.slip_rate`, which takes a rule that asks second people.
     """
 
     needs: tuple[str, ...] = ()
@@ -23,21 +25,29 @@ class Strategy:
     source = ""
     reads_truth = False
     may_stop = False
+    stateless = True
     reads_slips = False
+    _scored: tuple[Pool, np.ndarray] | None = None
 
     def score(self, pool: Pool) -> np.ndarray:
         """(n,) float: higher means ask first."""
         raise TypeError(f"{type(self).__name__} defines neither score nor acquire")
 
+    def scores(self, pool: Pool) -> np.ndarray:
+        """(n,) float64: `score`, which is called once for each pool."""
+        if self._scored is None or self._scored[0] is not pool:
+            self._scored = pool, np.asarray(self.score(pool), np.float64)
+        return self._scored[1]
+
     def acquire(self, pool: Pool, budget: int, rng: np.random.Generator) -> Query:
         """The ``budget`` rows to ask next, best first; fewer only when fewer are left."""
-        return Query(highest(self.score(pool), pool, budget), self.question)
+        return Query(highest(self.scores(pool), pool, budget), self.question)
 
     def ranking(self, pool: Pool, query: Query) -> np.ndarray:
         """(n,) float: the rank of each candidate, to measure which errors a strategy finds: its scores. A strategy
         without scores ranks its questions in the order of asking; the rest is tied behind them."""
         if type(self).score is not Strategy.score:
-            return np.asarray(self.score(pool), np.float64)
+            return self.scores(pool)
         ranks = np.full(len(pool.candidates), -np.inf)
         ranks[query.rows] = -np.arange(len(query.rows))
         return ranks

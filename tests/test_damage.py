@@ -255,6 +255,7 @@ def test_rows_become_the_text_that_a_table_gives(tmp_path, name):
     rows = [{c.name: kinds[c.kind]() for c in columns} for _ in range(50)]
     for row in rows[:20]:
         row |= {c.name: rng.choice([None, float("nan"), np.float64(1 / 3)]) for c in columns if c.empty}
+        row |= {c.name: rng.choice([None, float("nan")]) for c in columns if c.empty and c.kind == "whole"}
     schema.write(tmp_path / name, rows)
     assert schema.encode(name, rows) == (tmp_path / name).read_bytes()
     assert schema.encode(name, rows[:9]) + schema.encode(name, rows[9:], head=False) == schema.encode(name, rows)

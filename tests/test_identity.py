@@ -13,6 +13,7 @@ from bench.datasets import digests
 from bench.datasets.folder import Folder
 from bench.learners.config import PRESETS
 from bench.runs import identity
+from bench.testing import check_strategy
 
 pytestmark = pytest.mark.slow
 
@@ -238,3 +239,51 @@ def test_a_preset_of_ones_own_is_in_the_identity(tmp_path):
     before = code()
     preset.write_text(preset.read_text() + "# another\n")
     assert code() != before
+
+
+def with_state(monkeypatch, stateless: bool) -> list[int]:
+    """`area` turns its order round at every second score; returns the rounds in which it was asked for one."""
+    cls, calls = type(registry.load("strategies", "area")), []
+
+    def score(self, pool):
+        calls.append(pool.round)
+        self.turned = not getattr(self, "turned", False)
+        return pool.candidates.size * (1.0 if self.turned else -1.0)
+
+    monkeypatch.setattr(cls, "score", score)
+    monkeypatch.setattr(cls, "stateless", stateless)
+    return calls
+
+
+def asked_in(alc, out, *rounds) -> str:
+    few = (
+        "run",
+        "--model",
+        "none",
+        "--dataset",
+        "shapes[train=3,val=2,size=32]",
+        "--seeds",
+        1,
+        "--budget",
+        2,
+        "--jobs",
+        1,
+    )
+    for n in rounds:
+        assert alc(*few, "--strategy", "area", "--rounds", n, "--out", out, report_too=False).code == 0
+    return (out / "cells" / "area__perfect__seed0" / "queries.csv").read_text()
+
+
+def test_a_strategy_with_state_asks_the_same_whether_its_run_became_longer_or_not(alc, tmp_path, monkeypatch):
+    with_state(monkeypatch, stateless=False)
+    assert asked_in(alc, tmp_path / "longer", 1, 2) == asked_in(alc, tmp_path / "once", 2)
+
+
+def test_a_strategy_that_hides_its_state_fails_its_check(alc, tmp_path, monkeypatch):
+    calls = with_state(monkeypatch, stateless=True)
+    assert asked_in(alc, tmp_path / "longer", 1, 2) != asked_in(alc, tmp_path / "once", 2)
+    assert calls == [1, 2, 1, 2]  # once a round
+    with pytest.raises(AssertionError, match="stateless = False"):
+        check_strategy("area")
+    monkeypatch.setattr(type(registry.load("strategies", "area")), "stateless", False)
+    check_strategy("area")

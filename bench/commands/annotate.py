@@ -42,6 +42,8 @@ def add_arguments(parser) -> None:
 
 
 def main(args) -> int:
+    if not registry.load_strategy(args.strategy).strategy.stateless:
+        raise InputError(f"{args.strategy} keeps something from round to round, so that no stopped session could go on")
     request = Request(
         settings_of(args),
         strategies=[args.strategy],

@@ -19,7 +19,7 @@ from bench.kernels.statistics import BASE, OF_TRUTH, statistic
 from bench.labels import LabelMaps
 from bench.learners import Learner
 from bench.runs.folder import staying
-from bench.runs.journal import Journal
+from bench.runs.journal import Journal, forget
 from bench.timing import Clock
 from bench.types import Answer, Candidates, InputError, Pool, Query
 
@@ -50,6 +50,8 @@ def run_cell(
     Reports ("round", 1) for each round, and the learner's reports on its fits.
     """
     strategy, _, refiner = registry.load_strategy(cell.strategy)
+    if not strategy.stateless:
+        forget(folder)  # its state is that of the rounds before, which only those rounds give
     journal = Journal(folder)
     session = _session(problem, cell, journal, memory_bytes)
     labels = session.labels

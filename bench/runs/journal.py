@@ -44,6 +44,13 @@ class Step:
     was: np.ndarray
 
 
+def forget(folder: Path) -> None:
+    """Remove all that a cell's rounds left in ``folder``; its spec.json and logs stay."""
+    names = (*schema.FILES, confusions.FILE, files.SUMS, RUNNING)
+    for path in (*(folder / name for name in names), *folder.glob("model-*.pth")):
+        path.unlink(missing_ok=True)
+
+
 class Journal:
     """Rows of the files of ``folder``, as far as they are whole, and additions to them.
 

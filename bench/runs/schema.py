@@ -155,7 +155,9 @@ def write(path: Path, rows: list[dict] | pd.DataFrame) -> None:
     columns = FILES[path.name]
     frame = pd.DataFrame(rows, columns=names(columns))
     measured = [name for name in (*names(columns, "time"), "evaluate_s") if name in frame]
-    files.write_csv(path, frame.assign(**{name: frame[name].round(3) for name in measured}))
+    whole = [c.name for c in columns if c.kind == "whole" and frame[c.name].dtype.kind == "f"]  # some are empty
+    changed = {name: frame[name].round(3) for name in measured} | {name: frame[name].astype("Int64") for name in whole}
+    files.write_csv(path, frame.assign(**changed))
 
 
 def encode(name: str, rows: list[dict], head: bool = True) -> bytes:

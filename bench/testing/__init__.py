@@ -62,6 +62,7 @@ def check_strategy(plugin: Plugin) -> None:
         p = pool(columns, N_CLASSES, asked)
         other = permuted(p, np.random.default_rng(5).permutation(N))
         _expect(ids(p, ask(p, 20)) == ids(other, ask(other, 20)), "its choice changes with the order of the table")
+    _check_state(plugin, p)
     _expect(ask(p, 20).tolist() == ask(p, 20).tolist(), "one generator gave two choices: draw from rng alone")
     for kind in QUESTIONS:
         asking = _made("strategies", plugin, Strategy)
@@ -79,6 +80,18 @@ def check_strategy(plugin: Plugin) -> None:
         said = _refusal(ask, pool(rest, N_CLASSES), 3)
         _expect(parse(need)[0] in said, f"without the statistic {need!r} it did not refuse with its name: {said!r}")
     _expect("budget" in _refusal(ask, p, -1), "a budget of -1 was not refused")
+
+
+def _check_state(plugin: Plugin, first: Pool) -> None:
+    """An object that has seen a round asks in the next one as a new object does, unless the class says otherwise."""
+    old, new = (_made("strategies", plugin, Strategy) for _ in range(2))
+    if not old.stateless:
+        return
+    rows = old.acquire(first, 10, np.random.default_rng(1)).rows
+    asked = np.union1d(np.flatnonzero(first.asked), rows).tolist()
+    second = pool(dict(first.candidates.columns), N_CLASSES, asked, first.round + 1)
+    one, other = (strategy.acquire(second, 10, np.random.default_rng(2)).rows.tolist() for strategy in (old, new))
+    _expect(one == other, "what it asks depends on rounds before, which a run that goes on lacks: stateless = False")
 
 
 def check_adjudicator(plugin: Plugin) -> None:
