@@ -123,8 +123,9 @@ class Plain:
         best = max(found[0, 1] for found in self.over_seeds(metric).values())
         target = share * (best if metric == "data" or self.reference is None else self.reference)
         cells = [cell for (strategy, _), cell in self.curves.items() if strategy == name]
-        cost = np.median([_reach(cell, f"{metric}_miou", target) for cell in cells])
-        return "never" if np.isinf(cost) else f"{cost:,.0f}"
+        costs = [_reach(cell, f"{metric}_miou", target) for cell in cells]
+        cost = np.median(costs)
+        return "at the start" if max(costs) == 0 else "never" if np.isinf(cost) else f"{cost:,.0f}"
 
 
 def test_numbers_stand_in_the_committed_files(committed):
@@ -357,6 +358,16 @@ def test_what_is_a_result_is_told_by_its_columns(alc, tmp_path):
     assert all("theirs" not in verdict.of.ranked for verdict in found.results[0].study.verdicts[SHAPES].values())
     (shown,) = chooser.data(found)["results"][0]["settings"]
     assert shown["looks"]["theirs"][0] == "published" and "theirs" in shown["curves"]["data"]["queries"]
+
+
+@pytest.mark.parametrize(("images", "beside"), [(10, True), (99, False)])
+def test_published_numbers_stand_only_beside_results_of_as_many_images(tmp_path, images, beside):
+    folder = folder_of(tmp_path, a=dict(n_seeds=5))
+    (folder / "a.toml").write_text(f"[result]\nimages = {images}\n")
+    theirs = dict(dataset="shapes", strategy="theirs", n_queries=[0, 200], data_miou=[0.3, 0.9], n_images=10)
+    pd.DataFrame(theirs | {"round": [0, 1]}).to_csv(folder / "a-paper.csv", index=False)
+    (result,) = read(folder).results
+    assert ("theirs" in set(result.study.results.cells.strategy)) == beside
 
 
 def test_the_chooser_says_what_data_and_annotators_are(tmp_path):

@@ -4,11 +4,15 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from runs import write_run
 from scipy import stats
 
 from bench import seeds
+from bench.report import claims, results, tables
 from bench.report.statistics import inference
+from bench.report.study import Study
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 import claims_simulation as simulation
@@ -58,3 +62,32 @@ def test_no_strategy_lends_its_calm_to_a_pair():
     assert alone.p[0, 1] == pytest.approx(among.p[0, 1]) and alone.low[0, 1] == pytest.approx(among.low[0, 1])
     assert alone.p[0, 1] == pytest.approx(min(15 * stats.ttest_rel(drawn[0], drawn[1]).pvalue, 1))
     assert np.isfinite(alone.p[0, 1])
+
+
+def alike(tmp_path, model: float | None = None) -> Study:
+    """`entropy` has the curves of `sim`; ``model``: the mIoU of every model, whatever the labels."""
+    out = write_run(tmp_path / "run", strategies=("random", "sim", "entropy"), n_seeds=5)
+    for seed in range(5):
+        sim, entropy = (out / "cells" / f"{name}__perfect__seed{seed}" / "rounds.csv" for name in ("sim", "entropy"))
+        pd.read_csv(sim).assign(strategy="entropy").to_csv(entropy, index=False)
+    table = pd.concat(map(pd.read_csv, sorted(out.glob("cells/*/rounds.csv"))))
+    table.assign(**{} if model is None else {"model_miou": model}).to_csv(out / "rounds.csv", index=False)
+    return Study(results.read([out]))
+
+
+def remarks(study: Study) -> str:
+    (setting,) = study.verdicts
+    return " ".join(tables.remarks(study.verdicts[setting], tables.summarise(study, {setting[0]: 0.1})))
+
+
+def test_equal_curves_and_targets_that_need_no_question_are_said(tmp_path):
+    said = remarks(alike(tmp_path))
+    assert "the same data mIoU in every round and seed, so that no test separates them: entropy, sim" in said
+    assert "may predict one class" not in said
+    assert "90 % of the supervised model is there before the first question" in said
+
+
+def test_a_model_that_never_changes_is_said(tmp_path):
+    study = alike(tmp_path, model=0.25)
+    assert "model mIoU is the same after every round: the model may predict one class" in remarks(study)
+    assert claims.reach(next(iter(study.verdicts.values()))["model"], 0.2).cost_to_95.isna().all()

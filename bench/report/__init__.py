@@ -11,7 +11,7 @@ from bench import files
 from bench.costs import seconds
 from bench.costs.seconds import Times
 from bench.report import budgets, cell_files, claims, detection, paper, prices, tables
-from bench.report.board import committed, datasets, pages, picture
+from bench.report.board import committed, datasets, markdown, pages, picture
 from bench.report.figures import curves, panels
 from bench.report.page import document, index
 from bench.report.results import COSTS, read
@@ -136,10 +136,10 @@ def write_board(folder: Path, to: Path | None = None, console: Console | None = 
         drawn = picture.draw(found)
         if drawn is not None:
             curves.save(drawn, to, "board", ("png",))
-        pages.write_markdown(found, to / "board.md", drawn is not None)
+        markdown.write(found, to / "board.md", drawn is not None)
     except OSError as error:
         raise InputError(f"{to}: cannot write the board there: {error.strerror}") from error
-    for sentence in (datasets.headline(found).replace("`", ""), *pages.skipped(found), f"page: {to / 'board.html'}"):
+    for sentence in (datasets.headline(found).replace("`", ""), *datasets.skipped(found), f"page: {to / 'board.html'}"):
         console.print(sentence, soft_wrap=True, markup=False, highlight=False)
     return to
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from bench.report.comparison import METRICS
+from bench.report.comparison import METRICS, Comparison
 from bench.report.results import SETTING
 from bench.report.statistics import inference
 from bench.report.statistics.inference import Spread
@@ -84,6 +84,7 @@ def claims(verdicts: list[Verdict]) -> list[Claim]:
         if of.repeats:
             spread = f"{100 * of.repeats[0]:.2f} points of {metric} mIoU"
             found.append(Claim("note", f"identical runs spread by {spread}: no difference within their range counts"))
+        found += _alike(verdict)
     found += [*_ends(verdicts[0]), *_stopped(verdicts[0])]
     if dropped := verdicts[0].of.incomplete:
         found.append(Claim("note", f"left out, as no seed of it is done: {', '.join(dropped)}"))
@@ -129,6 +130,28 @@ def _better(verdict: Verdict) -> frozenset[tuple[str, str]]:
     return frozenset((names[i], names[j]) for i, j in zip(*np.nonzero(verdict.pairs.better), strict=True))
 
 
+def _alike(verdict: Verdict) -> list[Claim]:
+    """Notes on curves that tell nothing: equal ones of several strategies, and a model that never changes."""
+    of: Comparison = verdict.of
+    groups: dict[bytes, list[str]] = {}
+    if not of.seeds:
+        return []
+    for name in of.ranked:
+        curves = [of.curves[name][seed] for seed in of.seeds]
+        groups.setdefault(b"".join(part.tobytes() for curve in curves for part in curve), []).append(name)
+    metric = f"{of.metric} mIoU"
+    found = [
+        Claim("note", f"the same {metric} in every round and seed, so that no test separates them: {', '.join(names)}")
+        for names in groups.values()
+        if len(names) > 1
+    ]
+    values = [of.curves[name][seed][1] for name in of.ranked for seed in of.seeds]
+    if of.metric == "model" and all(len(v) > 1 and np.ptp(v) == 0 for v in values):
+        text = "model mIoU is the same after every round: the model may predict one class, so look at classes.csv"
+        found.append(Claim("note", text))
+    return found
+
+
 def _stopped(verdict: Verdict) -> list[Claim]:
     """Which strategies stopped asking, and after how much."""
     told = [f"{name} after {cost:,.0f} {verdict.of.cost}" for name, cost in verdict.of.stopped.items()]
@@ -147,13 +170,17 @@ def _ends(verdict: Verdict) -> list[Claim]:
 
 def reach(verdict: Verdict, reference: float) -> pd.DataFrame:
     """Median cost to reach 90 % and 95 % of ``reference`` for each ranked strategy, and the number of seeds that reach
-    it. Infinite if half of the seeds or more never do."""
+    it. Infinite if half of the seeds or more never do; NaN if all seeds are there before the first question."""
     of = verdict.of
     table = pd.DataFrame(index=of.ranked)
     for percent in (90, 95):
         target = reference * percent / 100
         costs = [[inference.cost_to_reach(*of.curves[name][seed], target) for seed in of.seeds] for name in of.ranked]
-        table[f"cost_to_{percent}"] = [inference.censored_median(row) for row in costs]
+        starts = [[of.curves[name][seed][1][0] for seed in of.seeds] for name in of.ranked]
+        median = [inference.censored_median(row) for row in costs]
+        table[f"cost_to_{percent}"] = [
+            np.nan if s and min(s) >= target else m for s, m in zip(starts, median, strict=True)
+        ]
         table[f"n_reached_{percent}"] = [int(np.isfinite(row).sum()) for row in costs]
     return table
 

@@ -34,10 +34,8 @@ class Comparison:
 
     @cached_property
     def curves(self) -> dict[str, dict[int, tuple[np.ndarray, np.ndarray]]]:
-        """strategy -> seed -> (cost (r,), value (r,)) by round, bounds too, foreign results not.
-
-        Repeats of a cell are averaged. A strategy that has stopped is `drawn_out`.
-        """
+        """strategy -> seed -> (cost (r,), value (r,)) by round, bounds too, foreign results not. Repeats of a cell are
+        averaged; a strategy that has stopped is `drawn_out`."""
         own = self.rounds[~self.rounds.foreign]
         own = own.groupby(["strategy", "seed", "round"], as_index=False)[["cost", "value"]].mean()
         cell = own.groupby(["strategy", "seed"]).ngroup().to_numpy()
@@ -65,9 +63,8 @@ class Comparison:
         found = {}
         for strategy, group in table.groupby("strategy"):
             by_round = group.groupby("round")
-            found[strategy] = (
-                by_round[["cost", "value"]].mean().assign(std=by_round["std"].first().fillna(by_round["value"].std()))
-            )
+            std = by_round["std"].first().fillna(by_round["value"].std())
+            found[strategy] = by_round[["cost", "value"]].mean().assign(std=std)
         return found
 
     def area_of(self, rounds: pd.DataFrame) -> float:

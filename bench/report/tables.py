@@ -166,7 +166,13 @@ def statements(verdicts: dict[str, Verdict], rows: pd.DataFrame) -> list[claims.
     text = f"percent, {what}; area: under the curve over {cost}"
     if rows.filter(like="_rank_low").notna().any(axis=None):
         text += "; bold, and a rank that begins at 1: cannot be told from the best by area"
-    return [claims.Claim("note", text), *claims.claims(tested)]
+    met = [
+        percent
+        for percent in (90, 95)
+        if (rows[f"cost_to_{percent}"].isna() & rows[f"n_reached_{percent}"].gt(0)).any()
+    ]
+    known = [f"{percent} % of the supervised model is there before the first question" for percent in met]
+    return [claims.Claim("note", text), *claims.claims(tested), *(claims.Claim("note", text) for text in known)]
 
 
 def write_summary(study: Study, summary: pd.DataFrame, folder: Path) -> None:

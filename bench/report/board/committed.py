@@ -7,11 +7,9 @@ truth. The board names all other CSV files as skipped. The table ``[result]`` of
 """
 
 import csv
-import datetime
 import re
-import tomllib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -21,6 +19,7 @@ import pandas as pd
 from bench import registry
 from bench.acquisition import Strategy
 from bench.report import claims, detection, results
+from bench.report.board.record import Record, read_record
 from bench.report.comparison import Comparison
 from bench.report.results import CELL, FOREIGN_COLUMNS, FOREIGN_VALUES, METRICS, Results
 from bench.report.statistics import inference
@@ -32,23 +31,6 @@ from bench.types import InputError
 Setting = tuple[str, str, str]
 PERFECT, NOISY = OPENING = ("perfect", "noisy[rate=0.1]")  # the annotators that a board opens with
 ENOUGH_SEEDS = 5  # with fewer, a table says so
-
-
-@dataclass(frozen=True)
-class Record:
-    """The table ``[result]`` of an experiment file; a value is empty if nobody recorded it.
-
-    ``seeds``: their number. ``commit`` and ``date``: of the commit that brought the numbers. ``board``: whether the
-    file takes part in the board; one that does not takes no part in its tests either.
-    """
-
-    title: str = ""
-    command: str = ""
-    protocol: str = ""
-    seeds: int = 0
-    commit: str = ""
-    date: datetime.date | None = None
-    board: bool = True
 
 
 @dataclass(frozen=True)
@@ -211,24 +193,6 @@ def _name(folder: Path, path: Path) -> str:
     return path.relative_to(folder).as_posix()
 
 
-def read_record(path: Path) -> Record:
-    """The record beside a CSV file. Raises InputError for a broken TOML file and for keys and types of no record."""
-    config = path.with_suffix(".toml")
-    if not config.is_file():
-        return Record()
-    try:
-        record = tomllib.loads(config.read_text(encoding="utf-8")).get("result", {})
-    except (OSError, ValueError) as error:
-        raise InputError(f"{config}: not readable as TOML: {error}") from error
-    types = {"seeds": int, "date": datetime.date, "board": bool}
-    known = {known.name: types.get(known.name, str) for known in fields(Record)}
-    for key, value in record.items():
-        if type(value) is not known.get(key):
-            kinds = ", ".join(f"{name} ({kind.__name__})" for name, kind in known.items())
-            raise InputError(f"{config}: [result] has {key} = {value!r}; expected {kinds}")
-    return Record(**record)
-
-
 def _p_values(board: Board) -> np.ndarray:
     """(m,): of all pairs by label quality, model quality and detection in each setting, and over the datasets. Expects
     studies at the level `inference.ALPHA`, which leaves p as it is."""
@@ -265,7 +229,7 @@ def _read(paths: list[Path], published: list[Path]) -> Results:
     is not installed gets the usual question.
     """
     datasets = {name for path in paths for name in pd.read_csv(path, usecols=["dataset"]).dataset}
-    beside = [p for p in published if datasets & set(pd.read_csv(p, usecols=["dataset"]).dataset)]
+    beside = [path for path in published if _belongs(path, datasets, read_record(paths[0]).images)]
     found = results.read([*paths, *beside], mixed=True, published=beside)
     own = found.cells[~found.cells.foreign]
     if (twice := own[own.duplicated(CELL)]).any(axis=None):
@@ -285,6 +249,13 @@ def _read(paths: list[Path], published: list[Path]) -> Results:
         for table in (found.rounds, cells)
     )
     return Results(rounds, cells, found.specs)
+
+
+def _belongs(published: Path, datasets: set[str], n_images: int) -> bool:
+    """Whether published numbers are of one of these datasets and, by their column n_images, of as many images."""
+    table = pd.read_csv(published)
+    said = set(table["n_images"].dropna()) if "n_images" in table else set()
+    return bool(datasets & set(table.dataset)) and (not said or said == {n_images})
 
 
 @cache

@@ -117,3 +117,15 @@ def _beside_nobody(tested: list[Dataset], names: Iterable[str]) -> str:
         return "Asking nobody is worse on each."
     parts = [f"on {name} with {budgets.listed(of)}" for name, of in worse.items()]
     return f"The labels become worse than the pseudo labels {', '.join(parts)}: there, ask nobody."
+
+
+def skipped(board: Board) -> list[str]:
+    """Sentences on the files that take no part in the tests."""
+    said = []
+    if board.published:
+        said.append(f"Published by others, drawn dotted and never ranked: {', '.join(board.published)}.")
+    if board.aside:
+        said.append(f"Kept off the board by their experiment files, and not tested here: {', '.join(board.aside)}.")
+    if board.skipped:
+        said.append(f"No results, as they lack columns of rounds.csv: {', '.join(board.skipped)}.")
+    return said

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bench.files import replacing
 from bench.report import budgets, claims, detection, tables
 from bench.report.board import chooser, datasets
 from bench.report.board.committed import (
@@ -50,7 +49,7 @@ def write(board: Board, sections: list[dict], path: Path) -> None:
         overview=overview(board),
         over=over_datasets(board),
     )
-    values |= dict(sections=sections, files=files(board), skipped=skipped(board))
+    values |= dict(sections=sections, files=files(board), skipped=datasets.skipped(board))
     render(
         path,
         "board.html",
@@ -58,30 +57,6 @@ def write(board: Board, sections: list[dict], path: Path) -> None:
         title="alc-bench: the board",
         **values,
     )
-
-
-def write_markdown(board: Board, path: Path, picture: bool) -> None:
-    """The summary: the tables of single results are on the page alone. ``picture``: whether board.png is beside it."""
-    lines = [
-        "# The board",
-        "",
-        datasets.headline(board),
-        "",
-        *(["![The board](board.png)", ""] if picture else []),
-        f"{NOTE} {board.evidence}",
-        "",
-    ]
-    lines += ["`board.html`, from the same command, has the chooser and the tables of each result.", ""]
-    for shown in (opening(board), overview(board), *over_datasets(board, OPENING), files(board)):
-        lines += _markdown(shown)
-    lines += skipped(board)
-    with replacing(path) as temporary:
-        temporary.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
-
-
-def _markdown(shown: dict) -> list[str]:
-    cells = [[(cell["text"], cell["bold"] and bool(cell["text"])) for cell in row] for row in shown["rows"]]
-    return [f"## {shown['caption']}", "", tables.as_markdown(shown["headings"], cells), ""]
 
 
 def opening(board: Board) -> dict:
@@ -185,7 +160,8 @@ def _quality(result: Result, setting: Setting, block: Results, rows: pd.DataFram
             reached = claims.reach(verdict, _target(result, verdict)[0])
             for share in (90, 95):
                 costs = reached[f"cost_to_{share}"]
-                shown = {name: f"{cost:,.0f}" if np.isfinite(cost) else "never" for name, cost in costs.items()}
+                words = {name: "never" if np.isinf(cost) else "at the start" for name, cost in costs.items()}
+                shown = words | {name: f"{cost:,.0f}" for name, cost in costs.items() if np.isfinite(cost)}
                 columns.append((f"{metric}: questions to {share} %", shown))
     columns.append(("AUPRC", {name: percent(value) for name, value in found.items()}))
     columns.append(("acquisition, s a round", {name: f"{value:.3f}" for name, value in seconds.round(9).items()}))
@@ -291,17 +267,6 @@ def files(board: Board) -> dict:
         for name, of in result.files.items()
     ]
     return table(["file", "title", "protocol", "commit", "date", "command"], rows, "Files", words=True)
-
-
-def skipped(board: Board) -> list[str]:
-    said = []
-    if board.published:
-        said.append(f"Published by others, drawn dotted and never ranked: {', '.join(board.published)}.")
-    if board.aside:
-        said.append(f"Kept off the board by their experiment files, and not tested here: {', '.join(board.aside)}.")
-    if board.skipped:
-        said.append(f"No results, as they lack columns of rounds.csv: {', '.join(board.skipped)}.")
-    return said
 
 
 def _title(setting: Setting, block: Results) -> str:
