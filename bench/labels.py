@@ -6,6 +6,7 @@ import numpy as np
 
 from bench.cache import Cache
 from bench.kernels.pixels import put, relabel, take
+from bench.metrics import ByImage
 from bench.types import VOID, Answer, Region
 
 Maps = Callable[[int], np.ndarray]
@@ -77,11 +78,11 @@ def _taken(labels: np.ndarray, where: Region) -> np.ndarray:
 class LabelQuality:
     """The confusion of the current label maps with the truth, kept in step with every change.
 
-    ``by_image`` (N, C, C + 1) integers: the matrix of each train image (`bench.metrics.confusion`); ``truth(i)``: the
+    ``by_image`` (N, C, C + 1): the matrix of each train image (`bench.metrics.confusion`); ``truth(i)``: the
     (H, W) uint8 true label map. It sees the truth; the writer of the labels does not.
     """
 
-    def __init__(self, truth: Maps, by_image: np.ndarray):
+    def __init__(self, truth: Maps, by_image: ByImage):
         self.truth, self.by_image = truth, by_image.copy()
         self._labels = np.r_[: by_image.shape[1], VOID].astype(np.uint8)  # every label that a pixel may have
         self.touched: set[int] = set()  # images whose matrix changed since this was last emptied
@@ -89,7 +90,7 @@ class LabelQuality:
     @property
     def is_known(self) -> bool:
         """Whether the truth of any pixel is known."""
-        return bool(self.by_image.any())
+        return self.by_image.any()
 
     def count(self, image: int, where: Region, was: np.ndarray, answer: Answer) -> tuple[int, int, int]:
         """Take in that a superpixel with the labels ``was`` (m,) got an answer. Returns the harm (`relabel`)."""
@@ -98,4 +99,7 @@ class LabelQuality:
         n_classes = len(self._labels) - 1
         now = np.minimum(corrected(self._labels, answer), n_classes)
         self.touched.add(image)
-        return relabel(_taken(self.truth(image), where), was, now, self.by_image[image])
+        matrix = self.by_image[image]
+        harm = relabel(_taken(self.truth(image), where), was, now, matrix)
+        self.by_image[image] = matrix
+        return harm

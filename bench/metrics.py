@@ -1,8 +1,9 @@
 """Confusion matrices and the measures from them: mIoU, accuracy, harm, area under the budget curve."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +26,65 @@ def confusion(truth: np.ndarray, labels: np.ndarray, n_classes: int) -> np.ndarr
                 f"{name}: class id {extra[0]} is out of range; ids are 0 to {n_classes - 1}, or {VOID} for void"
             )
     return counts[:n_classes][:, used]
+
+
+class ByImage:
+    """The confusion matrices (C, C + 1) of N images, without the places that are 0.
+
+    Memory grows with the pairs of classes that occur in an image, not with C². ``[i]`` is the matrix of an image, a
+    dense int64 copy; assign one to change it. `np.asarray` gives all of them, (N, C, C + 1).
+    """
+
+    def __init__(self, n_classes: int, matrices: Iterable[np.ndarray] = ()):
+        self.n_classes, self.total = n_classes, np.zeros((n_classes, n_classes + 1), np.int64)
+        self.parts: list[tuple[np.ndarray, np.ndarray]] = []  # of each image: places of its flat matrix, and counts
+        for matrix in matrices:
+            self.append(matrix)
+
+    def append(self, matrix: np.ndarray) -> None:
+        """One image more."""
+        self.total += matrix
+        self.parts.append(_places(matrix))
+
+    def __len__(self) -> int:
+        return len(self.parts)
+
+    def __getitem__(self, image: int) -> np.ndarray:
+        place, count = self.parts[image]
+        found = np.zeros(self.total.size, np.int64)
+        found[place] = count
+        return found.reshape(self.total.shape)
+
+    def __setitem__(self, image: int, matrix: np.ndarray) -> None:
+        self.total += matrix - self[image]
+        self.parts[image] = _places(matrix)
+
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        dense = [self[i] for i in range(len(self))]
+        return np.array(dense, dtype or np.int64).reshape(self.shape)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return (len(self), *self.total.shape)
+
+    def sum(self, axis: int = 0) -> np.ndarray:
+        """(C, C + 1) int64: the matrix over all images."""
+        return self.total.copy()
+
+    def any(self) -> bool:
+        """Whether a pixel was counted."""
+        return bool(self.total.any())
+
+    def copy(self) -> "ByImage":
+        found = ByImage(self.n_classes)
+        found.total, found.parts = self.total.copy(), self.parts.copy()  # a part is replaced, never changed
+        return found
+
+
+def _places(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    flat = matrix.ravel()
+    place = np.flatnonzero(flat)
+    return place.astype(np.int32), flat[place].astype(np.int32)
 
 
 def iou(matrix: np.ndarray, void_counts: bool = True) -> np.ndarray:
@@ -118,7 +178,7 @@ def precision(wrong: np.ndarray, size: np.ndarray) -> dict[str, float]:
     return {"precision": float(wrong.mean()), "precision_px": float(size[wrong].sum() / size.sum())}
 
 
-def polyp_mean(by_image: np.ndarray, which: int) -> float:
+def polyp_mean(by_image: np.ndarray | ByImage, which: int) -> float:
     """Mean over the images of the Dice (``which`` 0) or IoU (1) of the foreground, if that is the one other class.
 
     NaN for more than two classes. Images without foreground in truth and labels are left out. As the papers on
@@ -126,7 +186,7 @@ def polyp_mean(by_image: np.ndarray, which: int) -> float:
     """
     if by_image.shape[1] != 2:
         return float("nan")
-    values = dice_and_iou(by_image)[which][:, 1]
+    values = dice_and_iou(np.asarray(by_image))[which][:, 1]
     return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
 
 
@@ -142,7 +202,7 @@ class Measure:
     column: str
     title: str
     of: str
-    formula: Callable[[np.ndarray], float]
+    formula: Callable[[Any], float]  # an array or `ByImage`
     ranked: bool = False
     since: int = 1
 

@@ -98,13 +98,6 @@ def catalogue(kind: str) -> Catalogue:
     return Catalogue(kind, dict(sorted(classes.items())), broken)
 
 
-@cache
-def packages() -> dict[str, str]:
-    """The installed packages that bring plug-ins, with their versions."""
-    points = [point for kind in KINDS for point in entry_points(group=f"alc_bench.{kind}")]
-    return {point.dist.name: point.dist.version for point in points if point.dist}
-
-
 def load(kind: str, spec: str, **defaults):
     """The plug-in that ``spec`` names, built with the parameters in its brackets.
 
@@ -264,10 +257,7 @@ def _is(of: type, value) -> bool:
 
 
 def one_of(name: str, known, what: str) -> str:
-    """``name``, if it is among the ``known`` ones. Else raises the InputError that suggests a close one.
-
-    A name with a word in front is the closest: ``tta_bald`` for ``bald``.
-    """
+    """``name`` if it is ``known``; else InputError with a close one: ``tta_bald`` for ``bald``, then the most alike."""
     if name in known:
         return name
     close = [k for k in known if k.endswith(f"_{name}")] or difflib.get_close_matches(name, known, n=1)

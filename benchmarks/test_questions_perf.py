@@ -14,10 +14,11 @@ from types import SimpleNamespace
 import numpy as np
 from test_pool_perf import N_CLASSES, N_IMAGES, SHIFTS, Generated
 
-from bench import files, seeds
+from bench import files, metrics, seeds
 from bench.costs.seconds import ASSUMED
 from bench.experiment.cell import ask
-from bench.experiment.problem import MEMORY_BYTES, Measured, Problem, Setup
+from bench.experiment.measured import Measured
+from bench.experiment.problem import MEMORY_BYTES, Problem, Setup
 from bench.experiment.session import Session
 from bench.experiment.settings import Settings
 from bench.kernels.regions import regions
@@ -46,7 +47,7 @@ def generated() -> tuple[Problem, Candidates]:
         region=lambda i, superpixel: shifted[i % SHIFTS][1].region(superpixel),
     )
     ids = shifted[0][1].ids
-    confusion = np.zeros((N_IMAGES, N_CLASSES, N_CLASSES + 1), np.int32)
+    confusion = metrics.ByImage(N_CLASSES, [np.zeros((N_CLASSES, N_CLASSES + 1), int)] * N_IMAGES)
     measured = Measured(confusion, *(np.zeros(N_IMAGES * len(ids), kind) for kind in (np.int16, np.uint8)))
     image, which = np.divmod(np.arange(N_IMAGES * len(ids)), len(ids))
     first = [[r.region(k).start[0] for k in r.ids] for _, r in shifted]

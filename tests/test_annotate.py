@@ -203,7 +203,7 @@ def press(driver, keys):
 
 def shown(driver, wanted):
     """Wait until the page shows the question ``wanted``, or, with None, that all is done."""
-    for _ in range(600):
+    for _ in range(2400):  # two minutes, for a loaded machine
         found = driver.execute_script(
             "return [document.body.dataset.id ?? null, document.body.dataset.done ?? null, state.busy];"
         )

@@ -41,6 +41,17 @@ def test_what_is_written_is_read(tmp_path, matrices):
     assert [p.name for p in tmp_path.iterdir()] == ["images.npz"]
 
 
+def test_matrices_without_zeros_give_the_changes_of_dense_ones(matrices):
+    dense = sparse = Counts.empty(N, C)
+    for r in range(R):
+        touched = np.arange(N) if r == 0 else np.flatnonzero((matrices[r] != matrices[r - 1]).any((1, 2)))
+        dense = dense.after(touched, matrices[r, touched])
+        sparse = sparse.after_sparse(touched, metrics.ByImage(C, matrices[r]))
+    for part in confusions.PARTS[:-1]:
+        np.testing.assert_array_equal(getattr(sparse, part), getattr(dense, part))
+    np.testing.assert_array_equal(sparse.matrices(R - 1), matrices[-1])
+
+
 def test_rounds_are_added_one_by_one_and_only_changes_are_kept(matrices):
     counts = Counts.empty(N, C).after(range(N), matrices[0])
     first = len(counts.image)

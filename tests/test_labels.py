@@ -34,7 +34,9 @@ def test_maps_put_together_are_those_written_pixel_by_pixel(writes, n_held):
     """Superpixels of every fifth pixel, read whole after some of the answers and at the end."""
     found, expected, truth = maps(n_held * BYTES)
     pairs = zip(truth, expected, strict=True)
-    quality = LabelQuality(truth.__getitem__, np.array([metrics.confusion(t, e, N_CLASSES) for t, e in pairs]))
+    quality = LabelQuality(
+        truth.__getitem__, metrics.ByImage(N_CLASSES, [metrics.confusion(t, e, N_CLASSES) for t, e in pairs])
+    )
     for image, first, look, labels in writes:
         pixels = np.arange(first, BYTES, 5)
         where = Region.of(pixels)
@@ -65,7 +67,7 @@ def test_an_answer_that_writes_nothing_leaves_the_map_that_it_began_with():
 
 def test_quality_by_hand():
     truth, before = np.array([[0, 0, 1, 255]], np.uint8), np.array([[0, 1, 0, 0]], np.uint8)
-    quality = LabelQuality([truth].__getitem__, np.array([metrics.confusion(truth, before, 2)]))
+    quality = LabelQuality([truth].__getitem__, metrics.ByImage(2, [metrics.confusion(truth, before, 2)]))
     assert quality.by_image[0].tolist() == [[1, 1, 0], [1, 0, 0]]
     assert quality.count(0, Region.of(np.arange(4)), before.ravel(), Answer((1,), ("correct",))) == (1, 1, 0)
     assert quality.by_image[0].tolist() == [[0, 2, 0], [0, 1, 0]]

@@ -142,3 +142,17 @@ def test_dice_and_iou_by_image_are_columns_of_two_classes_alone():
         assert found[f"{of}_dice"](images) == pytest.approx((2 * 2 / 6 + 0) / 2)
         assert found[f"{of}_image_iou"](images) == pytest.approx((2 / 4 + 0) / 2)
         assert np.isnan(found[f"{of}_dice"](np.zeros((3, 4, 5))))
+
+
+def test_matrices_by_image_without_zeros_are_the_dense_ones():
+    rng = np.random.default_rng(0)
+    dense = rng.integers(0, 4, (5, 3, 4)) * (rng.random((5, 3, 4)) < 0.3)
+    found = metrics.ByImage(3, dense)
+    kept = found.copy()
+    assert found.shape == dense.shape and found.any() and not metrics.ByImage(3).any()
+    np.testing.assert_array_equal(np.asarray(found), dense)
+    found[2] = dense[2] = rng.integers(0, 9, (3, 4))
+    np.testing.assert_array_equal(np.asarray(found), dense)
+    np.testing.assert_array_equal(found.sum(), dense.sum(0))
+    assert not np.array_equal(kept.sum(), found.sum())  # a copy is one's own
+    assert all(metrics.MEASURES[i].formula(found) == metrics.MEASURES[i].formula(dense) for i in range(3))

@@ -17,7 +17,7 @@ from bench.types import InputError
 
 def test_what_the_labels_are_worth_by_hand(tmp_path):
     measured = by_hand(tmp_path).measured
-    assert measured.confusion.tolist() == [
+    assert np.asarray(measured.confusion).tolist() == [
         [[0, 0, 2, 0], [0, 2, 2, 0], [0, 1, 0, 0]],
         [[0, 0, 2, 0], [0, 0, 0, 0], [0, 0, 6, 0]],
     ]

@@ -10,9 +10,9 @@ import pytest
 from problems import TIMINGS
 
 import bench
-from bench import InputError, files, registry
+from bench import InputError, files
 from bench.runs import checksums, schema
-from bench.runs.folder import add_to_spec
+from bench.runs.folder import add_to_spec, packages
 from bench.runs.pack import opened, write
 
 pytestmark = pytest.mark.slow
@@ -72,11 +72,7 @@ def test_a_pack_is_read_as_it_is_and_says_nothing_of_this_machine(alc, two, tmp_
         assert {"pack.json", "spec.json", "rounds.csv", "cells/area__perfect__seed0/queries.csv"} <= names
         assert not any(name.endswith((".png", ".webp", ".pth")) for name in names)
         spec, about = (json.loads(files.read(name)) for name in ("spec.json", "pack.json"))
-    assert (
-        not {"data_root", "pseudo_labels"} & set(spec)
-        and about["plugins"] == registry.packages()
-        and about["alc-bench"]
-    )
+    assert not {"data_root", "pseudo_labels"} & set(spec) and about["plugins"] == packages() and about["alc-bench"]
     own = bench.load_results(two[0]).drop(columns="run")
     shutil.rmtree(two[0])
     pd.testing.assert_frame_equal(bench.load_results(pack).drop(columns="run"), own)

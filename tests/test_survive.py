@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from problems import SHAPES, TIMINGS, here, read, setup_of
 
-from bench import commands, files, report
+from bench import commands, files, metrics, report
 from bench.experiment import cell, grid, models
 from bench.experiment.grid import Grid
 from bench.experiment.workers import local
@@ -40,7 +40,7 @@ import numpy as np
 from bench import commands, compat, kernels, report
 from bench.commands import progress, run
 from bench.experiment.session import Session
-from bench.learners import mmseg as networks
+from bench.learners import network as networks
 compat.install()
 import mmseg.models, mmengine.runner
 
@@ -160,7 +160,9 @@ def test_answers_without_their_last_file_are_asked_again(tmp_path):
     row |= {"image": "a", "kind": "correction"}
     done = Journal(tmp_path)
     done.seconds(0)
-    done.add_round(keys, ("a", "b"), LabelQuality(None, np.ones((1, 2, 3), int)), None, {"confirm": 1.0})
+    done.add_round(
+        keys, ("a", "b"), LabelQuality(None, metrics.ByImage(2, np.ones((1, 2, 3), int))), None, {"confirm": 1.0}
+    )
     done.write_round()
     done.queries.append(row)
     schema.write(tmp_path / "queries.csv", done.queries)  # killed here

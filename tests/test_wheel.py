@@ -65,7 +65,7 @@ import bench, baselines, oracles, adjudicators
 from bench import commands, report, testing
 write = report.write
 assert bench.__file__.startswith({str(elsewhere.site)!r})
-assert set(commands.COMMANDS) == {{words[0] for words in {COMMANDS!r}}}
+assert set(commands.COMMANDS) - {{"annotate"}} == {{words[0] for words in {COMMANDS!r}}}
 for words in {COMMANDS!r}:
     report.write = write if words[0] == "report" else lambda *_, **__: None  # one is enough
     assert commands.main(list(words)) == 0, words

@@ -7,37 +7,23 @@ from pathlib import Path
 
 import numpy as np
 
-from bench import costs, datasets, files, metrics, registry, seeds
+from bench import costs, datasets, files, registry, seeds
 from bench.cache import Cache
 from bench.costs.seconds import read as read_seconds
 from bench.datasets import Dataset, digests
 from bench.experiment import candidates
+from bench.experiment.measured import Measured, Step, measure
 from bench.experiment.settings import Settings
 from bench.foundation import Foundation, named
 from bench.foundation.pseudo import PseudoLabels, cache_folder, pseudo_labels
 from bench.learners import Images, Learner, Model, Pairs, n_processes
 from bench.learners import config as preset_config
 from bench.runs import identity, schema
-from bench.types import Candidates, InputError, unknown
+from bench.types import Candidates, InputError
 
 MEMORY_BYTES = 2**29  # of each kind that a process keeps: images, truth, pseudo labels and superpixels, changed labels
 # Or there by content. More rounds change none of those before them.
 NOT_IN_PROTOCOL = ("data_root", "device", "cache", "scores", "preset", "learner", "seconds", "rounds", "reuse")
-Step = Callable[[str, int], object]  # (what was done, how much of it): for a progress bar
-
-
-@dataclass(frozen=True)
-class Measured:
-    """The quality of the pseudo labels against the truth.
-
-    ``confusion`` (N, C, C + 1) int32: of each train image (`bench.metrics.confusion`). For each of the K superpixels of
-    the pool, image by image and by ascending id: ``true`` (K,) int16, the class that most of its known pixels have, -1
-    if none is known, and ``shown`` (K,) uint8, the label that most of its pixels have (ties: the lowest).
-    """
-
-    confusion: np.ndarray
-    true: np.ndarray
-    shown: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -170,7 +156,7 @@ class Setup:
         """
         pseudo = self.make_pseudo_labels(on_step)
         if measured is None:
-            measured = _measure(self, pseudo, on_step)
+            measured = measure(self.dataset, pseudo, str(self.settings.foundation), on_step)
         pool = None if self.learner else self._label_only(pseudo)
         return Problem(self.settings, self.called, self.dataset, pseudo, measured, self.budget, self.seconds, pool)
 
@@ -201,34 +187,6 @@ def learner_name(settings: Settings) -> str:
     if settings.learner is not None:
         return settings.learner
     return preset_config.learner(settings.preset, registry.parse(settings.dataset)[0], settings.cfg_options)
-
-
-def _measure(setup: Setup, pseudo: PseudoLabels, on_step: Step) -> Measured:
-    """Read every map once; shapes and ids are checked on the way."""
-    n_classes, matrices, true, shown = len(setup.dataset.classes), [], [], []
-    for i, name in enumerate(pseudo.names):
-        on_step("read", 1)
-        labels, regions = pseudo.labels(i), pseudo.regions(i)
-        truth = setup.dataset.truth("train", name) if setup.dataset.has_truth("train", name) else unknown(labels.shape)
-        try:
-            matrices.append(metrics.confusion(truth, labels, n_classes))
-        except InputError as error:
-            raise InputError(f"train image {name!r}: {error}") from error
-        pixels, numbers = regions.all_pixels(), regions.numbers()
-        of_truth, of_labels = (
-            np.bincount(numbers << 8 | values.ravel()[pixels], minlength=len(regions) << 8).reshape(-1, 256)
-            for values in (truth, labels)
-        )
-        known = of_truth[:, :n_classes]
-        true.append(np.where(known.any(1), known.argmax(1), -1).astype(np.int16))
-        shown.append(of_labels.argmax(1).astype(np.uint8))
-    found = Measured(np.array(matrices, np.int32), np.concatenate(true), np.concatenate(shown))
-    if not len(found.true):
-        spec = setup.settings.foundation
-        raise InputError(
-            f"{spec}: no superpixel to ask about: every superpixel map is empty; recut[of={spec},cut=labels] makes some"
-        )
-    return found
 
 
 @dataclass(frozen=True)

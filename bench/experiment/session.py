@@ -24,7 +24,7 @@ class Session:
         self.rule: Adjudicator = rule or registry.load("adjudicators", "first")
         self.oracle: Oracle = registry.load("oracles", oracle)
         self.oracle.look(labels)
-        self.oracle.prepare(problem.measured.confusion.sum(0, dtype=np.int64)[:, :-1])
+        self.oracle.prepare(problem.measured.confusion.sum()[:, :-1])
         self.quality = LabelQuality(problem.truth, problem.measured.confusion)
         self.shown = problem.measured.shown.copy()  # the label that most pixels of each superpixel have now
         self.given: dict[tuple[int, int], tuple[int, int]] = {}  # what `Pool` says of each (image, superpixel) asked
@@ -49,13 +49,11 @@ class Session:
         self._take_in(question, case, verdict_of(row))
 
     def drawn_order(self, table: Candidates) -> Candidates:
-        """The rows of each image in the order of a draw: their ids may tell, because the maker of the superpixels
-        numbered them."""
+        """The rows of each image in the order of a draw, because the maker of superpixels may have sorted their ids."""
         return table.take(np.lexsort((self._ties(table), table.image)))
 
     def pool(self, number: int, table: Candidates) -> Pool:
-        """The part of the candidates that a strategy may see in round ``number``: row numbers in the place of
-        superpixel ids."""
+        """The candidates that a strategy may see in round ``number``: row numbers in the place of superpixel ids."""
         answered, action = np.full(len(table), -1, np.int16), np.full(len(table), -1, np.int8)
         if self.given:
             rows = rows_of(table, np.array(list(self.given)))
@@ -81,11 +79,8 @@ class Session:
         return Question(kind, image, superpixel, row, column, shown, labels, number, self.problem.n_classes)
 
     def answer(self, question: Question, where: Region, opinion: int = 1, oracle: Oracle | None = None) -> Answer:
-        """The answer of a person, or of another ``oracle``; ``opinion``: how many were asked about this superpixel,
-        this one included.
-
-        One opinion on one superpixel of one seed meets one slip, at any pixel.
-        """
+        """The answer of person number ``opinion`` about this superpixel, or of another ``oracle``. One opinion on one
+        superpixel of one seed meets one slip, at any pixel."""
         name = self.problem.names[question.image]
         key = self.seed, "oracle", name, question.superpixel
         rng = self._streams(*key, *([opinion] if opinion > 1 else []))
@@ -149,9 +144,7 @@ class Session:
     def _pay(self, question: Question, answer: Answer) -> float:
         done = question.kind, answer.actions
         if done not in self._prices:
-            unit = self.problem.budget.unit if self.problem.budget else "questions"
-            price = [question.kind], [" ".join(answer.actions)], self.problem.n_classes, unit, self.problem.seconds
-            self._prices[done] = float(costs.price(*price)[0])
+            self._prices[done] = _price(self.problem, *done)
         self.spent += self._prices[done]
         self.n_answers += 1
         return self._prices[done]
@@ -173,6 +166,12 @@ class Session:
     def _ties(self, table: Candidates) -> np.ndarray:
         hashes = np.array([seeds.integer(self.seed, "tie", name) for name in self.problem.names], np.uint64)
         return seeds.uniform(self.seed, "tie", hashes[table.image], table.superpixel)
+
+
+def _price(problem: Problem, kind: str, actions: tuple[str, ...]) -> float:
+    """The price of an answer, in the unit of the budget."""
+    unit = problem.budget.unit if problem.budget else "questions"
+    return float(costs.price([kind], [" ".join(actions)], problem.n_classes, unit, problem.seconds)[0])
 
 
 def upheld(case: Case, verdict: Verdict) -> Answer:
@@ -205,7 +204,7 @@ def rows_of(table: Candidates, wanted: np.ndarray) -> np.ndarray:
 
 
 def pool_places(table: Candidates) -> np.ndarray:
-    """The place of each row in the pool (`bench.experiment.problem.Measured`); the table has every superpixel."""
+    """The place of each row in the pool (`bench.experiment.measured.Measured`); the table has every superpixel."""
     places = np.empty(len(table), np.int64)
     places[np.argsort(_keys(table.image, table.superpixel))] = np.arange(len(table))
     return places

@@ -25,7 +25,7 @@ def truth_columns(session: Session, table: Candidates, kind: str) -> dict[str, n
     parts = [_counts(session, image) for image in range(len(session.problem.names))]
     of_row = pool_places(table)
     true, agree, labelled = (np.concatenate(x)[of_row] * is_open[:, None] for x in zip(*parts, strict=True))
-    whole = session.quality.by_image.sum(0, dtype=np.int64)
+    whole = session.quality.by_image.sum()
     totals = np.r_[np.diag(whole), whole.sum(1), whole[:, :n_classes].sum(0)]
     return {
         "truth_answer": answers,

@@ -6,7 +6,7 @@ touches few images, and in an image few places of the matrix, so the file stays 
 
 import io
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,14 +67,28 @@ class Counts:
             raise InputError(f"expected confusion matrices of shape {expected}, got {np.shape(matrices)}")
         if len(np.unique(images)) != len(images) or not np.isin(images, np.arange(self.n_images)).all():
             raise InputError(f"expected each image once, from 0 to {self.n_images - 1}; got {images.tolist()}")
-        width = self.n_classes * (self.n_classes + 1)
-        row = np.full(self.n_images, -1)
-        row[images] = np.arange(len(images))
-        now = np.asarray(matrices, np.int64).reshape(len(images), width).copy()
-        known = row[self.image] >= 0
-        np.subtract.at(now, (row[self.image[known]], self.place[known]), self.change[known])
-        rows, place = np.nonzero(now)
-        parts = ((self.image, images[rows]), (self.place, place), (self.change, now[rows, place]))
+        flat = np.asarray(matrices, np.int64).reshape(len(images), expected[1] * expected[2])
+        rows, place = np.nonzero(flat)
+        return self._after(images, images[rows], place, flat[rows, place])
+
+    def after_sparse(self, images: Sequence[int] | np.ndarray, found: metrics.ByImage) -> "Counts":
+        """One round more, in which ``images`` (m,), each once, are as in ``found``, and all others as before."""
+        images = np.asarray(images, np.int64)
+        none = np.zeros(0, np.int64)
+        parts = [found.parts[i] for i in images]
+        image = np.repeat(images, [len(place) for place, _ in parts])
+        place, count = (np.concatenate([none, *(part[k] for part in parts)]).astype(np.int64) for k in (0, 1))
+        return self._after(images, image, place, count)
+
+    def _after(self, images: np.ndarray, image: np.ndarray, place: np.ndarray, count: np.ndarray) -> "Counts":
+        """One round more: ``count`` pixels in ``place`` of ``image``, three arrays (k,), all there is of ``images``."""
+        width, known = self.n_classes * (self.n_classes + 1), np.isin(self.image, images)
+        keys = np.concatenate([self.image[known] * width + self.place[known], image * width + place])
+        keys, which = np.unique(keys, return_inverse=True)
+        change = np.zeros(len(keys), np.int64)
+        np.add.at(change, which, np.concatenate([-self.change[known], count]))
+        keys, change = keys[change != 0], change[change != 0]
+        parts = ((self.image, keys // width), (self.place, keys % width), (self.change, change))
         image, place, change = (np.concatenate(pair) for pair in parts)
         return Counts(self.n_images, self.n_classes, np.append(self.ends, len(image)), image, place, change)
 
@@ -122,6 +136,19 @@ class Images:
 
     data: Counts
     model: Counts | None = None
+
+
+def with_round(kept: Images | None, data: metrics.ByImage, touched: Iterable[int], model: np.ndarray | None) -> Images:
+    """The matrices by image with those of one round more: ``data`` of the labels, of which the images ``touched`` have
+    changed, and ``model`` (M, C, C + 1), None in all rounds of a cell or in none. Without any truth no image counts."""
+    data = data if data.any() else metrics.ByImage(data.n_classes)
+    if kept is None:
+        kept = Images(Counts.empty(*data.shape[:2]), None if model is None else Counts.empty(*model.shape[:2]))
+    of_model = kept.model
+    if of_model is not None and model is not None:
+        of_model = of_model.after(np.arange(len(model)), model)
+    changed = range(len(data)) if len(kept.data) == 0 else sorted(touched)
+    return Images(kept.data.after_sparse(np.array(changed, int), data), of_model)
 
 
 def write(path: Path, images: Images) -> None:

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import entry_points, version
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from bench import registry
 from bench.files import PARTIAL, Unwritable, digest, read_json, sweep, write_spec, writing
+from bench.registry import KINDS
 from bench.runs import identity
 from bench.types import InputError
 
@@ -102,7 +102,7 @@ def remember(folder: Path, command: str) -> None:
     """Add a line to the folder's commands.jsonl, which may end in half a one of a writer that was killed or met a full
     disk: a command that wrote there, when, and by which version."""
     line: dict[str, object] = {"time": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC", "command": command}
-    line |= {"version": version("alc-bench"), "commit": commit(), "plugins": registry.packages()}
+    line |= {"version": version("alc-bench"), "commit": commit(), "plugins": packages()}
     with writing(folder / COMMANDS), open(folder / COMMANDS, "a+b") as file:
         file.seek(max(file.tell() - 1, 0))
         file.write((b"\n" if file.read() not in (b"\n", b"") else b"") + json.dumps(line).encode() + b"\n")
@@ -112,12 +112,19 @@ def environment() -> dict:
     """Versions and hardware, for the record; they are no part of a protocol."""
     return {
         "versions": {name: version(name) for name in PACKAGES},
-        "plugins": registry.packages(),
+        "plugins": packages(),
         "commit": commit(),
         "python": platform.python_version(),
         "machine": platform.machine(),
         "cores": os.cpu_count(),
     }
+
+
+@cache
+def packages() -> dict[str, str]:
+    """The installed packages that bring plug-ins, with their versions."""
+    points = [point for kind in KINDS for point in entry_points(group=f"alc_bench.{kind}")]
+    return {point.dist.name: point.dist.version for point in points if point.dist}
 
 
 @cache

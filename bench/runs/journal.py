@@ -21,7 +21,7 @@ from bench.foundation.pseudo import PseudoLabels
 from bench.labels import LabelMaps, LabelQuality
 from bench.runs import confusions, schema
 from bench.runs.checksums import anew, check
-from bench.runs.confusions import Counts, Images
+from bench.runs.confusions import Images
 from bench.runs.schema import CLASSES, QUERIES, ROUNDS, TIMINGS, names
 from bench.types import VOID, Answer, InputError, Question, Region
 
@@ -145,7 +145,8 @@ class Journal:
         known = {of: by_image for of, by_image in matrices.items() if by_image is not None and by_image.any()}
         row |= {m.column: m.formula(known[m.of]) if m.of in known else None for m in metrics.MEASURES}
         self.rounds.append(row)
-        self.images = _with_round(self.images, quality, model)
+        self.images = confusions.with_round(self.images, quality.by_image, quality.touched, model)
+        quality.touched.clear()
         ious = [np.full(len(classes), np.nan) if m is None else metrics.iou(m.sum(0)) for m in matrices.values()]
         for values in zip(classes, *ious, strict=True):
             self.classes.append({"round": row["round"]} | _named(names(CLASSES)[1:], values))
@@ -199,21 +200,7 @@ class Journal:
             self.images = Images(kept.data.until(n_rounds - 1), kept.model and kept.model.until(n_rounds - 1))
 
     def _rows(self, name: str, last: int) -> list[dict]:
-        frame = schema.read(self.folder / name)
-        return frame[frame["round"] <= last].to_dict("records")
-
-
-def _with_round(kept: Images | None, quality: LabelQuality, model: np.ndarray | None) -> Images:
-    """The matrices by image with those of one round more."""
-    data = quality.by_image if quality.is_known else quality.by_image[:0]
-    if kept is None:
-        of_val = None if model is None else Counts.empty(*model.shape[:2])
-        kept = Images(Counts.empty(*data.shape[:2]), of_val)
-    touched = np.arange(len(data)) if len(kept.data) == 0 else np.array(sorted(quality.touched), int)
-    quality.touched.clear()
-    if (of_model := kept.model) is not None and model is not None:  # in all rounds of a cell or in none
-        of_model = of_model.after(np.arange(len(model)), model)
-    return Images(kept.data.after(touched, data[touched]), of_model)
+        return [row for row in schema.read(self.folder / name).to_dict("records") if row["round"] <= last]
 
 
 def _running(folder: Path, number: int) -> list[dict]:

@@ -9,9 +9,10 @@ import tempfile
 import zipfile
 from pathlib import Path, PurePosixPath
 
-from bench import __version__, files, registry
+from bench import __version__, files
 from bench.files import default_cache
 from bench.runs import confusions
+from bench.runs.folder import packages
 from bench.types import InputError
 
 FORMAT = 1
@@ -38,7 +39,7 @@ def write(run: Path, to: Path) -> int:
     contents = {path.relative_to(run).as_posix(): path.read_bytes() for path in paths if path.name[0] != "."}
     told = {name: value for name, value in spec.items() if name not in PLACES}
     contents["spec.json"] = json.dumps(told, indent=2, sort_keys=True).encode()
-    about = {"format": FORMAT, "alc-bench": __version__, "plugins": spec.get("plugins", registry.packages())}
+    about = {"format": FORMAT, "alc-bench": __version__, "plugins": spec.get("plugins", packages())}
     about |= {"name": run.resolve().name, "files": {name: _digest(data) for name, data in contents.items()}}
     with files.replacing(to) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as pack:
         for name, content in [("pack.json", json.dumps(about, indent=2).encode()), *contents.items()]:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import torch
 
-from bench.experiment.problem import Measured, Problem, Settings, Setup, Step
+from bench.experiment.measured import Measured, Step
+from bench.experiment.problem import Problem, Settings, Setup
 from bench.learners import Learner
 
 

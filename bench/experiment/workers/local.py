@@ -12,7 +12,8 @@ from itertools import cycle, islice
 
 import torch
 
-from bench.experiment.problem import Measured, Problem, Settings, Setup, Step
+from bench.experiment.measured import Measured, Step
+from bench.experiment.problem import Problem, Settings, Setup
 from bench.experiment.workers import Worker, listening
 
 
