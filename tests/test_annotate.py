@@ -220,7 +220,9 @@ def play(driver, served, truth, n, slips=()):
         shown(driver, question["id"])
         if i in slips:
             press(driver, "t")
-            shown(driver, served.question()["id"])
+            while (after := served.question()["id"]) == question["id"]:  # the answer is on its way
+                time.sleep(0.02)
+            shown(driver, after)
             press(driver, "u")
             while served.question()["id"] != question["id"]:
                 time.sleep(0.02)
