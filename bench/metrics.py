@@ -56,8 +56,11 @@ class ByImage:
         return found.reshape(self.total.shape)
 
     def __setitem__(self, image: int, matrix: np.ndarray) -> None:
-        self.total += matrix - self[image]
-        self.parts[image] = _places(matrix)
+        (was, n_was), (now, n_now) = self.parts[image], _places(matrix)
+        total = self.total.reshape(-1)  # a view
+        total[was] -= n_was
+        total[now] += n_now
+        self.parts[image] = now, n_now
 
     def __array__(self, dtype=None, copy=None) -> np.ndarray:
         dense = [self[i] for i in range(len(self))]
