@@ -22,6 +22,7 @@ from bench.report.board.committed import Board, n_seeds, read, read_record
 from bench.report.results import COSTS
 from bench.report.statistics import inference
 from bench.report.study import Verdict
+from bench.report.table import Table
 from bench.runs import schema
 
 pytestmark = pytest.mark.slow
@@ -63,11 +64,11 @@ def read_tables(board: Board) -> list[tuple[str, str, pd.DataFrame]]:
         for setting in section["settings"]:
             found += [(section["heading"], setting[name]) for name in ("quality", "against") if setting[name]]
         found += [(section["heading"], shown) for shown in section["robustness"]]
-    return [(name, shown["caption"], _frame(shown)) for name, shown in found]
+    return [(name, shown.caption, _frame(shown)) for name, shown in found]
 
 
-def _frame(shown: dict) -> pd.DataFrame:
-    return pd.DataFrame([[cell["text"] for cell in row] for row in shown["rows"]], columns=_unique(shown["headings"]))
+def _frame(shown: Table) -> pd.DataFrame:
+    return pd.DataFrame([[cell.text for cell in row] for row in shown.cells], columns=_unique(shown.headings))
 
 
 def _unique(names: list[str]) -> list[str]:
@@ -281,9 +282,9 @@ def test_tables_share_one_level_and_are_the_suites_own_test(tmp_path):
     assert len(found.p) == (2 * 2 + 2) * 6
     assert {result.study.level for result in found.results} == {inference.discovery_level(found.p)}
     data, model = pages.over_datasets(found)
-    assert data["caption"] == "data mIoU over shapes, kvasir, annotator perfect: 5 seeds"
-    assert model["caption"].startswith("model mIoU") and len(model["rows"]) == 4 + 1  # and nobody
-    ranks = {row[0]["text"]: row[1]["text"] for row in data["rows"]}
+    assert data.caption == "data mIoU over shapes, kvasir, annotator perfect: 5 seeds"
+    assert model.caption.startswith("model mIoU") and len(model.rows) == 4 + 1  # and nobody
+    ranks = {row[0].text: row[1].text for row in data.cells}
     assert ranks["sim"] == "1.0 (1.0 to 1.0)" and ranks["random"] == "4.0 (4.0 to 4.0)"
     headline = datasets.headline(found)
     assert headline.startswith("With a noise-free annotator, `sim` is among the best by label quality")
@@ -291,7 +292,7 @@ def test_tables_share_one_level_and_are_the_suites_own_test(tmp_path):
     assert headline.endswith(" points. Asking nobody is worse on each.")
     alone = report.compare([tmp_path / "run-a"])["pairs"].set_index(["metric", "a", "b"]).loc[("data", "sim", "random")]
     (against,) = (s["against"] for s in pages.section(found.results[0])["settings"])
-    row = next([cell["text"] for cell in row] for row in against["rows"] if row[0]["text"] == "sim")
+    row = next([cell.text for cell in row] for row in against.cells if row[0].text == "sim")
     assert row[1] == f"{100 * alone.difference:.2f}"
     low, high = map(float, row[2].split(" to "))
     assert low > 100 * alone.low and high < 100 * alone.high  # most pairs differ, so each may be claimed more easily
@@ -311,15 +312,15 @@ def test_few_seeds_are_said_and_nothing_is_claimed_of_them(tmp_path):
     folder = folder_of(tmp_path, few=dict(n_seeds=2))
     found = read(folder)
     assert datasets.headline(found) == "Which labels should a person check first? The data does not say."
-    (row,) = pages.overview(found)["rows"]
-    assert [cell["text"] for cell in row][1:5] == [
+    (row,) = pages.overview(found).cells
+    assert [cell.text for cell in row][1:5] == [
         "4 strategies, 2 seeds, fewer than 5",
         "not tested",
         "–",
         "not tested",
     ]
     (part,) = pages.section(found.results[0])["settings"]
-    assert "fewer than 5" in part["quality"]["caption"] and part["against"] is None
+    assert "fewer than 5" in part["quality"].caption and part["against"] is None
 
 
 def test_annotators_stand_side_by_side(tmp_path):
@@ -327,16 +328,16 @@ def test_annotators_stand_side_by_side(tmp_path):
     of_data, of_model = pages.section(read(folder).results[0])["robustness"]
     rounds = pd.read_csv(folder / "a.csv").query("strategy == 'sim'")
     for table, column in ((of_data, "data_miou"), (of_model, "model_miou")):
-        assert table["headings"] == ["strategy", "perfect", "noisy[rate=0.3]"]
+        assert table.headings == ["strategy", "perfect", "noisy[rate=0.3]"]
         areas = {
             oracle: np.array([_area_and_end(cell, column, 0, 200)[0] for _, cell in of.groupby("seed")])
             for oracle, of in rounds.groupby("oracle")
         }
-        (row,) = (row for row in table["rows"] if row[0]["text"] == "sim")
+        (row,) = (row for row in table.cells if row[0].text == "sim")
         change = 100 * (areas["noisy[rate=0.3]"] - areas["perfect"])
         low, high = scipy.stats.ttest_1samp(change, 0).confidence_interval(0.95)
         expected = f"{100 * areas['noisy[rate=0.3]'].mean():.2f} ({change.mean():+.2f}, {low:.2f} to {high:.2f})"
-        assert row[2]["text"] == expected and row[1]["bold"]
+        assert row[2].text == expected and row[1].bold
 
 
 def test_what_is_a_result_is_told_by_its_columns(alc, tmp_path):
@@ -352,9 +353,9 @@ def test_what_is_a_result_is_told_by_its_columns(alc, tmp_path):
     assert [result.name for result in found.results] == ["a"] and found.published == ("a-paper.csv", "published-b.csv")
     assert found.results[0].reference == pytest.approx({"shapes": 0.65})
     (part,) = pages.section(found.results[0])["settings"]
-    theirs = next(row for row in part["quality"]["rows"] if row[0]["text"] == "theirs (published)")
-    assert theirs[1]["text"] == "–"
-    assert "65.00 (model), training on the truth" in " ".join(part["remarks"])
+    theirs = next(row for row in part["quality"].cells if row[0].text == "theirs (published)")
+    assert theirs[1].text == "–"
+    assert "65.00 (model), training on the truth" in " ".join(part["quality"].notes)
     assert all("theirs" not in verdict.of.ranked for verdict in found.results[0].study.verdicts[SHAPES].values())
     (shown,) = chooser.data(found)["results"][0]["settings"]
     assert shown["looks"]["theirs"][0] == "published" and "theirs" in shown["curves"]["data"]["queries"]
@@ -424,7 +425,7 @@ def test_one_run_that_puts_a_strategy_below_takes_it_off_the_top(tmp_path):
     pairs = board.results[1].study.verdicts[SHAPES]["data"]
     names = pairs.of.ranked
     assert found.deficit("sim") == pytest.approx(pairs.pairs.high[names.index("random"), names.index("sim")])
-    assert found.deficit("sim") > 0.01 and "none: runs differ" in str(pages.opening(board)["rows"])
+    assert found.deficit("sim") > 0.01 and "none: runs differ" in str(pages.opening(board).rows)
     assert datasets.headline(board) == "Which labels should a person check first? The data does not say."
 
 
@@ -444,9 +445,9 @@ def test_labels_worse_than_before_any_question_are_said(tmp_path):
     assert noisy_part.endswith(
         "The labels become worse than the pseudo labels on shapes with `sim`: there, ask nobody."
     )
-    rows = pages.opening(board)["rows"]
-    assert rows[0][4]["text"].endswith("worse than asking nobody)")
-    assert rows[0][1]["text"] == f"{100 * free.start:.2f}"
+    rows = pages.opening(board).cells
+    assert rows[0][4].text.endswith("worse than asking nobody)")
+    assert rows[0][1].text == f"{100 * free.start:.2f}"
     shown = chooser.data(board)["results"][0]["settings"][1]
     assert "sim" in shown["answers"]["data"]["queries"][-1]["worse"]
     costs, values = shown["curves"]["data"]["queries"][datasets.NOBODY]
@@ -464,8 +465,8 @@ def test_the_picture_has_the_strategies_of_most_datasets_on_top(committed):
 
 def test_the_readme_of_the_results_has_the_opening_table(committed):
     text = (RESULTS / "README.md").read_text()
-    for row in pages.opening(committed)["rows"]:
-        assert f"| {' | '.join(cell['text'] for cell in row)} |" in text
+    for row in pages.opening(committed).cells:
+        assert f"| {' | '.join(cell.text for cell in row)} |" in text
 
 
 def test_names_that_are_no_specs_and_markup_do_no_harm(alc, browser, tmp_path):

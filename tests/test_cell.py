@@ -317,7 +317,7 @@ class Watching(Strategy):
 
 @pytest.mark.parametrize(("oracle", "budget"), [("perfect", "12s"), ("abstaining[p=0.5]", "12")])
 def test_a_pool_says_what_was_done_and_what_it_cost(problem, tmp_path, monkeypatch, oracle, budget):
-    """Audit, row 22: a confirmed label, void and giving up are told apart; the spend is in the unit of the budget."""
+    """Audit, row 22: a confirmed label, void and giving up are three actions; the spend has the unit of the budget."""
     seen, folder = [], tmp_path / "cell"
     monkeypatch.setattr(registry, "load_strategy", lambda spec: registry.Method(Watching(seen), First(), None))
     costly = dataclasses.replace(problem, budget=costs.budget(budget))

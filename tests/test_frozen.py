@@ -177,7 +177,7 @@ def learnt(image: np.ndarray, labels: np.ndarray, **words) -> torch.Tensor:
 
 @pytest.mark.parametrize("power", [0.0, 0.5, 1.0])
 def test_a_rare_class_weighs_its_share_to_the_minus_power(power):
-    """Of what cannot be told apart, a head learns the odds: 8 to 1 become 8 to 1 to the power 1 - ``power``."""
+    """Of features that are equal, a head learns the odds: 8 to 1 become 8 to 1 to the power 1 - ``power``."""
     labels = np.uint8([[0, 0, 0, 0, 0, 0, 0, 0, 1, 255]])
     found = learnt(np.zeros((1, 10, 3), np.uint8), labels, balanced=power)
     assert found.exp().numpy() == pytest.approx(8 ** (1 - power), rel=0.02)

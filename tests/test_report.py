@@ -12,10 +12,11 @@ from rich.console import Console
 from runs import write_run
 
 from bench import report
-from bench.report import claims, style, tables
+from bench.report import claims, layout, style, tables
 from bench.report import results as read
 from bench.report.comparison import Comparison, drawn_out
 from bench.report.figures import curves
+from bench.report.layout import Layout
 from bench.report.page import document
 from bench.report.statistics.inference import area_weights
 from bench.report.study import Study, Verdict
@@ -62,7 +63,7 @@ def test_summary_matches_a_plain_loop(run):
 
 
 def test_files_are_written_and_the_best_is_bold(tmp_path):
-    """Row 12: bold is what cannot be told from the best; with two seeds nothing can be told at all."""
+    """Row 12: bold is all that is tied with the best; with two seeds nothing is tested."""
     for n_seeds, bold in ((2, 0), (6, 1)):
         _files_are_written(write_run(tmp_path / str(n_seeds), n_seeds=n_seeds), bold)
 
@@ -127,9 +128,9 @@ def test_bounds_are_shown_and_never_ranked(tmp_path):
     summary = tables.summarise(Study(found)).set_index("strategy")
     assert summary.kind.to_dict() == {"random": "ranked", "sim": "ranked", "clairvoyant_gain": "bound"}
     assert summary["data_rank_low"].dropna().to_dict() == {"random": 2, "sim": 1}
-    _, lines = tables.layout(tables.summarise(Study(found)))
-    assert [line[0][0] for line in lines] == ["sim", "random", "clairvoyant_gain (bound)"]
-    assert not any(best for _, best in lines[-1])
+    (section,) = Layout(Study(found)).sections
+    assert [row[0].text for row in section.summary.cells] == ["sim", "random", "clairvoyant_gain (bound)"]
+    assert not any(cell.bold for cell in section.summary.cells[-1])
 
 
 def test_label_only_runs_and_leaky_oracles(tmp_path):
@@ -137,7 +138,7 @@ def test_label_only_runs_and_leaky_oracles(tmp_path):
     out = write_run(tmp_path / "run", oracles=oracles, leaky=oracles[:1], model=False, n_seeds=1)
     console = quiet()
     found = read.read([out])
-    tables.show(Study(found), tables.summarise(Study(found)), console)
+    layout.show(Layout(Study(found)), console)
     text = console.file.getvalue()
     assert "perfect[gate=superpixel] (leaky)" in text and "model mIoU" not in text and text.count("(leaky)") == 1
     assert [len(part.axes) for part in curves.curves(Study(found)).subfigs] == [0, 1, 1]

@@ -1,5 +1,5 @@
 """The statistics test themselves: pages are made of simulated runs whose truth is known, and all that they claim is
-held against it. In the null world all strategies are equal: nothing may be told apart.
+held against it. In the null world all strategies are equal: nothing may differ significantly.
 
 Everything goes through the functions that make the page. A claim that is not checked here fails the test.
 """
@@ -13,8 +13,9 @@ from rich.console import Console
 from scipy import stats
 
 from bench import seeds
-from bench.report import budgets, claims, tables
+from bench.report import budgets, claims, layout, tables
 from bench.report.figures import curves
+from bench.report.layout import Layout
 from bench.report.results import CELL, PLAIN, Results
 from bench.report.statistics import inference as s
 from bench.report.study import Study
@@ -75,10 +76,10 @@ def false_claims(study: Study, truth: dict[str, float]) -> list[str]:
     best = {name for name, value in truth.items() if value == max(truth.values())}
     for setting, verdicts in study.verdicts.items():
         rows = summary[summary.oracle.eq(setting[2])]
-        headings, lines = tables.layout(rows)
-        table = pd.DataFrame([[text for text, _ in line] for line in lines])
-        bold = pd.DataFrame([[flag for _, flag in line] for line in lines])
-        for column, heading in enumerate(headings):
+        shown = layout.summary(study, setting, study.comparisons[setting][0].results, rows)
+        table = pd.DataFrame([[cell.text for cell in row] for row in shown.cells])
+        bold = pd.DataFrame([[cell.bold for cell in row] for row in shown.cells])
+        for column, heading in enumerate(shown.headings):
             marked = set(table[0][bold[column]])
             if marked and not best <= marked:
                 found.append(f"bold: {heading}")
@@ -89,7 +90,7 @@ def false_claims(study: Study, truth: dict[str, float]) -> list[str]:
             elif column and not heading.endswith(("area", "last round")):
                 raise AssertionError(f"no test knows what the column {heading!r} claims")
         said = tables.statements(verdicts, rows)
-        assert [claim.text for claim in said] == tables.remarks(verdicts, rows)
+        assert [claim.text for claim in said] == shown.notes
         for claim in said:
             assert claim.kind in claims.KINDS, f"no test knows what a sentence of the kind {claim.kind!r} claims"
             if claim.kind == "note":
@@ -247,7 +248,7 @@ def test_a_sentence_of_another_kind_fails():
             with pytest.raises(AssertionError):
                 false_claims(study, truth)
     with pytest.MonkeyPatch.context() as patch:
-        claim = claims.Claim("apart", "1 of 6 pairs are told apart", "data", frozenset({("s00", "s01")}))
+        claim = claims.Claim("apart", "1 of 6 pairs differ significantly", "data", frozenset({("s00", "s01")}))
         patch.setattr(claims, "claims", lambda verdicts: [*said(verdicts), claim])
         assert false_claims(study, truth)
 
@@ -255,7 +256,7 @@ def test_a_sentence_of_another_kind_fails():
 def test_screen_says_what_was_checked():
     study = Study(simulate(seeds.generator(0, "screen"), np.zeros(4), 5))
     summary, console = tables.summarise(study), Console(file=io.StringIO(), width=200)
-    tables.show(study, summary, console)
+    layout.show(Layout(study), console)
     for setting, verdicts in study.verdicts.items():
         for claim in tables.statements(verdicts, summary[summary.oracle.eq(setting[2])]):
             assert claim.text in console.file.getvalue()

@@ -9,7 +9,8 @@ from chromium import errors
 from runs import write_run
 
 from bench.costs import seconds
-from bench.report import budgets, prices, results, style, tables
+from bench.report import budgets, results, style, tables
+from bench.report.layout import Layout
 from bench.report.page import document
 from bench.report.study import Study
 from bench.runs import source
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.slow
 def write_page(outs, path):
     found = results.read(outs)
     times = seconds.read("measured")
-    document.write(Study(found), tables.summarise(Study(found)), path, prices.table(found, times), times)
+    document.write(Layout(Study(found), times), path)
     return path
 
 
@@ -195,7 +196,7 @@ def test_sentence_slider_and_dots_say_what_the_tables_say(browser, tmp_path, wid
             shown = browser.execute_script(
                 "return [...document.querySelectorAll('#dots tbody tr')].map(r => [...r.cells].map(c => c.textContent))"
             )
-            ranks = [tables.rank(low, high) for low, high in zip(rows.rank_low, rows.rank_high, strict=True)]
+            ranks = [style.rank(low, high) for low, high in zip(rows.rank_low, rows.rank_high, strict=True)]
             shown_as = [(r[0][1:].strip().removesuffix(" (bound)"), r[1]) for r in shown]
             assert shown_as == list(zip(rows.strategy, ranks, strict=True))
             assert [float(r[2]) for r in shown] == pytest.approx(100 * rows["mean"].to_numpy(), abs=0.0051)

@@ -14,12 +14,14 @@ from scipy import stats
 
 from bench.commands import report as command
 from bench.costs import seconds
-from bench.report import cell_files, claims, prices, results, tables
+from bench.report import cell_files, claims, layout, results, tables
 from bench.report.comparison import Comparison
 from bench.report.figures import curves, panels
+from bench.report.layout import Layout
 from bench.report.page import document, index
 from bench.report.statistics import inference
 from bench.report.study import Study, Verdict
+from bench.report.table import Cell, Table
 from bench.types import InputError
 
 pytestmark = pytest.mark.slow
@@ -81,9 +83,9 @@ def test_common_cells_only_are_ranked_and_the_rest_is_shown(tmp_path):
     out = write_run(tmp_path / "run", n_seeds=4, statuses=statuses)
     found = results.read([out])
     summary, console = tables.summarise(Study(found)), quiet()
-    tables.show(Study(found), summary, console)
+    layout.show(Layout(Study(found)), console)
     text = console.file.getvalue()
-    assert text.index("coverage") < text.index("data mIoU") and text.count("FAILED") == 5
+    assert text.index("Coverage") < text.index("data mIoU") and text.count("failed") == 5
     status = tables.coverage(found).set_index("strategy")
     assert status.loc["random", [0, 1, 2, 3]].tolist() == ["failed", "done", "done", "done"]
     assert status.loc["sim", 1] == "missing"
@@ -143,7 +145,7 @@ def test_published_figures_are_drawn_and_not_ranked(tmp_path):
     drawn = [line for line in axes.lines if line.get_linestyle() == ":"]
     assert drawn[0].get_ydata() == pytest.approx(curve) and len(drawn) == 2
     times = seconds.read("measured")
-    document.write(Study(found), tables.summarise(Study(found)), out / "report.html", prices.table(found, times), times)
+    document.write(Layout(Study(found), times), out / "report.html")
     assert '"kind":"published"' in (out / "report.html").read_text(encoding="utf-8")
 
 
@@ -234,10 +236,36 @@ def test_aggregate_is_over_strategies_ranked_everywhere(tmp_path):
     assert table.behind_low["data", "random"] < np.mean(differences) < table.behind_high["data", "random"] < 0
 
 
+def test_every_table_of_the_page_is_a_csv_file(tmp_path):
+    study = Study(results.read([write_run(tmp_path / "run", strategies=("cil_pixel", "random"), n_seeds=4)]))
+    shown, to = Layout(study), tmp_path / "to"
+    to.mkdir()
+    layout.write(shown, to)
+    written = sorted((to / layout.TABLES).glob("[0-9]*.csv"))
+    assert len(written) == len(shown.all) > 4
+    for file, table in zip(written, shown.all, strict=True):
+        read = pd.read_csv(file, dtype=str, keep_default_na=False, header=None).to_numpy().tolist()
+        assert read == [list(table.headings), *([cell.text for cell in row] for row in table.cells)]
+    curves_of = pd.read_csv(to / layout.TABLES / "curves.csv")
+    assert curves_of.data_miou.tolist() == study.results.rounds.data_miou.tolist()
+
+
+def test_a_cell_is_bold_marked_and_safe_wherever_its_table_is_shown():
+    table = Table(
+        ["a|b", "n_mIoU x"], [["x_1|", Cell("2±1", bold=True)], ["[b]", Cell("3", kind="failed")]], "c", ["n."]
+    )
+    console = Console(file=io.StringIO(), width=100, force_terminal=True, color_system="standard")
+    table.show(console)
+    text = console.file.getvalue()
+    assert "[b]" in text and "\x1b[1m" in text and "\x1b[31m" in text and "n." in text
+    assert "| x_1\\| | **2±1** |" in table.to_markdown() and "- n." in table.to_markdown()
+    assert r"x\_1| & \textbf{2\,$\pm$\,1} \\" in table.to_latex() and "{}[b] & 3" in table.to_latex()
+
+
 def test_tables_are_markdown_and_booktabs(tmp_path):
     out = write_run(tmp_path / "run", strategies=("cil_pixel", "random"), n_seeds=4)
     found = results.read([out])
-    tables.write_summary(Study(found), tables.summarise(Study(found)), out)
+    layout.write(Layout(Study(found)), out)
     markdown, latex = (out / "summary.md").read_text(), (out / "summary.tex").read_text()
     assert markdown.count("| **") == 2 and "| cil_pixel |" in markdown and "| ---: |" in markdown
     assert (

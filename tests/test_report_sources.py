@@ -10,8 +10,9 @@ from runs import write_run
 
 from bench import report
 from bench.costs import seconds
-from bench.report import cell_files, claims, detection, prices, results, tables
+from bench.report import cell_files, claims, detection, layout, prices, results, tables
 from bench.report.figures import curves, panels
+from bench.report.layout import Layout
 from bench.report.page import document
 from bench.report.study import Study
 from bench.types import InputError
@@ -63,9 +64,9 @@ def test_every_table_gives_an_own_strategy_its_own_numbers(both, alone):
 
 
 def test_screen_and_markdown_have_a_row_for_each(both, tmp_path):
-    summary, console = tables.summarise(both), Console(file=io.StringIO(), width=200)
-    tables.show(both, summary, console)
-    tables.write_summary(both, summary, tmp_path)
+    shown, console = Layout(both), Console(file=io.StringIO(), width=200)
+    layout.show(shown, console)
+    layout.write(shown, tmp_path)
     for text in (console.file.getvalue(), (tmp_path / "summary.md").read_text()):
         assert text.count(f"{FRIEND} (published)") == len(ORACLES)
     assert "sim (published)" not in console.file.getvalue()
@@ -101,9 +102,8 @@ def test_a_friends_curve_is_one_more_line(both, alone):
 
 
 def test_the_page_has_a_curve_for_each(both, tmp_path):
-    times = seconds.read("measured")
     path = tmp_path / "report.html"
-    document.write(both, tables.summarise(both), path, prices.table(both.results, times), times)
+    document.write(Layout(both), path)
     text = path.read_text(encoding="utf-8")
     assert text.count(f'"strategy":"{FRIEND}","kind":"published"') == len(ORACLES)
     assert text.count('"strategy":"sim","kind":"ranked","color"') == len(ORACLES)

@@ -129,7 +129,7 @@ def test_equal_strategies_share_a_rank_where_identical_runs_differ(n_seeds, old_
 
 
 def test_ranks_follow_from_the_intervals():
-    """Row 12: who cannot be told from the best shares its rank; the rest has a range."""
+    """Row 12: the strategies that are tied with the best share its rank; the rest has a range."""
     scores = np.array([0.5, 0.501, 0.6, 0.8, 0.8])[:, None] + 0.003 * RNG.normal(size=(5, 6))
     low, high = s.all_pairs(scores).ranks
     assert (low.tolist(), high.tolist()) == ([4, 4, 3, 1, 1], [5, 5, 3, 2, 2])

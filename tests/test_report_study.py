@@ -11,6 +11,7 @@ from bench import metrics, seeds
 from bench.report import claims, results, tables
 from bench.report.comparison import Comparison
 from bench.report.figures import curves
+from bench.report.layout import Layout
 from bench.report.statistics import inference
 from bench.report.study import Study, Verdict
 from bench.runs import confusions
@@ -110,8 +111,9 @@ def test_kinds_of_question_have_rankings_of_their_own(tmp_path):
     assert set(zip(across.a, across.b, strict=True)) == {
         ("entropy", "random"), ("random", "entropy"), ("sim", "cil_pixel"), ("cil_pixel", "sim")
     }  # fmt: skip
-    headings, lines = tables.layout(tables.summarise(Study(found)))
-    assert headings[1] == "question" and [line[1][0] for line in lines] == ["correction"] * 2 + ["multiclass"] * 2
+    (section,) = Layout(Study(found)).sections
+    assert section.summary.headings[1] == "question"
+    assert [row[1].text for row in section.summary.cells] == ["correction"] * 2 + ["multiclass"] * 2
     (by_cost,) = (row["data"] for row in Study(found, "bits").verdicts.values())
     assert claims.ranking(by_cost).rank_high.max() == 4
 
@@ -128,7 +130,7 @@ def test_the_end_of_another_cost_is_named(tmp_path):
     for cost, heading, share in (("bits", "data mIoU end", 0.6), ("queries", "data mIoU last round", 1)):
         study = Study(results.read([out]), cost)
         summary = tables.summarise(study)
-        assert heading in tables.layout(summary)[0]
+        assert heading in Layout(study).sections[0].summary.headings
         assert summary.set_index("strategy").end_share.to_dict() == pytest.approx({"random": 1, "sim": share})
         (said,) = (tables.remarks(row, summary) for row in study.verdicts.values())
         text = "curves end apart: all are compared up to 240 bits, which is 60 % of sim's"
@@ -150,8 +152,7 @@ def test_labelled_pixels_are_a_metric_where_others_published_that_alone(tmp_path
     summary = tables.summarise(study).set_index("strategy")
     assert summary.labelled_rank_low.dropna().to_dict() == {"random": 2, "sim": 1}
     assert summary.labelled_area_mean["A2LC"] == pytest.approx(summary.labelled_area_mean["sim"])
-    headings, _ = tables.layout(summary.reset_index())
-    assert "data mIoU, labelled pixels, area" in headings
+    assert "data mIoU, labelled pixels, area" in Layout(study).sections[0].summary.headings
     axes = curves.curves(study).subfigs[1].axes
     assert axes[-1].get_title(loc="left") == "data mIoU, labelled (%)"
     assert [line.get_linestyle() for line in axes[-1].lines].count(":") == 1

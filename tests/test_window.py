@@ -41,7 +41,7 @@ def test_time_fit_writes_a_row_a_fit_and_a_figure(alc, tmp_path, capsys):
     assert table[["preset", "n_steps", "labels"]].values.tolist() == [
         ["smoke", n, labels] for n in (21, 25) for labels in ("truth", "pseudo")
     ]
-    assert out.with_suffix(".png").stat().st_size > 0 and "window" in capsys.readouterr().out
+    assert out.with_suffix(".png").stat().st_size > 0 and "gap" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("wrong", [["--steps", "many"], ["--seeds", "0"], ["--preset", "none.py"]])

@@ -9,14 +9,13 @@ import tempfile
 from pathlib import Path
 
 import pandas as pd
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench import files, registry, report
 from bench.commands import Parser, exit_code
 from bench.report import results
+from bench.report.table import Table
 from bench.runs import schema, specs
 from bench.runs.source import Source
 from bench.timing import Stopwatch
@@ -124,19 +123,19 @@ def _bytes(paths) -> int:
 
 
 def show(rows: list[dict], title: str) -> None:
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
-    for name in ("", "measured"):
-        table.add_column(name, no_wrap=True)
-    for heading in ("s", "share", "times", "ms each", "floor"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for row in rows:
-        each = f"{row['seconds'] / row['n'] * 1e3:,.3g}" if row["n"] else ""
-        floor = "" if row["floor"] is None else UNITS[row["floor_unit"]](row["floor"])
-        times = f"{row['n']:,} {row['of']}"
-        table.add_row(
-            row["phase"], row["measured"], f"{row['seconds']:,.2f}", f"{row['share']:.1%}", times, each, floor
-        )
-    Console().print(table)
+    lines = [
+        [
+            row["phase"],
+            row["measured"],
+            f"{row['seconds']:,.2f}",
+            f"{row['share']:.1%}",
+            f"{row['n']:,} {row['of']}",
+            f"{row['seconds'] / row['n'] * 1e3:,.3g}" if row["n"] else "",
+            "" if row["floor"] is None else UNITS[row["floor_unit"]](row["floor"]),
+        ]
+        for row in rows
+    ]
+    Table(["", "measured", "s", "share", "times", "ms each", "floor"], lines, title).show(Console())
 
 
 def draw(rows: list[dict], path: Path) -> None:

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 
 from bench import metrics
 from bench.commands import progress, run
 from bench.datasets import Dataset, coverage
 from bench.experiment.problem import Setup
+from bench.report.table import Table
 from bench.types import InputError
 
 Maps = Iterable[tuple[str, np.ndarray, np.ndarray]]
@@ -128,8 +128,5 @@ def main(args) -> int:
 
 def show(found: dict[str, float]) -> None:
     """`measure`'s result as a table on standard output."""
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(justify="right")
-    for name, (form, what) in ROWS.items():
-        table.add_row(form.format(found[name]), what)
-    Console().print(table)
+    rows = [[what, form.format(found[name])] for name, (form, what) in ROWS.items()]
+    Table(["", "value"], rows).show(Console())

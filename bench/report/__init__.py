@@ -8,11 +8,11 @@ from rich.console import Console
 from rich.progress import Progress
 
 from bench import files
-from bench.costs import seconds
 from bench.costs.seconds import Times
-from bench.report import budgets, cell_files, claims, detection, paper, prices, tables
+from bench.report import budgets, cell_files, claims, detection, layout, paper, tables
 from bench.report.board import committed, datasets, markdown, pages, picture
 from bench.report.figures import curves, panels
+from bench.report.layout import Layout
 from bench.report.page import document, index
 from bench.report.results import COSTS, read
 from bench.report.study import Study
@@ -40,7 +40,7 @@ def compare(paths: Paths, cost: str = "queries", mixed: bool = False) -> dict[st
 
     ``cost``: the axis, a key of `COSTS`. Raises InputError as `load_results` does.
     """
-    return _tables(Study(read(_listed(paths), mixed), cost))
+    return _tables(Layout(Study(read(_listed(paths), mixed), cost)))
 
 
 def _listed(paths: Paths) -> list[Path]:
@@ -86,20 +86,19 @@ def write(
     to = Path(to)
     if times is not None:
         results = cell_files.reprice(results, times.mean)
-    times = times or seconds.read("measured")
-    priced = prices.table(results, times)
     study = Study(results, cost)
-    found = _tables(study)
+    shown = Layout(study, times) if times else Layout(study)
+    found, summary = _tables(shown), shown.numbers
     for_paper = paper.tables_of(study, at, against)
-    summary = found["summary"]
     drawn = {} if summary.empty else _figures(study)
     console = console or Console()
     try:
         to.mkdir(parents=True, exist_ok=True)
         if own:  # a folder that somebody named may hold other things
             files.sweep(to)
-        tables.write_summary(study, summary, to)
-        tables.write_csv(to / "prices.csv", priced)
+        layout.write(shown, to)
+        tables.write_csv(to / "summary.csv", summary)
+        tables.write_csv(to / "prices.csv", shown.priced)
         tables.write_csv(to / "budgets.csv", budgets.table(study))
         for name in ("coverage", "pairs", "detection", "aggregate", "robustness"):
             if name in ("coverage", "pairs") or not found[name].empty:
@@ -110,13 +109,12 @@ def write(
                 curves.save(figure, to, name, SUFFIXES)
             if html:
                 progress.add_task("page", total=None)
-                document.write(study, summary, to / "report.html", priced, times)
+                document.write(shown, to / "report.html")
         if html and len(runs) > 1:
             index.write(results, summary, to / "index.html")
     except OSError as error:
         raise InputError(f"{to}: cannot write the report there: {error.strerror}") from error
-    tables.show(study, summary, console)  # last: whoever reads may stop reading
-    prices.show(priced, times, console)
+    layout.show(shown, console)  # last: whoever reads may stop reading
     if at or against:
         console.print(f"for a paper: {', '.join(map(str, for_paper_files))}", soft_wrap=True, markup=False)
     for what, name in (("curves", "curves.png"), ("page", "report.html")):
@@ -144,9 +142,10 @@ def write_board(folder: Path, to: Path | None = None, console: Console | None = 
     return to
 
 
-def _tables(study: Study) -> dict[str, pd.DataFrame]:
+def _tables(layout: Layout) -> dict[str, pd.DataFrame]:
+    study = layout.study
     return {
-        "summary": tables.summarise(study, cell_files.references(study.results)),
+        "summary": layout.numbers,
         "coverage": tables.coverage(study.results),
         "pairs": tables.pairs(study),
         "detection": detection.summarise(study.results),

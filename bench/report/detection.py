@@ -1,9 +1,12 @@
 """How well the questions of each strategy find wrong labels, apart from the labels' effect on a model."""
 
+from collections.abc import Iterator
+
 import pandas as pd
 
 from bench.report.results import SETTING, Results
 from bench.report.style import percent
+from bench.report.table import Table
 from bench.runs import schema
 
 COLUMNS = schema.names(schema.DETECTION)
@@ -35,11 +38,9 @@ def by_seed(results: Results, column: str) -> pd.DataFrame:
     return own.groupby(["strategy", "seed"])[column].mean().unstack("seed")
 
 
-def layout(rows: pd.DataFrame) -> tuple[list[str], list[list[tuple[str, bool]]]]:
-    """A setting's rows as text: headings, and rows of (text, False), for nothing is bold if nothing is tested."""
-    columns = {c.name: c.title for c in schema.DETECTION}
-    lines = [
-        [(row["strategy"], False)] + [(percent(row[f"{c}_mean"]), False) for c in columns]
-        for row in rows.to_dict("records")
-    ]
-    return ["strategy", *columns.values()], lines
+def tables(block: Results) -> Iterator[Table]:
+    """The table of a setting, if a run measured it. Nothing is bold, for nothing is tested."""
+    if len(found := summarise(block)):
+        columns = {c.name: c.title for c in schema.DETECTION}
+        rows = [[row["strategy"], *(percent(row[f"{c}_mean"]) for c in columns)] for row in found.to_dict("records")]
+        yield Table(["strategy", *columns.values()], rows, "Wrong labels found", [NOTE])

@@ -1,6 +1,6 @@
 """Tables for a paper: values at budgets of your choice, differences from a baseline, and the IoU of each class."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +8,11 @@ import pandas as pd
 
 from bench.files import replacing
 from bench.report import cell_files, tables
-from bench.report.page.document import interval
 from bench.report.results import SETTING
 from bench.report.statistics import inference
 from bench.report.study import Study
-from bench.report.style import percent, title
+from bench.report.style import interval, p_value, percent, title
+from bench.report.table import Cell, Table
 from bench.types import InputError
 
 AT = ["metric", "strategy", "cost", "budget", "mean", "std", "n_seeds"]
@@ -98,50 +98,38 @@ def write(found: dict[str, pd.DataFrame], folder: Path) -> list[Path]:
     layouts, written = {"classes": _classes, "at": _at, "against": _against}, []
     for name, table in found.items():
         tables.write_csv(folder / f"{name}.csv", table)
-        parts = [r"% needs \usepackage{booktabs}"]
-        for setting, block in table.groupby(SETTING, sort=False):
-            for caption, headings, lines in layouts[name](block):
-                parts += [f"% {title(setting, False)}: {caption}", tables.as_latex(headings, lines), ""]
+        blocks = table.groupby(SETTING, sort=False)
+        shown = [one for setting, block in blocks for one in layouts[name](title(setting, False), block)]
         with replacing(folder / f"{name}.tex") as path:
-            path.write_text("\n".join(parts), encoding="utf-8")
+            path.write_text("\n".join([tables.PREAMBLE, *(one.to_latex() for one in shown)]), encoding="utf-8")
         written += [folder / f"{name}.csv", folder / f"{name}.tex"]
     return written
 
 
-Layout = list[tuple[str, list[str], list[list[tuple[str, bool]]]]]
-
-
-def _at(block: pd.DataFrame) -> Layout:
-    found: Layout = []
+def _at(name: str, block: pd.DataFrame) -> Iterator[Table]:
     for metric, rows in block.groupby("metric", sort=False):
         budgets = list(dict.fromkeys(rows.budget))
         by_name = {name: part.set_index("budget") for name, part in rows.groupby("strategy", sort=False)}
-        lines = [
-            [(name, False), *((percent(part["mean"][b], part["std"][b]), False) for b in budgets)]
-            for name, part in by_name.items()
-        ]
-        found.append((f"{metric} mIoU at {rows.cost.iloc[0]}", ["strategy", *(f"{b:g}" for b in budgets)], lines))
-    return found
+        lines = [[name, *(percent(part["mean"][b], part["std"][b]) for b in budgets)] for name, part in by_name.items()]
+        headings = ["strategy", *(f"{b:g}" for b in budgets)]
+        yield Table(headings, lines, f"{name}: {metric} mIoU at {rows.cost.iloc[0]}")
 
 
-def _against(block: pd.DataFrame) -> Layout:
-    found: Layout = []
+def _against(name: str, block: pd.DataFrame) -> Iterator[Table]:
     for metric, rows in block.groupby("metric", sort=False):
         lines = []
         for row in rows.itertuples():
-            texts = [row.strategy, percent(row.difference), interval(row.low, row.high), tables.p_value(row.p)]
-            lines.append([(text, row.low > 0 or row.high < 0) for text in texts])
-        headings = ["strategy", f"difference from {row.baseline}", "95 % interval", "p"]
-        found.append((f"area of {metric} mIoU; bold: significantly different", headings, lines))
-    return found
+            texts = [row.strategy, percent(row.difference), interval(row.low, row.high), p_value(row.p)]
+            lines.append([Cell(text, bold=row.low > 0 or row.high < 0) for text in texts])
+        headings = ["strategy", f"difference from {block.baseline.iloc[0]}", "95 % interval", "p"]
+        yield Table(headings, lines, f"{name}: area of {metric} mIoU; bold: significantly different")
 
 
-def _classes(block: pd.DataFrame) -> Layout:
-    found: Layout = []
+def _classes(name: str, block: pd.DataFrame) -> Iterator[Table]:
     for metric in ("data", "model"):
         wide = block.pivot(index="strategy", columns="class", values=f"{metric}_iou")
         wide = wide[list(dict.fromkeys(block["class"]))]
         if wide.notna().any(axis=None):
-            lines = [[(name, False), *((percent(v), False) for v in row)] for name, *row in wide.itertuples()]
-            found.append((f"IoU of each class, {metric}, last round", ["strategy", *map(str, wide.columns)], lines))
-    return found
+            lines = [[name, *map(percent, row)] for name, *row in wide.itertuples()]
+            headings = ["strategy", *map(str, wide.columns)]
+            yield Table(headings, lines, f"{name}: IoU of each class, {metric}, last round")

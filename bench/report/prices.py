@@ -3,13 +3,11 @@
 from pathlib import Path
 
 import pandas as pd
-from rich import box
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from bench.costs.seconds import Times
 from bench.report.results import SETTING, Results
+from bench.report.style import title
+from bench.report.table import Table
 from bench.runs import schema
 
 COLUMNS = [*SETTING, "strategy", "n_queries", "seconds", "low", "high"]
@@ -38,23 +36,14 @@ def remark(times: Times) -> str:
     )
 
 
-def lines(prices: pd.DataFrame) -> list[tuple[str, ...]]:
-    """The rows of a setting as text, under `HEADINGS`."""
+def tables(prices: pd.DataFrame, times: Times) -> list[Table]:
+    """A table for each setting, in hours."""
     hours = prices.assign(**{name: prices[name] / 3600 for name in ("seconds", "low", "high")})
-    return [
-        (row.strategy, f"{row.n_queries:g}", f"{row.seconds:.2f}", f"{row.low:.2f} to {row.high:.2f}")
-        for row in hours.sort_values(["seconds", "strategy"]).itertuples()
-    ]
-
-
-def show(prices: pd.DataFrame, times: Times, console: Console) -> None:
-    for setting, block in prices.groupby(SETTING):
-        shown = Table(box=box.SIMPLE, pad_edge=False)
-        for heading in HEADINGS:
-            shown.add_column(heading, justify="left" if heading == "strategy" else "right")
-        for line in lines(block):
-            shown.add_row(*map(escape, line))
-        console.print(f"[bold]what the answers cost: {escape(' · '.join(setting))}[/bold]", highlight=False)
-        console.print(shown)
-    if len(prices):
-        console.print(f"[dim]{escape(remark(times))}[/dim]", highlight=False, soft_wrap=True)
+    found = []
+    for setting, block in hours.groupby(SETTING):
+        rows = [
+            [row.strategy, f"{row.n_queries:g}", f"{row.seconds:.2f}", f"{row.low:.2f} to {row.high:.2f}"]
+            for row in block.sort_values(["seconds", "strategy"]).itertuples()
+        ]
+        found.append(Table(HEADINGS, rows, f"Prices of the answers: {title(setting, False)}", [remark(times)]))
+    return found

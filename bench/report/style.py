@@ -39,6 +39,9 @@ MARKERS = {
 }
 
 
+NAMES = {"data": "data mIoU", "model": "model mIoU", "labelled": "data mIoU, labelled pixels"}  # of the metrics
+
+
 @dataclass(frozen=True)
 class Look:
     color: str
@@ -73,3 +76,20 @@ def percent(mean: float, std: float = float("nan")) -> str:
     if not np.isfinite(mean):
         return "–"
     return f"{100 * mean:.2f}" + (f"±{100 * std:.2f}" if np.isfinite(std) else "")
+
+
+def p_value(p: float) -> str:
+    """``0.013``, ``<0.0001``, ``–`` if there is no test."""
+    return "–" if np.isnan(p) else "<0.0001" if p < 1e-4 else f"{p:.2g}"
+
+
+def rank(low: float, high: float) -> str:
+    """``1–3``, ``2``, ``–`` if there is no test."""
+    if not np.isfinite(low):
+        return "–"
+    return f"{low:.0f}" + (f"–{high:.0f}" if high != low else "")
+
+
+def interval(low: float, high: float) -> str:
+    """``-1.90 to -0.80`` from shares, ``–`` if there is no interval."""
+    return f"{100 * low:.2f} to {100 * high:.2f}" if np.isfinite(low) else "–"

@@ -6,15 +6,14 @@ from functools import partial
 from pathlib import Path
 
 import pandas as pd
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from bench import files
 from bench.commands import progress, run
 from bench.experiment import window
 from bench.experiment.problem import Setup
 from bench.experiment.settings import Settings
+from bench.report.table import Table
 from bench.types import InputError
 
 N_SEEDS = 3
@@ -67,15 +66,17 @@ def _steps(text: str | None) -> list[int | None]:
 
 def show(found: pd.DataFrame, title: str) -> None:
     """`bench.experiment.window.summary` as a table on standard output."""
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
-    for name in ("preset", "steps"):
-        table.add_column(name, no_wrap=True)
-    for heading in ("truth", "pseudo", "window", "± seeds", "window / ±", "s a fit", "CPU s a fit"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for row in found.itertuples():
-        miou = (f"{100 * x:.1f}" for x in (row.truth, row.pseudo, row.window, row.spread))
-        table.add_row(row.preset, str(row.n_steps), *miou, *(f"{x:.1f}" for x in (row.ratio, row.fit_s, row.fit_cpu_s)))
-    Console().print(table)
+    headings = ["preset", "steps", "truth", "pseudo", "gap", "± seeds", "gap / ±", "s a fit", "CPU s a fit"]
+    rows = [
+        [
+            row.preset,
+            str(row.n_steps),
+            *(f"{100 * x:.1f}" for x in (row.truth, row.pseudo, row.window, row.spread)),
+            *(f"{x:.1f}" for x in (row.ratio, row.fit_s, row.fit_cpu_s)),
+        ]
+        for row in found.itertuples()
+    ]
+    Table(headings, rows, title).show(Console())
 
 
 def draw(found: pd.DataFrame, path: Path) -> None:

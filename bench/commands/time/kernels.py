@@ -13,15 +13,14 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from scipy.spatial import cKDTree
 
 from bench import files, seeds
 from bench.commands.time import maps
 from bench.kernels import fastest, superpixel_statistics
 from bench.kernels.per_pixel import look_ahead
+from bench.report.table import Cell, Table
 from bench.timing import Timings, compare
 from bench.types import VOID, InputError
 
@@ -213,21 +212,18 @@ def show(rows, name, console) -> None:
     first = rows[0]
     title = f"{name}: {first['n_classes']} × {first['height']} × {first['width']}, {first['n_superpixels']} superpixels"
     title += f", {first['device']}, threads: {first['threads']}"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
-    table.add_column("", no_wrap=True)
-    for heading in ("ms", "iqr", "/ copy", "/ softmax", "scipy /", "error", "MiB"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    lines: list[list[Cell | str]] = []
     for row in rows:
         name = row["implementation"] + (f", {row['source']}" if row["n_other_pixels"] is not None else "")
         error = "" if row["max_rel_error"] is None else f"{row['max_rel_error']:.0e}"
         if row["median_ms"] is None:
-            table.add_row(name, "differs", *[""] * 4, error, "", style="red")
+            lines.append([Cell(text, kind="failed") for text in (name, "differs", *[""] * 4, error, "")])
             continue
         numbers = [row[key] for key in ("median_ms", "iqr_ms", "ratio_to_copy", "ratio_to_softmax")]
         numbers.append(1 / row["ratio_to_scipy"])
         extra = "" if row["peak_extra_mib"] is None else f"{row['peak_extra_mib']:.1f}"
-        table.add_row(name, *(f"{x:,.0f}" if x >= 100 else f"{x:.3g}" for x in numbers), error, extra)
-    console.print(table)
+        lines.append([name, *(f"{x:,.0f}" if x >= 100 else f"{x:.3g}" for x in numbers), error, extra])
+    Table(["", "ms", "iqr", "/ copy", "/ softmax", "scipy /", "error", "MiB"], lines, title).show(console)
 
 
 def draw(rows, path: Path) -> None:

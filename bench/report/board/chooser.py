@@ -10,9 +10,8 @@ from bench.report.board.committed import PERFECT, Board, Result, Setting, n_seed
 from bench.report.board.datasets import NOBODY, at_start
 from bench.report.comparison import Comparison
 from bench.report.figures.curves import mean_curve
-from bench.report.page.document import NAMES
 from bench.report.results import Results
-from bench.report.style import look, title
+from bench.report.style import NAMES, look, title
 
 COSTS = ("queries", "seconds")  # that a budget may be in
 

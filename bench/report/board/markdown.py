@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from bench.files import replacing
-from bench.report import tables
 from bench.report.board import datasets, pages
 from bench.report.board.committed import OPENING, Board
 
@@ -26,12 +25,7 @@ def write(board: Board, path: Path, picture: bool) -> None:
         *pages.over_datasets(board, OPENING),
         pages.files(board),
     ):
-        lines += _markdown(shown)
+        lines.append(shown.to_markdown())
     lines += datasets.skipped(board)
     with replacing(path) as temporary:
         temporary.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
-
-
-def _markdown(shown: dict) -> list[str]:
-    cells = [[(cell["text"], cell["bold"] and bool(cell["text"])) for cell in row] for row in shown["rows"]]
-    return [f"## {shown['caption']}", "", tables.as_markdown(shown["headings"], cells), ""]

@@ -1,12 +1,12 @@
 """A board as one offline page and as Markdown: both are made of the same tables."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from bench.report import budgets, claims, detection, tables
+from bench.report import budgets, claims, detection, layout, tables
 from bench.report.board import chooser, datasets
 from bench.report.board.committed import (
     OPENING,
@@ -20,11 +20,12 @@ from bench.report.board.committed import (
     perfect_first,
     short_name,
 )
-from bench.report.page.document import NAMES, as_json, interval, render, rounded, source, table
+from bench.report.page.document import as_json, render, rounded, source
 from bench.report.results import METRICS, SETTING, Results
 from bench.report.statistics.inference import Pairs, mean_interval
 from bench.report.study import Verdict
-from bench.report.style import percent, title
+from bench.report.style import NAMES, interval, p_value, percent, rank, title
+from bench.report.table import Cell, Table
 
 NOTE = (
     "Area is the mean height of the curve over the questions that all strategies of a table cover, in percent. Bold, "
@@ -59,7 +60,7 @@ def write(board: Board, sections: list[dict], path: Path) -> None:
     )
 
 
-def opening(board: Board) -> dict:
+def opening(board: Board) -> Table:
     """A row a dataset: the labels if nobody is asked, then for each annotator of `OPENING` the top group with the
     largest deficit that the intervals leave each strategy, and how far it is above random."""
     by_oracle = {oracle: {d.name: d for d in datasets.datasets(board, oracle)} for oracle in OPENING}
@@ -74,7 +75,7 @@ def opening(board: Board) -> dict:
     for oracle in OPENING:
         who = datasets.ANNOTATORS[oracle]
         headings += [f"{who}: top group by data mIoU (largest deficit)", f"{who}: above random (95 %)"]
-    return table(headings, rows, "Top groups by dataset", words=True)
+    return Table(headings, rows, "Top groups by dataset", words=True)
 
 
 def _top(dataset: datasets.Dataset) -> str:
@@ -85,7 +86,7 @@ def _top(dataset: datasets.Dataset) -> str:
     return ", ".join(shown) or "none: runs differ"
 
 
-def overview(board: Board) -> dict:
+def overview(board: Board) -> Table:
     """A row a setting: who is among the best by labels and by the model, the first one's lead, and who finds errors."""
     rows = []
     for result, setting, block in board.settings():
@@ -102,10 +103,10 @@ def overview(board: Board) -> dict:
         "among the best by model mIoU",
         "finds wrong labels best (AUPRC)",
     ]
-    return table(headings, rows, "Rank groups", words=True)
+    return Table(headings, rows, "Rank groups", words=True)
 
 
-def over_datasets(board: Board, oracles: Collection[str] | None = None) -> list[dict]:
+def over_datasets(board: Board, oracles: Collection[str] | None = None) -> list[Table]:
     """Mean ranks and areas over the datasets, a table for each annotator, by default all, and metric."""
     shown = []
     for (oracle, metric), across in board.shared.items():
@@ -114,9 +115,9 @@ def over_datasets(board: Board, oracles: Collection[str] | None = None) -> list[
         found = claims.over({metric: verdict} for verdict in across)
         rows = [
             [
-                dict(text=row.strategy, bold=row.rank_low == 1),
+                Cell(row.strategy, bold=row.rank_low == 1),
                 f"{row.mean_rank:.1f} ({row.mean_rank_low:.1f} to {row.mean_rank_high:.1f})",
-                tables.rank(row.rank_low, row.rank_high),
+                rank(row.rank_low, row.rank_high),
                 percent(row.area),
                 percent(row.behind),
                 interval(row.behind_low, row.behind_high),
@@ -127,35 +128,28 @@ def over_datasets(board: Board, oracles: Collection[str] | None = None) -> list[
         rows.append([datasets.NOBODY, "–", "–", percent(start), percent(start - found.area.max()), "–"])
         headings = ["strategy", "mean rank (95 %)", "rank by mean area", "mean area", "behind", "95 % interval"]
         names = ", ".join(short_name(verdict.of.setting[0]) for verdict in across)
-        shown.append(table(headings, rows, f"{NAMES[metric]} over {names}, annotator {oracle}: {least_seeds(across)}"))
+        shown.append(Table(headings, rows, f"{NAMES[metric]} over {names}, annotator {oracle}: {least_seeds(across)}"))
     return shown
 
 
 def section(result: Result) -> dict:
     """All tables of a result, for `write`."""
-    summary = tables.summarise(result.study)
-    settings = []
+    summary, settings = tables.summarise(result.study), []
     for setting, block in result.settings:
         rows = summary[summary[SETTING].eq(setting).all(axis=1)]
-        verdicts = result.study.verdicts[setting]
-        settings.append(
-            dict(
-                quality=_quality(result, setting, block, rows),
-                remarks=[*tables.remarks(verdicts, rows), *_targets(result, verdicts)],
-                against=_against(result, setting, block),
-            )
-        )
+        shown = layout.summary(result.study, setting, block, rows)
+        settings.append(dict(quality=_quality(result, setting, block, shown), against=_against(result, setting, block)))
     return dict(heading=", ".join(result.files), settings=settings, robustness=list(_robustness(result)))
 
 
-def _quality(result: Result, setting: Setting, block: Results, rows: pd.DataFrame) -> dict:
-    headings, lines = tables.layout(rows)
-    body: list[list] = [[dict(text=text, bold=bold) for text, bold in line] for line in lines]
+def _quality(result: Result, setting: Setting, block: Results, summary: Table) -> Table:
+    """The summary of a setting with the costs to reach the targets, the detection and the time of the acquisition."""
+    verdicts = result.study.verdicts[setting]
     own = block.rounds[~block.rounds.foreign & block.rounds["round"].gt(0)]
     found = detection.summarise(block).set_index("strategy").auprc_mean
     seconds = own.groupby("strategy").acquire_s.mean()
     columns: list[tuple[str, dict]] = []
-    for metric, verdict in result.study.verdicts[setting].items():
+    for metric, verdict in verdicts.items():
         if metric in METRICS and verdict.of.curves:
             reached = claims.reach(verdict, _target(result, verdict)[0])
             for share in (90, 95):
@@ -165,15 +159,17 @@ def _quality(result: Result, setting: Setting, block: Results, rows: pd.DataFram
                 columns.append((f"{metric}: questions to {share} %", shown))
     columns.append(("AUPRC", {name: percent(value) for name, value in found.items()}))
     columns.append(("acquisition, s a round", {name: f"{value:.3f}" for name, value in seconds.round(9).items()}))
-    for row, line in zip(body, lines, strict=True):
-        name = line[0][0].removesuffix(" (bound)").removesuffix(" (published)")
-        row += [dict(text=shown.get(name, "–")) for _, shown in columns]
-    body.append([*_nobody(result.study.verdicts[setting], headings), *("–" for _ in columns)])
-    caption = f"{_title(setting, block)}: {n_seeds(result.study.verdicts[setting]['data'])}"
-    return table([*headings, *(heading for heading, _ in columns)], body, caption)
+    names = [row[0].text.removesuffix(" (bound)").removesuffix(" (published)") for row in summary.cells]
+    rows: list[list[Cell | str]] = [
+        [*row, *(shown.get(name, "–") for _, shown in columns)] for name, row in zip(names, summary.cells, strict=True)
+    ]
+    rows.append([*_nobody(verdicts, summary.headings), *("–" for _ in columns)])
+    headings = [*summary.headings, *(heading for heading, _ in columns)]
+    caption, notes = f"{_title(setting, block)}: {n_seeds(verdicts['data'])}", _targets(result, verdicts)
+    return Table(headings, rows, caption, [*summary.notes, *notes])
 
 
-def _nobody(verdicts: dict[str, Verdict], headings: list[str]) -> list[str]:
+def _nobody(verdicts: dict[str, Verdict], headings: Sequence[str]) -> list[str]:
     """The row of the labels and the model before any question."""
     starts = {NAMES[m]: percent(datasets.at_start(of.of)) for m, of in verdicts.items() if m in METRICS}
     shown = [next((text for name, text in starts.items() if heading.startswith(name)), "–") for heading in headings]
@@ -195,7 +191,7 @@ def _targets(result: Result, verdicts: dict[str, Verdict]) -> Iterator[str]:
             yield f"questions to 90 % and 95 % of {percent(value)} ({metric}), {what}: median over the seeds"
 
 
-def _against(result: Result, setting: Setting, block: Results) -> dict | None:
+def _against(result: Result, setting: Setting, block: Results) -> Table | None:
     """Each strategy's difference to random in labels, detection and model; None without random, or a test."""
     verdicts = result.study.verdicts[setting]
     tests: list[tuple[str, list[str], Pairs]] = [
@@ -216,13 +212,13 @@ def _against(result: Result, setting: Setting, block: Results) -> dict | None:
             parts = (test.difference, test.low, test.high, test.p)
             difference, low, high, p = (part[i, j] if i >= 0 else np.nan for part in parts)
             told = bool(low > 0 or high < 0)
-            row += [dict(text=percent(difference), bold=told), interval(low, high), tables.p_value(p)]
+            row += [Cell(percent(difference), bold=told), interval(low, high), p_value(p)]
         rows.append(row)
     headings = ["strategy", *(h for what, *_ in tests for h in (f"{what} less random's", "95 % interval", "p"))]
-    return table(headings, rows, f"Against random: {_title(setting, block)}: {n_seeds(verdicts['data'])}")
+    return Table(headings, rows, f"Against random: {_title(setting, block)}: {n_seeds(verdicts['data'])}")
 
 
-def _robustness(result: Result) -> Iterator[dict]:
+def _robustness(result: Result) -> Iterator[Table]:
     """For each dataset and foundation with several annotators, the area by annotator, and its change from `PERFECT`
     with the 95 % interval of the mean over the seeds: a table for labels, and one for models if there are any."""
     groups: dict[tuple[str, str, str], dict[str, Verdict]] = {}
@@ -238,12 +234,12 @@ def _robustness(result: Result) -> Iterator[dict]:
         means = pd.DataFrame({oracle: area.mean(axis=1) for oracle, area in areas.items()})
         firsts = {oracle: best(found[oracle]) for oracle in oracles}
         rows = [
-            [name, *(dict(text=_changed(areas, name, oracle), bold=name in firsts[oracle]) for oracle in oracles)]
+            [name, *(Cell(_changed(areas, name, oracle), bold=name in firsts[oracle]) for oracle in oracles)]
             for name in means.sort_values(oracles, ascending=False).index
         ]
         what = f"Area of {NAMES[metric]} by annotator, and its change (95 %, one mean each)"
         caption = f"{what}: {title((dataset, foundation, ''), False)}: {least_seeds(found.values())}"
-        yield table(["strategy", *oracles], rows, caption)
+        yield Table(["strategy", *oracles], rows, caption)
 
 
 def _changed(areas: dict[str, pd.DataFrame], name: str, oracle: str) -> str:
@@ -259,14 +255,14 @@ def _changed(areas: dict[str, pd.DataFrame], name: str, oracle: str) -> str:
     return f"{text} ({100 * change.mean():+.2f}{'' if within == '–' else f', {within}'})"
 
 
-def files(board: Board) -> dict:
+def files(board: Board) -> Table:
     """A row for each file of the board, with its record."""
     rows = [
         [name, of.title or "–", of.protocol or "–", of.commit or "–", str(of.date or "–"), of.command or "not recorded"]
         for result in board.results
         for name, of in result.files.items()
     ]
-    return table(["file", "title", "protocol", "commit", "date", "command"], rows, "Files", words=True)
+    return Table(["file", "title", "protocol", "commit", "date", "command"], rows, "Files", words=True)
 
 
 def _title(setting: Setting, block: Results) -> str:
@@ -293,4 +289,4 @@ def _lead(verdict: Verdict, group: list[str] | None = None) -> str:
     if i == j:
         return "–"
     within = interval(pairs.low[i, j], pairs.high[i, j])
-    return f"{names[i]}: {percent(pairs.difference[i, j])} ({within}), p {tables.p_value(pairs.p[i, j])}"
+    return f"{names[i]}: {percent(pairs.difference[i, j])} ({within}), p {p_value(pairs.p[i, j])}"

@@ -5,14 +5,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.report.page.document import render, table
+from bench.report.page.document import render
 from bench.report.results import SETTING, Results
 from bench.report.style import title
+from bench.report.table import Cell, Table
 
 
 def write(results: Results, summary: pd.DataFrame, path: Path) -> None:
     """``path``: the index of all runs of ``results``; a run is linked if it has a report of its own."""
-    rows: list[list] = []
+    rows: list[list[Cell | str]] = []
     for run, spec in sorted(results.specs.items()):
         cells = results.cells[results.cells.run.eq(str(run)) & ~results.cells.foreign]
         page = run / "report" / "report.html"
@@ -22,7 +23,7 @@ def write(results: Results, summary: pd.DataFrame, path: Path) -> None:
             done = f"{block.status.eq('done').sum()} of {len(block)}"
             leads = ", ".join(best.strategy) or "not tested"
             texts = (title(setting, block.leaky.any()), done, leads, str(spec.get("protocol_hash", ""))[:8])
-            rows.append([dict(text=str(run), link=link), *texts])
-    headings = ["run", "setting", "cells done", "not told from the best (area, data mIoU)", "protocol"]
+            rows.append([Cell(str(run), link=link), *texts])
+    headings = ["run", "setting", "cells done", "tied with the best (area, data mIoU)", "protocol"]
     own = (path.parent / "report.html").exists()
-    render(path, "index.html", title="alc-bench: runs", own=own, runs=table(headings, rows, words=True))
+    render(path, "index.html", title="alc-bench: runs", own=own, runs=Table(headings, rows, words=True))
