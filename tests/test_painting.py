@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.foundation.painting import paint
+from bench.datasets.painting import paint
 
 
 def plain(masks, labels, shape, uncovered):

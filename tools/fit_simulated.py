@@ -18,7 +18,7 @@ from scipy.optimize import minimize
 from bench import datasets, files, metrics, registry
 from bench.commands import Parser, exit_code, progress, quality
 from bench.datasets import Dataset
-from bench.foundation.painting import depth
+from bench.datasets.painting import depth
 from bench.foundation.pseudo import PseudoLabels
 from bench.foundation.simulated import Simulated
 from bench.types import VOID, InputError

@@ -1,9 +1,9 @@
 """``alc-bench export RUN --strategy S --seed K --to DIR``: the corrected train labels of one cell, in the dataset's
-own layout, as a dataset that ``--data-root DIR`` reads.
+own layout or that of a tool (``--format``), as a dataset that ``--data-root DIR`` reads.
 
-Label maps are rebuilt from the audit log, and the dataset writes them (`Dataset.write_labels`). Beside them lie the
-images and the val split, as links. In changes.csv, each answer that changed a label map and each superpixel that a
-refiner relabelled has a row, in order. README.md says the source of the labels.
+Label maps are rebuilt from the audit log, and the dataset writes them (`Dataset.write_labels`), or a `Layout` does.
+Beside them lie the images and the val split, as links. In changes.csv, each answer that changed a label map and each
+superpixel that a refiner relabelled has a row, in order. README.md says the source of the labels.
 """
 
 import shutil
@@ -16,15 +16,18 @@ from bench import files
 from bench.commands.report import FOLLOW
 from bench.datasets import Dataset
 from bench.datasets.files import below
+from bench.datasets.layouts import LAYOUTS, Layout
 from bench.report.results import CELL, read
 from bench.runs import schema, source, specs
 from bench.runs.journal import Journal, Step
 from bench.runs.source import Source
 from bench.types import InputError
 
+NATIVE = "native"
 EXAMPLES = (
     "alc-bench export RUN --strategy sim --seed 0 --to DIR",
     'alc-bench export RUN --strategy sim --seed 0 --oracle "noisy[rate=0.1]" --to DIR --copy',
+    "alc-bench export RUN --strategy sim --seed 0 --format coco --to DIR",
 )
 
 
@@ -36,6 +39,12 @@ def add_arguments(parser) -> None:
     parser.add_argument(
         "--to", type=Path, required=True, metavar="DIR", help="a folder that does not exist yet, or is empty"
     )
+    parser.add_argument(
+        "--format",
+        choices=(NATIVE, *LAYOUTS),
+        default=NATIVE,
+        help="the dataset's own layout, or that of a tool: COCO's JSON, CVAT's segmentation masks, labelme's JSON",
+    )
     parser.add_argument("--copy", action="store_true", help="copy images and the val split instead of linking to them")
     parser.add_argument("--follow", action="store_true", help=FOLLOW)
 
@@ -43,17 +52,23 @@ def add_arguments(parser) -> None:
 def main(args) -> int:
     if args.follow:
         source.trust(specs.of_run(args.run / "spec.json"))
-    n_images, n_changes = export(args.run, args.strategy, args.seed, args.to, args.oracle, args.copy)
+    n_images, n_changes = export(args.run, args.strategy, args.seed, args.to, args.oracle, args.copy, args.format)
     print(f"{args.to}: {n_images} label maps, {n_changes} changes in changes.csv; what they are is in README.md")
     return 0
 
 
 def export(
-    run: Path, strategy: str, seed: int, to: Path, oracle: str | None = None, copy: bool = False
+    run: Path,
+    strategy: str,
+    seed: int,
+    to: Path,
+    oracle: str | None = None,
+    copy: bool = False,
+    format: str = NATIVE,
 ) -> tuple[int, int]:
     """Write the corrected labels of one cell to ``to``; returns how many label maps and how many changes.
 
-    ``copy``: copy the images and the val split instead of linking to them.
+    ``copy``: copy the images and the val split instead of linking to them. ``format``: `NATIVE`, or one of `LAYOUTS`.
 
     Raises InputError if there is no such cell, if its data is not there, or if ``to`` holds files already. A
     new folder appears when it is whole.
@@ -64,6 +79,7 @@ def export(
         raise InputError(f"{to} holds something already; name a folder that does not exist yet")
     spec = specs.of_run(run / "spec.json")
     began = Source.of(run, spec)
+    writer = began.dataset if format == NATIVE else LAYOUTS[format](began.dataset)
     work = to.with_name(f".{to.name}-unfinished")
     try:
         shutil.rmtree(work, ignore_errors=True)
@@ -72,10 +88,10 @@ def export(
         changes = [_change(step) for step in steps if step.answer.labels]
         n_changed_px = n_px = 0
         for i, name in enumerate(began.pseudo.names):
-            began.dataset.write_labels(work, name, labels(i))
+            writer.write_labels(work, name, labels(i))
             n_changed_px, n_px = n_changed_px + int((labels(i) != began.pseudo.labels(i)).sum()), n_px + labels(i).size
-        began.dataset.write_rest(work)
-        n_kept = _keep(began.dataset, work, copy)
+        writer.write_rest(work)
+        n_kept = _keep(writer, work, copy)
         (work / "README.md").write_text(_card(cell, spec, n_changed_px / n_px, len(changes), n_kept), encoding="utf-8")
         columns = ["number", "round", "image", "superpixel", "kind", "label_before", "answer", "actions"]
         files.write_csv(work / "changes.csv", pd.DataFrame(changes, columns=columns))
@@ -91,10 +107,10 @@ def export(
     return len(began.pseudo.names), len(changes)
 
 
-def _keep(dataset: Dataset, to: Path, copy: bool) -> int:
+def _keep(writer: Dataset | Layout, to: Path, copy: bool) -> int:
     """Link or copy the dataset's files that stay as they are; returns how many."""
     n = 0
-    for inner, path in dataset.kept():
+    for inner, path in writer.kept():
         place = below(to, *inner.parts)
         if copy:
             shutil.copyfile(path, place)

@@ -14,6 +14,7 @@ from skimage import measure
 
 from bench import registry
 from bench.datasets import digests
+from bench.datasets.archives import folder_of
 from bench.datasets.files import (
     VOID_COLOR,
     below,
@@ -138,6 +139,10 @@ class Dataset(ABC):
         for name in self.names("val"):
             write_png(below(to, "annotations", "val", f"{name}.png"), self.truth("val", name))
 
+    def original(self, split: str, name: str) -> Path | np.ndarray | None:
+        """The file of an image, or its pixels where it lies in none; None where it is not there."""
+        return self.image(split, name)
+
     def kept(self) -> Iterator[tuple[Path, Path]]:
         """Files that belong beside corrected labels as they are, and their places below the folder written to."""
         return iter(())
@@ -206,9 +211,9 @@ class Tree(Dataset):
             raise InputError(
                 f"dataset {type(self).__name__.lower()!r} lies in files: say where with --data-root FOLDER"
             )
-        self.root = Path(str(root))
+        self.root = folder_of(Path(str(root)))
         if not self.root.is_dir():
-            raise InputError(f"{self.root}: no such folder; --data-root must name the dataset's folder")
+            raise InputError(f"{root}: no such folder; --data-root must name the dataset's folder, or a zip of it")
 
     @abstractmethod
     def paths(self, split: str, name: str) -> tuple[Path, Path]:
@@ -230,6 +235,10 @@ class Tree(Dataset):
 
     def image(self, split: str, name: str) -> np.ndarray:
         return read_rgb(self.paths(split, name)[0])
+
+    def original(self, split: str, name: str) -> Path | np.ndarray | None:
+        path = self.paths(split, name)[0]
+        return path if path.is_file() else None
 
     def image_size(self, split: str, name: str) -> tuple[int, int] | None:
         path = self.paths(split, name)[0]

@@ -18,6 +18,9 @@ BEHIND = re.compile(r"(?P<name>.*?\S)[\s,:;]+(?P<colour>\d+[\s,]+\d+[\s,]+\d+)")
 BEFORE = re.compile(r"(?P<colour>\d+[\s,]+\d+[\s,]+\d+)[\s,]+(?P<name>.*[^\W\d].*)")
 NUMBERED = re.compile(r"(?P<id>\d+)\s*[\s,:;]\s*(?P<name>.*[^\W\d].*)")
 NO_CLASS = ("void", "ignore", "ignored", "unlabeled", "unlabelled")
+BACKGROUND = "background"
+BLACK = (0, 0, 0)
+Row = tuple[str, str, Colour | None]  # place, name, colour
 
 
 @dataclass(frozen=True)
@@ -33,26 +36,41 @@ class Classes:
     colours: np.ndarray | None
 
 
-def read_classes(path: Path) -> Classes:
+def read_classes(path: Path, numbered: bool = True) -> Classes:
     """The classes of a text file: a class a line, by id, maybe with its colour; empty lines and # lines are no class.
 
     Read are ``dining table 200 120 0``, ``200 120 0 dining table``, ``dining table,200,120,0``, CVAT's labelmap.txt
     (``dining table:200,120,0::``), and ids before the names that count the lines from 0. A class called background, in
     any letters and with underscores around it, is the background. A last line ``void 0 0 0`` is the colour of void.
+    Not ``numbered``: the order is that of the ids, but void may stand anywhere, as no file holds an id; without a
+    colour of its own it is black, if no class is.
     Raises InputError, with the line, for all else.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file; it must name the classes, one a line, maybe followed by r g b")
     rows = _without_ids(_lines(path), path)
     void: Colour | None = None
-    if rows and _bare(rows[-1][1]) in NO_CLASS and rows[-1][2]:
+    if not numbered:
+        void = next((colour for _, name, colour in rows if is_void(name)), None)
+        rows = [row for row in rows if not is_void(row[1])]
+        if all(colour != BLACK for _, _, colour in rows):
+            void = void or BLACK
+    elif rows and is_void(rows[-1][1]) and rows[-1][2]:
         void = rows.pop()[2]
+    return classes_of(rows, path, void)
+
+
+def classes_of(rows: list[Row], source: Path, void: Colour | None = None) -> Classes:
+    """The classes of ``rows``, by id, from the file or folder ``source``; ``void``: its colour, if it has one.
+
+    Raises InputError, with the place of the row, for names and colours that cannot be used.
+    """
     for place, name, _ in rows:
         _check_name(place, name)
     names = [name for _, name, _ in rows]
     if not 2 <= len(rows) <= VOID or len(set(names)) != len(rows):
-        raise InputError(f"{path}: expected 2 to {VOID} classes, each once; got {len(rows)} lines")
-    ground = [i for i, name in enumerate(names) if _bare(name) == "background"]
+        raise InputError(f"{source}: expected 2 to {VOID} classes, each once; got {len(rows)}")
+    ground = [i for i, name in enumerate(names) if is_background(name)]
     if len(ground) > 1:
         raise InputError(f"{rows[ground[1]][0]}: {names[ground[0]]!r} and {names[ground[1]]!r} are both the background")
     # Colours that are not given are spread over the hues by the golden ratio, so that neighbours differ.
@@ -60,7 +78,14 @@ def read_classes(path: Path) -> Classes:
     return Classes(tuple(names), palette, ground[0] if ground else VOID, _colours(rows, void))
 
 
-Row = tuple[str, str, Colour | None]  # place, name, colour
+def is_void(name: str) -> bool:
+    """Whether a name says that pixels have no class."""
+    return _bare(name) in NO_CLASS
+
+
+def is_background(name: str) -> bool:
+    """Whether a name says that pixels lie outside every object."""
+    return _bare(name) == BACKGROUND
 
 
 def _lines(path: Path) -> list[Row]:
@@ -95,7 +120,7 @@ def _without_ids(rows: list[Row], path: Path) -> list[Row]:
 
 
 def _check_name(place: str, name: str) -> None:
-    if _bare(name) in NO_CLASS:
+    if is_void(name):
         raise InputError(
             f"{place}: {name!r} is no class: its pixels are {VOID} in the masks. Take the line away, or, if the masks "
             "are RGB, make it the last one, with its colour: void 0 0 0"

@@ -22,6 +22,12 @@ PNG = b"\x89PNG\r\n\x1a\n"  # how such a file begins
 TURNED = (5, 6, 7, 8)  # its values that exchange height and width
 
 
+def voc_colours(n: int) -> np.ndarray:
+    """(n, 3) uint8 RGB: PASCAL's colour map, and CVAT's. Bits 0, 3, 6 of an id are the highest of red, and so on."""
+    ids = np.arange(n)[:, None]
+    return np.sum([((ids >> (3 * bit + np.arange(3))) & 1) << (7 - bit) for bit in range(8)], axis=0).astype(np.uint8)
+
+
 def class_ids(values: np.ndarray, n_classes: int, path: Path | str) -> np.ndarray:
     """The same values as uint8. InputError names the file and the values that are neither a class id nor ``VOID``."""
     wrong = values[(values < 0) | (values >= n_classes) & (values != VOID)]
@@ -116,6 +122,15 @@ def image_size(path: Path) -> tuple[int, int]:
 def file_size(path: Path) -> int:
     """Bytes; -1 if there is no such file."""
     return path.stat().st_size if path.is_file() else -1
+
+
+def check_pixels(height: int, width: int, where: Path | str) -> None:
+    """Raise InputError for an image without pixels, and for one of more than Pillow takes."""
+    most = 2 * (Image.MAX_IMAGE_PIXELS or 2**62)
+    if height < 1 or width < 1:
+        raise InputError(f"{where}: expected an image of one pixel or more, got {height} × {width}")
+    if height * width > most:
+        raise InputError(f"{where}: larger than {most:,} pixels: cut it, and its mask, into tiles")
 
 
 def below(folder: Path, *parts: str) -> Path:

@@ -5,11 +5,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from bench import seeds
 from bench.datasets import Tree
 from bench.datasets.files import below, write_lines
 from bench.datasets.masks import read_two
-from bench.datasets.names import IMAGES, by_name, read_list
+from bench.datasets.names import IMAGES, by_name, drawn, read_list
 from bench.types import VOID, InputError
 
 
@@ -40,10 +39,7 @@ class Kvasir(Tree):
             raise InputError(
                 f"{self.root}: expected images/*.jpg and masks/*.jpg of Kvasir-SEG; found {len(names)} images"
             )
-        order = seeds.generator(0, "kvasir split").permutation(len(names))
-        n_val = max(1, round(0.12 * len(names)))
-        part = {"train": order[n_val:], "val": order[:n_val]}[split]
-        return tuple(sorted(names[i] for i in part))
+        return drawn(names, split)
 
     def paths(self, split: str, name: str) -> tuple[Path, Path]:
         both = ("images", self._images), ("masks", self._masks)

@@ -1,14 +1,19 @@
 """Names of images: from files and from lists, whichever system wrote them."""
 
 import unicodedata
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Iterable
 from pathlib import Path, PurePosixPath
 
+from bench import seeds
 from bench.files import read_text
 from bench.types import InputError
 
 IMAGES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")  # in small or capital letters
 MASKS = (".png", ".tif", ".tiff", ".bmp")  # without loss
+
+
+VAL_SHARE = 0.12  # of the images, where a dataset has no split of its own
 
 
 def composed(text: str) -> str:
@@ -19,6 +24,32 @@ def composed(text: str) -> str:
 def is_plain(name: str) -> bool:
     """Whether a name is that of a file or folder alone, and does not lead to a place elsewhere."""
     return name != ".." and Path(name).name == name
+
+
+def is_foreign(path: Path) -> bool:
+    """Whether a file is none of the dataset's: hidden, or in a hidden folder, as macOS and Windows leave them."""
+    return any(part.startswith((".", "__MACOSX")) or part in ("Thumbs.db", "desktop.ini") for part in path.parts)
+
+
+def drawn(names: Collection[str], split: str) -> tuple[str, ...]:
+    """The ``train`` or ``val`` part of names without a split: shuffled, always in the same way, 12 % of them val."""
+    order = seeds.generator(0, "kvasir split").permutation(len(names))
+    n_val, ordered = max(1, round(VAL_SHARE * len(names))), sorted(names)
+    return tuple(sorted(ordered[i] for i in {"train": order[n_val:], "val": order[:n_val]}[split]))
+
+
+def plain_names(places: Iterable[str], source: Path) -> dict[str, str]:
+    """Places of images, such as "a/1.jpg", by the names that they get: without folder and suffix.
+
+    Where two would have one name, all keep their folders: a__1. Raises InputError for one place twice.
+    """
+    listed = [composed(place.replace("\\", "/")) for place in places]
+    for name in (lambda p: p.stem, lambda p: "__".join(p.with_suffix("").parts).replace("..", "").strip("/")):
+        found = {name(PurePosixPath(place)): place for place in listed}
+        if len(found) == len(listed) and all(map(is_plain, found)):
+            return found
+    twice = [place for place, n in Counter(listed).items() if n > 1]
+    raise InputError(f"{source}: expected images with a name each; got {(twice or listed)[0]!r}")
 
 
 def name_of(text: str, known: Collection[str] = ()) -> str:

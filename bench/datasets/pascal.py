@@ -5,17 +5,11 @@ from pathlib import Path
 import numpy as np
 
 from bench.datasets import Tree
-from bench.datasets.files import VOID_COLOR
+from bench.datasets.files import VOID_COLOR, voc_colours
 from bench.datasets.names import IMAGES, MASKS, by_name, read_list
 from bench.types import InputError
 
 WHOLE = {"train": 1464, "val": 1449}  # images of the official splits
-
-
-def _colours(n: int) -> np.ndarray:
-    """The development kit's colour map: bits 0, 3, 6 of the id are the highest bits of red, and so on."""
-    ids = np.arange(n)[:, None]
-    return np.sum([((ids >> (3 * bit + np.arange(3))) & 1) << (7 - bit) for bit in range(8)], axis=0).astype(np.uint8)
 
 
 class Pascal(Tree):
@@ -54,7 +48,7 @@ class Pascal(Tree):
             "tvmonitor",
         ]
     )
-    palette = _colours(21)
+    palette = voc_colours(21)
     colours = np.array([*palette, VOID_COLOR], np.uint8)
     background = 0
     lists = ("ImageSets/Segmentation/train.txt", "ImageSets/Segmentation/val.txt")

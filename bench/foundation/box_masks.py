@@ -8,9 +8,9 @@ import torch
 
 from bench import registry
 from bench.datasets import Dataset
+from bench.datasets.painting import paint
 from bench.foundation import check_maps
 from bench.foundation.models import Sam
-from bench.foundation.painting import paint
 from bench.foundation.superpixels import fill
 from bench.timing import Stopwatch
 from bench.types import VOID, InputError

@@ -12,9 +12,9 @@ from PIL import Image
 
 from bench import files
 from bench.cache import Cache
-from bench.datasets import Dataset
+from bench.datasets import Dataset, painting
 from bench.datasets.files import check_png, read_png, stored_size
-from bench.foundation import Foundation, TrainAndPredict, painting, parameters
+from bench.foundation import Foundation, TrainAndPredict, parameters
 from bench.foundation import superpixels as superpixel_makers
 from bench.foundation.superpixels import Superpixels
 from bench.kernels.regions import Regions, regions

@@ -8,8 +8,8 @@ import numpy as np
 
 from bench import files, seeds
 from bench.datasets import Dataset
+from bench.datasets.painting import depth, paint
 from bench.foundation import Foundation, TrainAndPredict
-from bench.foundation.painting import depth, paint
 from bench.types import VOID, InputError
 
 

@@ -82,6 +82,10 @@ class Bundled(Dataset):
         small = Image.fromarray(read_rgb(self.folder / "small" / f"{name}.webp"))
         return np.asarray(small.resize(self.size(split, name)[::-1], Image.Resampling.BICUBIC))
 
+    def original(self, split: str, name: str) -> None:
+        """It has small images alone."""
+        return None
+
     def has_truth(self, split: str, name: str) -> bool:
         return (self.folder / "truth" / f"{name}.png").is_file()
 

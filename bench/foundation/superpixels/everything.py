@@ -6,8 +6,8 @@ import numpy as np
 
 from bench import registry
 from bench.datasets import Dataset
+from bench.datasets.painting import paint
 from bench.foundation import weights
-from bench.foundation.painting import paint
 from bench.foundation.superpixels import Superpixels, fill
 from bench.types import InputError
 

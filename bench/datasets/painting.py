@@ -17,7 +17,8 @@ def paint(
     """
     label_map, superpixels = np.full(shape, uncovered, np.uint8), np.zeros(shape, np.int32)
     for k in sorted(range(len(masks)), key=lambda k: -np.count_nonzero(masks[k])):
-        label_map[masks[k]], superpixels[masks[k]] = labels[k], k + 1
+        mask = masks[k]
+        label_map[mask], superpixels[mask] = labels[k], k + 1
     return label_map, superpixels
 
 
