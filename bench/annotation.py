@@ -1,17 +1,26 @@
 """The common part of all oracles (simulated annotators): views, replies, their meaning, and errors."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
 from bench import registry, seeds
-from bench.types import QUESTIONS, VOID, Answer, InputError, Question, Truth
+from bench.types import QUESTIONS, VOID, Answer, InputError, Question, Region, Truth
 
 
 class Retracted(Exception):
     """A person takes the answer before this question back: the questions of the round are asked again from the first,
     and he answers as before where he does not take anything back."""
+
+
+class Coming(NamedTuple):
+    """A question that comes, the place of its superpixel, and the values of the statistics that the oracle needs."""
+
+    question: Question
+    where: Region
+    statistics: Mapping[str, np.ndarray]
 
 
 class Oracle(ABC):
@@ -20,13 +29,15 @@ class Oracle(ABC):
     ``kinds``: the questions it can answer. ``leaky``: true when it reads more of the truth than the question reveals to
     a human for its price. Such an oracle is marked in every list, table and figure. ``memory``: true when an answer
     depends on earlier questions, so that a resumed run must ask those again, in order, before it goes on.
-    ``reads_truth``: false when it answers without the truth, which is then void for it everywhere.
+    ``reads_truth``: false when it answers without the truth, which is then void for it everywhere. ``needs``: the
+    statistics of a superpixel that are shown beside a question.
     """
 
     kinds: tuple[str, ...] = tuple(QUESTIONS)
     leaky = False
     memory = False
     reads_truth = True
+    needs: tuple[str, ...] = ()
 
     @abstractmethod
     def answer(self, question: Question, truth: Truth, rng: np.random.Generator) -> Answer:
@@ -36,8 +47,13 @@ class Oracle(ABC):
         oracle always draws the same count of numbers, with the same meaning, for any label shown and any truth.
         """
 
-    def look(self, labels: Callable[[int], np.ndarray]) -> None:  # noqa: B027 - only a page shows whole maps
-        """Called once before the first question: ``labels(i)``, the (H, W) uint8 current labels of train image i."""
+    def look(self, names: tuple[str, ...], labels: Callable[[int], np.ndarray]) -> None:  # noqa: B027 - as below
+        """Called once before the first question: the ``names`` of the train images, and ``labels(i)``, the (H, W) uint8
+        current labels of train image i."""
+
+    def expect(self, n: int, coming: Iterator[Coming]) -> None:  # noqa: B027 - only a page shows what comes
+        """Called before each superpixel: ``n`` are left in this round, and ``coming`` are the questions about them if
+        none is asked again, made when they are looked at, before the answer to the first."""
 
     def prepare(self, confusion: np.ndarray) -> None:  # noqa: B027 - most oracles need nothing of the pool
         """Called once before the first question: (C, C) int64 pixels of the pool, rows truth, columns pseudo label."""

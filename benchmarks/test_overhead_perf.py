@@ -28,7 +28,7 @@ def worker_of(settings: Settings) -> Worker:
 def test_a_round_is_training_and_prediction(benchmark, tmp_path):
     worker = worker_of(Settings("shapes", rounds=3, cache=str(tmp_path / "cache")))
     parts, cell = (worker.problem, worker.learner), Cell("sim", "perfect", 0)
-    round0 = load_round0(*parts, tmp_path, 0, needs(cell.strategy), quiet)
+    round0 = load_round0(*parts, tmp_path, 0, needs(cell.strategy, cell.oracle), quiet)
     folder = cell.folder(tmp_path)
     with timing.Stopwatch() as whole:
         benchmark.pedantic(run_cell, (*parts, cell, round0, folder), rounds=1)
@@ -49,7 +49,7 @@ def test_acquisition_beside_prediction(benchmark, tmp_path, request, dataset):
         settings = {"foundation": "weak[n=40]", "data_root": str(root), "cfg_options": {"max_iters": 25}}
     worker = worker_of(Settings(dataset, cache=str(tmp_path / "cache"), **settings))
     parts, labels = (worker.problem, worker.learner), worker.problem.pseudo.labels
-    wanted = tuple(dict.fromkeys(need for name in STRATEGIES for need in needs(name)))
+    wanted = tuple(dict.fromkeys(need for name in STRATEGIES for need in needs(name, "perfect")))
     model, _ = fit(*parts, labels, 0, 0, tmp_path / "log", None, quiet)
     acquire_table(*parts, model, labels, wanted)  # reads all maps, and warms up
     trips = [acquire_table(*parts, model, labels, wanted)[1] for _ in range(4)]

@@ -14,7 +14,8 @@ import pytest
 from chromium import errors, started
 
 from bench import registry
-from bench.annotate.desk import Asked, Desk, Person
+from bench.annotate.answers import FILE, Asked
+from bench.annotate.desk import Desk, Person
 from bench.annotate.server import MOST_BYTES, app
 from bench.annotation import Retracted
 from bench.runs import schema
@@ -31,11 +32,11 @@ SHAPES = "shapes[train=12,val=6,size=64]"
 RUN = ["--dataset", SHAPES, "--model", "none", "--strategy", "random", "--rounds", "3", "--budget", "10"]
 
 
-def asked(number=0, kind="correction"):
-    """A question about the middle of an image of 4 × 6 pixels, of which tree (1) is shown."""
+def asked(number=0, kind="correction", opinion=1, chances=None):
+    """A question about superpixel ``number``, the middle of an image of 4 × 6 pixels, of which tree (1) is shown."""
     labels = np.ones((4, 6), np.uint8)
-    question = Question(kind, 0, 7, 1, 2, 1, np.ones(4, np.uint8), number, 3)
-    return Asked(question, "a", Region.of(np.array([8, 9, 14, 15])), (4, 6), labels, 1)
+    question = Question(kind, 0, number, 1, 2, 1, np.ones(4, np.uint8), number, 3)
+    return Asked(question, "a", Region.of(np.array([8, 9, 14, 15])), (4, 6), labels, opinion, chances)
 
 
 class Asking(threading.Thread):
@@ -50,16 +51,17 @@ class Asking(threading.Thread):
         while len(self.answers) < len(self.questions):
             self.answers = []
             try:
-                for question in self.questions:
+                for i, question in enumerate(self.questions):
+                    self.desk.expect(len(self.questions) - i, iter(self.questions[i + 1 :]))
                     self.answers.append(self.desk.ask(question))
             except Retracted:
                 continue
         self.desk.finish()
 
 
-def opened(folder, n_answered=0):
-    desk = Desk(1)
-    desk.open(folder, n_answered, 1)
+def opened(folder, fixed=(), **options):
+    desk = Desk(1, **options)
+    desk.open(folder, fixed, 1)
     return desk
 
 
@@ -117,7 +119,7 @@ def test_strangers_and_nonsense_are_refused(desk, client):
     for wrong in ({"action": "correct", "label": True}, {"seconds": -1}, {"seconds": "1"}, {"annotator": 3}):
         assert client.post("/api/answer", json=given | wrong).status_code == 400, wrong
     assert client.post("/api/undo", json={}).status_code == 409
-    assert not desk.answers and not desk.path.exists()
+    assert not desk.answers.lines and not desk.answers.path.exists()
     assert "default-src 'none'" in client.get("/").headers["content-security-policy"]
     assert client.get("/page.js", params={"token": ""}).status_code == 200
     assert client.post("/api/answer", json=given, headers={"origin": "http://testserver"}).status_code == 200
@@ -131,31 +133,103 @@ def test_answers_are_on_disk_and_undo_takes_back(desk, client):
     assert client.post("/api/undo", json={}).json()["answers"] == 0
     assert client.get("/api/question").json()["id"] == first
     client.post("/api/answer", json={"id": first, "action": "confirm", "seconds": 2})
-    lines = [json.loads(line) for line in desk.path.read_text().splitlines()]
+    lines = [json.loads(line) for line in desk.answers.path.read_text().splitlines()]
     assert [line.get("action") for line in lines] == ["void", None, "confirm"] and lines[1] == {"undo": first}
     second = client.get("/api/question").json()["id"]
-    with desk.path.open("ab") as file:
+    with desk.answers.path.open("ab") as file:
         file.write(b'{"id": "half')  # a server that is killed while it writes
-    again = opened(desk.path.parent)
+    again = opened(desk.answers.path.parent)
     other = Asking(again, asked(0), asked(1))
     after = client_of(again)
     assert after.get("/api/question").json()["id"] == second
     after.post("/api/answer", json={"id": second, "action": "give_up"})
     other.join(5)
     assert other.answers == [Answer((), ("confirm",)), Answer((), ("give_up",))]
-    assert len(opened(desk.path.parent).answers) == 2
-    assert opened(desk.path.parent, n_answered=2).first == 2 and not loop.answers[1:]
+    assert list(opened(desk.answers.path.parent).answers.lines) == [first, second] and not loop.answers[1:]
 
 
-def test_answers_to_other_questions_are_damage(desk):
-    desk.path.write_text('{"id": "other", "action": "void", "label": null, "seconds": null, "annotator": null}\n')
-    with pytest.raises(InputError, match="about another question"):
-        opened(desk.path.parent).ask(asked())
-    with pytest.raises(InputError, match="holds 1 answers"):
-        opened(desk.path.parent).ask(asked(2))
-    desk.path.write_text("nonsense\n")
+def test_damaged_answers_are_refused(desk):
+    with pytest.raises(InputError, match="lacks 1 answers"):
+        opened(desk.answers.path.parent, fixed=["other"])
+    desk.answers.path.write_text("nonsense\n")
     with pytest.raises(InputError, match="line 1: not an answer"):
-        opened(desk.path.parent)
+        opened(desk.answers.path.parent)
+    desk.answers.path.write_text('{"undo": "never given"}\n')
+    with pytest.raises(InputError, match="line 1: not an answer"):
+        opened(desk.answers.path.parent)
+
+
+def told(client, who=None, **more):
+    """The number of the question for a person, or nothing."""
+    return client.get("/api/question", params={"annotator": who, **more} if who else more).json().get("number")
+
+
+def say(client, who, action="confirm", **more):
+    found = client.get("/api/question", params={"annotator": who}).json()
+    given = {"id": found["id"], "action": action, "annotator": who, **more}
+    assert client.post("/api/answer", json=given).status_code == 200
+    return found["number"]
+
+
+def test_people_are_asked_different_questions_and_the_loop_hears_them_in_order(desk, client):
+    loop = Asking(desk, *map(asked, range(4)))
+    assert (told(client, "Ada"), told(client, "Bob"), told(client, "Ada")) == (0, 1, 0)
+    assert [say(client, "Bob", "void"), say(client, "Bob", "give_up")] == [1, 2] and not loop.answers
+    assert client.post("/api/undo", json={"annotator": "Ada"}).status_code == 409
+    assert client.post("/api/undo", json={"annotator": "Bob"}).json()["answers"] == 1  # the loop has not taken it yet
+    assert [say(client, "Bob"), say(client, "Ada"), told(client, "Bob"), say(client, "Bob")] == [2, 0, 3, 3]
+    loop.join(5)
+    assert loop.answers == [Answer((), (action,)) for action in ("confirm", "void", "confirm", "confirm")]
+
+
+def test_second_opinions_go_to_another_person_where_there_is_one(desk, client):
+    loop = Asking(desk, asked(0), asked(0, opinion=2), asked(1), asked(1, opinion=2))
+    assert told(client, "Bob") == 0  # he looks, and goes away
+    desk.offers.seen["Bob"] -= 1000
+    desk.offers._held.clear()
+    assert [say(client, "Ada"), say(client, "Ada"), say(client, "Ada")] == [0, 0, 1]  # alone
+    assert told(client, "Bob") == 1
+    assert told(client, "Ada") is None
+    assert client.get("/api/question", params={"annotator": "Ada"}).json()["why"].endswith("with other people")
+    say(client, "Bob")
+    loop.join(5)
+    assert len(loop.answers) == 4
+
+
+def test_what_is_skipped_comes_last_and_what_comes_next_can_be_seen(desk, client):
+    loop = Asking(desk, *map(asked, range(3)))
+    first = client.get("/api/question").json()
+    assert told(client, after=first["id"]) == 1 and told(client) == 0
+    assert client.post("/api/skip", json={"id": first["id"]}).status_code == 200
+    assert client.post("/api/skip", json={"id": ["none"]}).status_code == 409
+    assert [say(client, None), say(client, None), say(client, None)] == [1, 2, 0]
+    loop.join(5)
+    assert len(loop.answers) == 3
+
+
+def test_a_share_is_asked_twice_and_the_loop_hears_once(tmp_path):
+    desk = opened(tmp_path, repeat_share=1.0)
+    client = client_of(desk)
+    loop = Asking(desk, *map(asked, range(4)))
+    assert [say(client, "Ada"), told(client, "Ada"), say(client, "Bob", "void"), say(client, "Bob")] == [0, 1, 0, 2]
+    assert [say(client, "Ada"), say(client, "Bob")] == [1, 1]
+    assert {say(client, "Ada"), say(client, "Ada")} == {2, 3}
+    loop.join(5)
+    assert [answer.actions for answer in loop.answers] == [("confirm",)] * 4
+    lines = [json.loads(line) for line in (tmp_path / FILE).read_text().splitlines()]
+    assert [(line["superpixel"], line["annotator"]) for line in lines if line["opinion"] == 0] == [
+        *[(0, "Bob"), (1, "Bob"), (2, "Ada")]
+    ]
+
+
+def test_classes_come_by_their_probability_and_a_training_says_how_long_it_takes(desk, client):
+    desk.training.n_steps = 4
+    desk.step("fit", 1)
+    waiting = client.get("/api/question").json()
+    assert waiting["share"] == 0.25 and waiting["left"] > 0
+    Asking(desk, asked(chances=np.array([0.2, 0.1, 0.7])))
+    found = client.get("/api/question").json()
+    assert [(one["id"], one["probability"]) for one in found["classes"]] == [(2, 0.7), (0, 0.2), (1, 0.1)]
 
 
 def test_no_other_command_knows_a_person(alc):

@@ -1,162 +1,182 @@
-"""The desk between the loop of a cell, which asks, and whoever answers: each answer is on disk before it counts.
+"""The desk between the loop of a cell, which asks, and the people who answer: each answer is on disk before it counts.
 
-``answers.jsonl``, beside the files of the cell, has a line of JSON for each answer and for each that was taken back.
-The loop of a cell that was stopped in a round asks the round's questions again; the desk answers those that it has.
+The loop asks one question after another, and waits for each. Several people need several questions at a time, and a
+page draws the next one before it is due. So the loop also says which questions come, and people may answer those ahead.
+A cell that was stopped asks the questions of its round again; the desk answers those that it has.
 """
 
-import json
-import os
 import threading
-from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bench import files
-from bench.annotation import Oracle, Retracted, reply
-from bench.files import Unwritable
-from bench.types import ACTIONS, VOID, Answer, InputError, Question, Region, Truth
+from bench.annotate.answers import Answers, Asked, answer_of, checked, named
+from bench.annotate.offers import Offers
+from bench.annotation import Coming, Oracle, Retracted
+from bench.types import Answer, InputError, Question, Region, Truth
 
-FILE = "answers.jsonl"
-KEPT = 8  # questions whose pictures may still be asked for
-LONGEST_S = 3600.0  # an answer that took longer was interrupted
+CHANCES = ("probability_sum",)  # the statistic that gives the classes their probabilities
 
 
 class Refused(Exception):
-    """An answer that does not fit the question that waits."""
+    """An answer that does not fit the questions that wait."""
 
 
-@dataclass(frozen=True, eq=False)
-class Asked:
-    """A question that waits: of an image called ``name``, of ``shape`` (H, W), about the superpixel at ``where``.
+class Training:
+    """The training that people wait for, of ``n_steps``."""
 
-    ``labels`` (H, W) uint8: the image's labels before the answer.
-    """
+    def __init__(self, n_steps: int):
+        self.n_steps, self.done, self.began = n_steps, 0, time.monotonic()
 
-    question: Question
-    name: str
-    where: Region
-    shape: tuple[int, int]
-    labels: np.ndarray
-    person: int
+    def step(self, n: int) -> None:
+        self.began = self.began if self.done else time.monotonic()
+        self.done += n
 
     @property
-    def id(self) -> str:
-        """Of this question to this person, the same after a restart."""
-        q = self.question
-        return files.digest([q.number, self.name, q.superpixel, q.row, q.column, self.person])[:16]
-
-    @property
-    def box(self) -> list[int]:
-        """Of the superpixel: left, top, right and bottom, the last two exclusive."""
-        rows, columns = np.divmod(self.where.pixels, self.shape[1])
-        return [int(n) for n in (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)]
+    def left(self) -> dict[str, float]:
+        """The share that is done, and the seconds of the rest; nothing where no training goes on."""
+        if not 0 < self.done < self.n_steps:
+            return {}
+        return {
+            "share": self.done / self.n_steps,
+            "left": (time.monotonic() - self.began) * (self.n_steps / self.done - 1),
+        }
 
 
 class Desk:
-    """Holds the question that waits, and all answers of a cell in the order of their questions.
+    """Holds the questions that wait, and all answers of a cell.
 
-    ``rounds``: of the run. The loop calls `ask` from its thread, the server the other methods from others.
+    ``rounds``: of the run. ``repeat_share``: of the questions, asked twice to see how far people agree. The loop calls
+    `ask` and `expect` from its thread, the server the other methods from others.
     """
 
-    def __init__(self, rounds: int):
-        self.path, self.round, self.rounds = Path(FILE), 0, rounds
-        self.answers: list[dict[str, Any]] = []
-        self.first = self._size = 0
-        self.waiting: Asked | None = None
-        self.kept: OrderedDict[str, Asked] = OrderedDict()
+    def __init__(self, rounds: int, repeat_share: float = 0.0):
+        self.round, self.rounds, self.repeat_share = 0, rounds, repeat_share
+        self.fixed: set[str] = set()  # answers that have gone into rounds that are done
+        self.used: set[str] = set()  # answers that the loop has taken in this round
         self.outcome: str | None = None  # once the run has ended: nothing, or the error
         self.told = threading.Event()  # whether somebody has heard that
+        self.left = 0  # superpixels of the round, that at hand among them
+        self.training = Training(0)
         self._retracted = False
         self._changed = threading.Condition()
+        self._take_up(Path())
 
-    def open(self, folder: Path, n_answered: int, round: int) -> None:
+    def _take_up(self, folder: Path) -> None:
+        self.answers = Answers(folder)
+        self.offers = Offers(self.answers.lines, self.repeat_share)
+
+    def open(self, folder: Path, fixed: Iterable[str], round: int) -> None:
         """Take up the answers of a cell, and the files of its folder. Raises InputError for one that is damaged.
 
-        ``n_answered``: the answers of the rounds that it holds whole, which nobody can take back; ``round``: the round
-        whose questions come.
+        ``fixed``: the answers in its queries.csv, which nobody can take back; ``round``: that of the questions to come.
         """
-        self.path, self.first, self.round = folder / FILE, n_answered, round
-        self.answers, self._size = _read(self.path)
+        self._take_up(folder)
+        self.fixed, self.round = set(fixed), round
+        if missing := self.fixed - self.answers.lines.keys():
+            raise InputError(f"{self.answers.path}: lacks {len(missing)} answers that are in queries.csv")
+
+    def expect(self, n: int, coming: Iterator[Asked]) -> None:
+        """``n`` superpixels are left in this round; ``coming``: the questions about all but the first of them."""
+        with self._changed:
+            self.left = n
+            self.offers.expect(coming)
 
     def ask(self, asked: Asked) -> Answer:
-        """The answer to a question: from disk, or once somebody gives one. Raises `Retracted` where the answer to the
-        question before it is taken back meanwhile."""
-        number = asked.question.number
+        """The answer to a question: from disk, or once somebody gives one. Raises `Retracted` where an answer that was
+        taken in this round is taken back."""
         with self._changed:
-            if number > len(self.answers):
-                raise InputError(f"{self.path}: holds {len(self.answers)} answers; the cell's queries.csv has {number}")
-            if number == len(self.answers):
-                self.waiting, self.kept[asked.id] = asked, asked
-                while len(self.kept) > KEPT:
-                    self.kept.popitem(last=False)
+            if asked.id not in self.answers.lines and not self._retracted:
+                self.offers.waiting = self.offers.keep(asked)
                 self._changed.notify_all()
-                self._changed.wait_for(lambda: self._retracted or number < len(self.answers))
-                self.waiting = None
-                if self._retracted:
-                    self._retracted = False
-                    raise Retracted
-            given = self.answers[number]
-        if given["id"] != asked.id:
-            raise InputError(f"{self.path}: answer {number} is about another question; remove its folder")
-        return _answer(asked.question, given)
+                self._changed.wait_for(lambda: self._retracted or asked.id in self.answers.lines)
+                self.offers.waiting = None
+            if self._retracted:
+                self._retracted = False
+                self.used.clear()
+                raise Retracted
+            self.used.add(asked.id)
+            self.offers.repeat(asked)
+            return answer_of(asked.question, self.answers.lines[asked.id])
 
-    def current(self, wait_s: float = 0.3) -> Asked | None:
-        """The question that waits, for which this waits a moment."""
+    def current(self, who: str | None = None, wait_s: float = 0.3) -> Asked | None:
+        """The question for a person, who has it from now on; this waits a moment for one."""
         with self._changed:
-            self._changed.wait_for(lambda: self.waiting is not None or self.outcome is not None, wait_s)
-            return self.waiting
+            self.offers.seen[who] = time.monotonic()
+            self._await(wait_s)
+            asked = self.offers.next(who)
+            if asked is not None:
+                self.offers.hold(asked, who)
+            return asked
+
+    def after(self, id: str, who: str | None = None) -> Asked | None:
+        """The question that this person is probably asked after the question ``id``."""
+        with self._changed:
+            return self.offers.next(who, but=id)
 
     def answer(self, given: dict[str, Any]) -> None:
-        """Take an answer down, and hand it to the loop. Raises `Refused` where it is not to the question that waits,
-        InputError where it says nothing that an answer can say."""
+        """Take an answer down, and hand it to the loop. Raises `Refused` where its question does not wait, InputError
+        where it says nothing that an answer can say."""
         with self._changed:
-            asked = self.waiting
-            if asked is None or given.get("id") != asked.id:
-                raise Refused("this question does not wait any more; get the next one")
-            line = _checked(asked.question, given)
-            self._write(line)
-            self.answers.append(line)
-            self.waiting = None
+            asked = self._open(given)
+            self.answers.add(checked(asked, given))
+            self.offers.answered(asked.id)
+            if self.offers.waiting is not None and self.offers.waiting.id == asked.id:
+                self.offers.waiting = None
             self._changed.notify_all()
 
-    def undo(self) -> None:
-        """Take the last answer back. Raises `Refused` where there is none in this round."""
+    def skip(self, given: dict[str, Any]) -> None:
+        """Ask somebody else, or later. Raises `Refused` where the question does not wait."""
         with self._changed:
-            self._changed.wait_for(lambda: self.waiting is not None or self.outcome is not None, 1)
-            if self.waiting is None or len(self.answers) <= self.first:
+            self.offers.skip(self._open(given), named(given.get("annotator")))
+
+    def undo(self, who: str | None = None) -> None:
+        """Take the last answer of a person back, or of anybody. Raises `Refused` where there is none in this round."""
+        with self._changed:
+            self._await(1)
+            of_round = [line for id, line in self.answers.lines.items() if id not in self.fixed]
+            mine = [line["id"] for line in of_round if who is None or line["annotator"] == who]
+            if self.offers.waiting is None or not mine:
                 raise Refused("no answer to take back: those of earlier rounds have changed the model")
-            self._write({"undo": self.answers[-1]["id"]})
-            self.answers.pop()
-            self._retracted, self.waiting = True, None
-            self._changed.notify_all()
+            self.answers.remove(mine[-1])
+            if mine[-1] in self.used:
+                self._retracted, self.offers.waiting = True, None
+                self._changed.notify_all()
 
     def status(self) -> dict[str, Any]:
-        """What is done."""
+        """What is done, and how long the rest takes."""
         with self._changed:
-            of_round = self.answers[self.first :]
-            seconds = [line["seconds"] for line in self.answers if line["seconds"] is not None]
+            lines, waits = self.answers.lines.values(), self.offers.waiting is not None
+            seconds = [line["seconds"] for line in lines if line["seconds"] is not None]
+            median = float(np.median(seconds)) if seconds else None
             return {
                 "round": self.round,
                 "rounds": self.rounds,
-                "answers": len(self.answers),
-                "answers_of_round": len(of_round),
-                "changed": sum(line["action"] in ("correct", "classify") for line in self.answers),
-                "median_seconds": float(np.median(seconds)) if seconds else None,
-                "waits": self.waiting is not None,
+                "answers": len(lines),
+                "answers_of_round": len(self.answers.lines.keys() - self.fixed),
+                "left_of_round": self.left if waits else 0,
+                "changed": sum(line["action"] in ("correct", "classify") for line in lines),
+                "median_seconds": median,
+                "seconds_left": median * self.left if median is not None and waits else None,
+                "waits": waits,
                 "done": self.outcome is not None,
                 "error": self.outcome or None,
             }
 
     def step(self, what: str, n: int) -> None:
-        """Hear of the run's progress: what was answered before a round that is done stays."""
-        if what == "round":
-            with self._changed:
+        """Hear of the run's progress: the answers of a round that is done stay."""
+        with self._changed:
+            if what == "fit":
+                self.training.step(n)
+            elif what == "round":
+                self.training = Training(self.training.n_steps)
                 self.round += n
-                self.first = len(self.answers)
+                self.fixed |= self.used
+                self.used.clear()
+                self.offers.clear()
 
     def finish(self, error: str = "") -> None:
         """The run has ended."""
@@ -164,17 +184,15 @@ class Desk:
             self.outcome = error
             self._changed.notify_all()
 
-    def _write(self, line: dict[str, Any]) -> None:
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with open(self.path, "ab") as file:
-                file.truncate(self._size)  # of half a line of a server that was killed, nobody has heard
-                file.write(json.dumps(line).encode() + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-                self._size = file.tell()
-        except OSError as error:
-            raise Unwritable(f"{self.path}: {error.strerror}") from error
+    def _await(self, wait_s: float) -> None:
+        self._changed.wait_for(lambda: self.offers.waiting is not None or self.outcome is not None, wait_s)
+
+    def _open(self, given: dict[str, Any]) -> Asked:
+        id = given.get("id")
+        asked = self.offers.kept.get(id) if isinstance(id, str) else None
+        if asked is None or asked.id in self.answers.lines:
+            raise Refused("this question does not wait any more; get the next one")
+        return asked
 
 
 class Person(Oracle):
@@ -183,61 +201,30 @@ class Person(Oracle):
     kinds = ("correction", "classification", "dominant")
     reads_truth = False
 
-    def __init__(self, desk: Desk):
-        self._desk = desk
+    def __init__(self, desk: Desk, needs: tuple[str, ...] = ()):
+        self._desk, self.needs = desk, needs
         self._labels: Callable[[int], np.ndarray] | None = None
+        self._names: tuple[str, ...] = ()
+        self._chances: np.ndarray | None = None
 
-    def look(self, labels: Callable[[int], np.ndarray]) -> None:
-        self._labels = labels
+    def look(self, names: tuple[str, ...], labels: Callable[[int], np.ndarray]) -> None:
+        self._names, self._labels = names, labels
+
+    def expect(self, n: int, coming: Iterator[Coming]) -> None:
+        first = next(coming)
+        self._chances = _chances(first)
+        self._desk.expect(n, (self._asked(one.question, one.where, 1, _chances(one)) for one in coming))
 
     def answer(self, question: Question, truth: Truth, rng: np.random.Generator) -> Answer:
+        return self._desk.ask(self._asked(question, truth.where, truth.person, self._chances))
+
+    def _asked(self, question: Question, where: Region, person: int, chances: np.ndarray | None) -> Asked:
         assert self._labels is not None  # the session lets him look before the first question
-        height, width = truth.map.shape
         labels = self._labels(question.image)
-        asked = Asked(question, truth.name, truth.where, (height, width), labels, truth.person)
-        return self._desk.ask(asked)
+        return Asked(question, self._names[question.image], where, labels.shape, labels, person, chances)
 
 
-def _checked(question: Question, given: dict[str, Any]) -> dict[str, Any]:
-    """What is kept of an answer. Raises InputError."""
-    action, label, seconds, who = (given.get(name) for name in ("action", "label", "seconds", "annotator"))
-    names = question.kind == "correction"
-    allowed = [a for a in ACTIONS if a != ("classify" if names else "correct") and (names or a != "confirm")]
-    if action not in allowed:
-        raise InputError(f"action must be one of {', '.join(allowed)}; got {files.short(action)}")
-    if action in ("correct", "classify"):
-        if type(label) is not int or not 0 <= label < question.n_classes:
-            raise InputError(f"label must be a class id from 0 to {question.n_classes - 1}; got {files.short(label)}")
-    else:
-        label = None
-    is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
-    if seconds is not None and not (is_number and 0 <= seconds < float("inf")):
-        raise InputError(f"seconds must be a number of 0 or more; got {files.short(seconds)}")
-    if who is not None and not (isinstance(who, str) and len(who) <= 100):
-        raise InputError("annotator must be a name of at most 100 characters")
-    kept_s = float(seconds) if seconds is not None and seconds <= LONGEST_S else None
-    return {"id": given["id"], "action": action, "label": label, "seconds": kept_s, "annotator": who}
-
-
-def _answer(question: Question, line: dict[str, Any]) -> Answer:
-    said = {"confirm": (question.label,), "void": (VOID,), "give_up": ()}
-    return reply(question, said[line["action"]] if line["action"] in said else (line["label"],))
-
-
-def _read(path: Path) -> tuple[list[dict[str, Any]], int]:
-    """The answers that stand, and how many bytes the whole lines of the file have."""
-    if not path.exists():
-        return [], 0
-    data = path.read_bytes()
-    size = data.rfind(b"\n") + 1
-    answers: list[dict[str, Any]] = []
-    for number, text in enumerate(data[:size].splitlines(), 1):
-        try:
-            line = json.loads(text)
-            if "undo" not in line:
-                answers.append({name: line[name] for name in ("id", "action", "label", "seconds", "annotator")})
-            elif answers.pop()["id"] != line["undo"]:
-                raise ValueError("another answer is taken back than the last")
-        except (ValueError, KeyError, TypeError, IndexError) as error:
-            raise InputError(f"{path}, line {number}: not an answer as this writes them: {error}") from error
-    return answers, size
+def _chances(coming: Coming) -> np.ndarray | None:
+    """(C,) float64: the mean probability of each class over the superpixel, where a model says it."""
+    total = coming.statistics.get(*CHANCES)
+    return None if total is None else total / coming.where.size

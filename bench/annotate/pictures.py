@@ -5,10 +5,10 @@ import io
 import numpy as np
 from PIL import Image
 
-from bench.annotate.desk import Asked
+from bench.annotate.answers import Asked
 
 PLAIN_PX = 300_000  # images of more pixels are sent as JPEG
-OUTLINE = (255, 0, 200, 255)
+OUTLINE = (255, 0, 200)
 
 
 def image(values: np.ndarray) -> tuple[bytes, str]:
@@ -19,11 +19,9 @@ def image(values: np.ndarray) -> tuple[bytes, str]:
 
 def labels(asked: Asked, palette: np.ndarray) -> tuple[bytes, str]:
     """The labels before the answer, in the colours of the classes; void is clear."""
-    picture = Image.fromarray(np.ascontiguousarray(asked.labels))
-    colours = np.zeros((256, 4), np.uint8)
-    colours[: len(palette)] = np.c_[palette, np.full(len(palette), 255)]
-    picture.putpalette(colours.tobytes(), "RGBA")
-    return _file(picture.convert("RGBA"), "PNG", compress_level=1)
+    clear = np.full(256, 0, np.uint8)
+    clear[: len(palette)] = 255
+    return _painted(np.ascontiguousarray(asked.labels), palette, clear)
 
 
 def outline(asked: Asked) -> tuple[bytes, str]:
@@ -32,9 +30,15 @@ def outline(asked: Asked) -> tuple[bytes, str]:
     rows, columns = np.divmod(asked.where.pixels, asked.shape[1])
     inside[rows + 1, columns + 1] = True
     within = inside[:-2, 1:-1] & inside[2:, 1:-1] & inside[1:-1, :-2] & inside[1:-1, 2:]
-    colours = np.zeros((*asked.shape, 4), np.uint8)
-    colours[inside[1:-1, 1:-1] & ~within] = OUTLINE
-    return _file(Image.fromarray(colours), "PNG", compress_level=1)
+    drawn = (inside[1:-1, 1:-1] & ~within).astype(np.uint8)
+    return _painted(drawn, np.array([OUTLINE, OUTLINE], np.uint8), np.array([0, 255], np.uint8))
+
+
+def _painted(ids: np.ndarray, palette: np.ndarray, opacity: np.ndarray) -> tuple[bytes, str]:
+    """A picture of (H, W) uint8 ``ids``, each in its colour of the ``palette`` (k, 3) uint8."""
+    picture = Image.fromarray(ids, "P")
+    picture.putpalette(palette.astype(np.uint8).tobytes())
+    return _file(picture, "PNG", compress_level=1, transparency=opacity.tobytes())
 
 
 def _file(picture: Image.Image, kind: str, **options) -> tuple[bytes, str]:

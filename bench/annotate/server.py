@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import zlib
 from collections.abc import Callable
 from functools import lru_cache
 from importlib import resources
@@ -17,7 +18,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bench.annotate import pictures
-from bench.annotate.desk import Asked, Desk, Refused
+from bench.annotate.answers import Asked, named
+from bench.annotate.desk import Desk, Refused
 from bench.types import InputError
 
 MOST_BYTES = 10_000  # of an answer
@@ -48,31 +50,28 @@ def app(
         return pictures.image(image(name))
 
     def question(request: Request) -> Response:
-        asked = desk.current()
+        who, after = named(request.query_params.get("annotator")), request.query_params.get("after")
+        asked = desk.current(who) if after is None else desk.after(after, who)
         if desk.outcome is not None:
             desk.told.set()
             return JSONResponse({"done": True} | ({"error": desk.outcome} if desk.outcome else {}))
-        if asked is None:
-            return JSONResponse({"wait": 1, "why": "the model is trained, or questions are chosen"})
-        return JSONResponse(_told(desk, asked, classes, token))
+        return JSONResponse(_wait(desk) if asked is None else _told(desk, asked, classes, token))
 
-    async def answer(request: Request) -> Response:
-        given = json.loads(await _body(request))
-        if not isinstance(given, dict):
-            raise InputError("expected an object")
-        await run_in_threadpool(desk.answer, given)
-        return JSONResponse(await run_in_threadpool(desk.status))
+    def taking(act: Callable[[dict], None]) -> Callable:
+        async def take(request: Request) -> Response:
+            given = json.loads(await _body(request))
+            if not isinstance(given, dict):
+                raise InputError("expected an object")
+            await run_in_threadpool(act, given)
+            return JSONResponse(await run_in_threadpool(desk.status))
 
-    async def undo(request: Request) -> Response:
-        await _body(request)
-        await run_in_threadpool(desk.undo)
-        return JSONResponse(await run_in_threadpool(desk.status))
+        return take
 
     def status(request: Request) -> Response:
         return JSONResponse(desk.status())
 
     def picture(request: Request) -> Response:
-        asked = desk.kept.get(request.path_params["id"])
+        asked = desk.offers.kept.get(request.path_params["id"])
         name = request.path_params["name"]
         if asked is None or name not in PICTURES:
             return JSONResponse({"error": "no such picture"}, 404)
@@ -92,8 +91,9 @@ def app(
         Route("/", page),
         *(Route(path, asset) for path in OPEN),
         Route("/api/question", question),
-        Route("/api/answer", answer, methods=["POST"]),
-        Route("/api/undo", undo, methods=["POST"]),
+        Route("/api/answer", taking(desk.answer), methods=["POST"]),
+        Route("/api/skip", taking(desk.skip), methods=["POST"]),
+        Route("/api/undo", taking(lambda given: desk.undo(named(given.get("annotator")))), methods=["POST"]),
         Route("/api/status", status),
         Route("/api/picture/{id}/{name}", picture),
     ]
@@ -139,20 +139,30 @@ class Guard:
         return None if right else "the token in the address is not the one that the command printed"
 
 
+def _wait(desk: Desk) -> dict:
+    """Why there is no question for this person."""
+    if desk.offers.waiting is not None:
+        return {"wait": 1, "why": "the questions that are left are with other people"}
+    return {"wait": 1, "why": "the model is trained, or questions are chosen"} | desk.training.left
+
+
 def _told(desk: Desk, asked: Asked, classes: tuple[str, ...], token: str) -> dict:
-    """A question as the contract has it."""
-    question = asked.question
+    """A question as the contract has it: the classes by falling probability, where a model says it."""
+    question, chances = asked.question, asked.chances
+    order = range(len(classes)) if chances is None else np.argsort(-chances, kind="stable").tolist()
+    likely = [None if chances is None else round(float(chances[i]), 4) for i in order]
+    state = f"token={token}&labels={zlib.crc32(asked.labels)}"  # another address once other answers have changed them
     return {
         "id": asked.id,
         "image": asked.name,
         "box": asked.box,
         "pixel": [question.row, question.column],
         "shown": question.label,
-        "classes": [{"id": i, "name": name, "probability": None} for i, name in enumerate(classes)],
+        "classes": [{"id": i, "name": classes[i], "probability": p} for i, p in zip(order, likely, strict=True)],
         "kind": question.kind,
         "round": desk.round,
         "number": question.number,
-        "pictures": {name: f"/api/picture/{asked.id}/{name}?token={token}" for name in PICTURES},
+        "pictures": {name: f"/api/picture/{asked.id}/{name}?{state}" for name in PICTURES},
     }
 
 

@@ -35,6 +35,8 @@ COMMANDS = {  # the modules of this package, in the order of --help
     "time": "the acquisition kernels, or what presets learn and how fast",
 }
 
+OF_PEOPLE = ("annotate",)  # the modules that lie in `bench.commands.people`
+
 
 def main(argv: list[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else argv
@@ -132,7 +134,7 @@ def parser(argv: list[str]) -> argparse.ArgumentParser:
         description = f"{what[0].upper()}{what[1:]}."
         command = commands.add_parser(name, help=what, description=description, formatter_class=Help)
         if name in argv[:1]:
-            module = importlib.import_module(f"bench.commands.{name}")
+            module = importlib.import_module(f"bench.commands.{'people.' if name in OF_PEOPLE else ''}{name}")
             module.add_arguments(command)
             command.epilog = "\n".join(filter(None, (command.epilog, examples(module.EXAMPLES))))
             command.set_defaults(main=module.main, parser=command)

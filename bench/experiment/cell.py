@@ -1,6 +1,7 @@
 """One cell of the grid: rounds of acquire, ask, correct, fit, measure."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -9,11 +10,11 @@ import numpy as np
 
 from bench import files, registry, seeds
 from bench.acquisition import Strategy
-from bench.annotation import Retracted
+from bench.annotation import Coming, Retracted
 from bench.experiment.models import Models
 from bench.experiment.problem import MEMORY_BYTES, Problem, Setup, Step
 from bench.experiment.round0 import Round0
-from bench.experiment.session import Session, places
+from bench.experiment.session import PLACE, Session, places
 from bench.experiment.truth import truth_columns
 from bench.kernels.statistics import BASE, OF_TRUTH, statistic
 from bench.labels import LabelMaps
@@ -64,7 +65,7 @@ def run_cell(
         to_ask = number > 0 and not journal.has_answers(number)
         clock = Clock(journal.seconds(number))
         if to_ask:
-            table = session.drawn_order(models.pool(number, labels, needs(cell.strategy)))
+            table = session.drawn_order(models.pool(number, labels, needs(cell.strategy, cell.oracle)))
             if strategy.reads_truth:
                 table = Candidates(dict(table.columns) | truth_columns(session, table, strategy.question))
             pool = session.pool(number, table)
@@ -126,6 +127,7 @@ def ask(session: Session, journal: Journal, number: int, table: Candidates, quer
             return row
         with clock("answer_s"):
             where = problem.pseudo.region(*place[:2])
+            session.oracle.expect(len(chosen) - row, coming(session, query.kind, chosen, row, journal.n_asked))
         of_row = {need: values[row] for need, values in statistics.items()}
         for opinion in count(1):
             with clock("answer_s"):
@@ -143,6 +145,16 @@ def ask(session: Session, journal: Journal, number: int, table: Candidates, quer
     return len(query.rows)
 
 
+def coming(session: Session, kind: str, chosen: Candidates, first: int, number: int) -> Iterator[Coming]:
+    """The questions about the rows of ``chosen`` from the ``first`` on, as they are now; ``number``: of answers before
+    them."""
+    for row in range(first, len(chosen)):
+        image, superpixel, *pixel = (int(getattr(chosen, name)[row]) for name in PLACE)
+        where = session.problem.pseudo.region(image, superpixel)
+        question = session.question(kind, (image, superpixel, *pixel), where, number + row - first)
+        yield Coming(question, where, {need: getattr(chosen, need)[row] for need in session.oracle.needs})
+
+
 def refine(refiner, session: Session, journal: Journal, number: int, table: Candidates, query: Query) -> None:
     """Let the refiner relabel superpixels that nobody was asked about."""
     pool = session.pool(number, table)
@@ -158,10 +170,11 @@ def refine(refiner, session: Session, journal: Journal, number: int, table: Cand
         journal.add_refinement(number, session.problem.names[image], superpixel, label, harm)
 
 
-def needs(strategy: str) -> tuple[str, ...]:
-    """The statistics that a strategy, its rule and its refiner read from the model; those that read the truth are left
-    out."""
-    return tuple(need for need in registry.load_strategy(strategy).needs if need not in OF_TRUTH)
+def needs(strategy: str, oracle: str) -> tuple[str, ...]:
+    """The statistics that a strategy, its rule, its refiner and an annotator read from the model; those that read the
+    truth are left out."""
+    wanted = (*registry.load_strategy(strategy).needs, *registry.load("oracles", oracle).needs)
+    return tuple(dict.fromkeys(need for need in wanted if need not in OF_TRUTH))
 
 
 def check(strategy: str, oracle: str, setup: Setup) -> None:
@@ -185,7 +198,7 @@ def check(strategy: str, oracle: str, setup: Setup) -> None:
             except InputError as error:
                 raise InputError(f"strategy {strategy!r} needs what is not there: {error}") from error
     available = setup.available_statistics()
-    missing = [need for need in needs(strategy) if available is not None and need not in available]
+    missing = [need for need in needs(strategy, oracle) if available is not None and need not in available]
     if missing:
         lacking = f"strategy {strategy!r} needs the statistics {', '.join(missing)}"
         file = setup.settings.scores or "FILE"

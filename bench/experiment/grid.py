@@ -48,7 +48,7 @@ class Grid:
         self.setup, self.out = setup, out
         self.strategies, self.oracles, self.seeds = _once(strategies), _once(oracles), list(dict.fromkeys(seeds))
         self.cells = [Cell(s, o, seed) for seed in self.seeds for o in self.oracles for s in self.strategies]
-        self.needs = tuple(sorted({need for s in self.strategies for need in cells.needs(s)}))
+        self.needs = tuple(sorted({need for s in self.strategies for o in self.oracles for need in cells.needs(s, o)}))
         for name in dict.fromkeys((c.strategy, c.oracle) for c in self.cells):
             cells.check(*name, setup)
         for named in again:

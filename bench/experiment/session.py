@@ -23,7 +23,7 @@ class Session:
         self.problem, self.seed, self.labels = problem, seed, labels
         self.rule: Adjudicator = rule or registry.load("adjudicators", "first")
         self.oracle: Oracle = registry.load("oracles", oracle)
-        self.oracle.look(labels)
+        self.oracle.look(problem.names, labels)
         self.oracle.prepare(problem.measured.confusion.sum()[:, :-1])
         self.quality = LabelQuality(problem.truth, problem.measured.confusion)
         self.shown = problem.measured.shown.copy()  # the label that most pixels of each superpixel have now

@@ -7,7 +7,8 @@ import threading
 from pathlib import Path
 
 from bench import registry, report
-from bench.annotate.desk import Desk, Person
+from bench.annotate.answers import identity
+from bench.annotate.desk import CHANCES, Desk, Person, Training
 from bench.commands import progress
 from bench.commands.run import add_settings, settings_of
 from bench.experiment.grid import Grid
@@ -37,6 +38,9 @@ def add_arguments(parser) -> None:
     add_settings(parser)
     parser.add_argument("--strict", action="store_true", help="refuse a dataset of which images or masks are missing")
     parser.add_argument("--out", type=Path, metavar="DIR", help="default: results/runs/<dataset>-<protocol>")
+    parser.add_argument(
+        "--repeat-share", type=float, default=0.0, metavar="P", help="of the questions, asked twice: do people agree?"
+    )
     parser.add_argument("--port", type=int, default=0, help="of the page; default: a free one")
     parser.add_argument("--host", default=HERE, help="address to serve on; another than the default is seen by others")
 
@@ -44,6 +48,8 @@ def add_arguments(parser) -> None:
 def main(args) -> int:
     if not registry.load_strategy(args.strategy).strategy.stateless:
         raise InputError(f"{args.strategy} keeps something from round to round, so that no stopped session could go on")
+    if not 0 <= args.repeat_share <= 1:
+        raise InputError(f"--repeat-share must be between 0 and 1, got {args.repeat_share}")
     request = Request(
         settings_of(args),
         strategies=[args.strategy],
@@ -56,20 +62,23 @@ def main(args) -> int:
     )
     classes = registry.catalogue("oracles").classes
     try:
-        failed = _served(request, args.host, args.port, classes)
+        failed = _served(request, args.host, args.port, args.repeat_share, classes)
     finally:
         classes.pop("person", None)
     return 1 if failed else 0
 
 
-def _served(request: Request, host: str, port: int, oracles: dict) -> list[Path]:
+def _served(request: Request, host: str, port: int, repeat_share: float, oracles: dict) -> list[Path]:
     """Serve the page until all questions are answered. Returns the folders of the cells that failed."""
-    desk = Desk(request.settings.rounds)
-    oracles["person"] = lambda: Person(desk)  # nobody else can answer for a person, so no other command knows him
+    desk, needs = Desk(request.settings.rounds, repeat_share), CHANCES if request.settings.model != "none" else ()
+    oracles["person"] = lambda: Person(
+        desk, needs
+    )  # nobody else can answer for a person, so no other command knows him
     grid = grid_of(request)
+    desk.training = Training(grid.setup.learner.n_steps if grid.setup.learner else 0)
     folder = grid.cells[0].folder(grid.out)
     journal = Journal(folder)
-    desk.open(folder, journal.n_asked, journal.n_measured)
+    desk.open(folder, map(_id, journal.queries), journal.n_measured)
     address = _bound(host, port)
     token, dataset = secrets.token_urlsafe(24), grid.setup.dataset
     hosts = () if host != HERE else (HERE, "localhost")
@@ -92,6 +101,12 @@ def _served(request: Request, host: str, port: int, oracles: dict) -> list[Path]
     for failed in work.failed:
         print(f"failed: {failed.name}; the traceback is in {failed / 'spec.json'}", file=sys.stderr)
     return work.failed
+
+
+def _id(row: dict) -> str:
+    """The id of the question of a row of queries.csv."""
+    names = ("kind", "image", "superpixel", "row", "column", "label_before", "opinion")
+    return identity(*(row[name] for name in names))
 
 
 class _Work(threading.Thread):
