@@ -6,7 +6,7 @@ ENOUGH = 40  # second answers, before the estimate is trusted
 
 
 class Adaptive(Confirmed):
-    """Adaptive: as `confirmed`, but writes first answers at once while second answers show that people rarely err.
+    """Adaptive: as `confirmed`, but writes first answers at once while second answers show that errors are rare.
 
     The estimated rate of wrong answers may fall below 3 %, from 40 second answers or more. Then only each tenth answer
     that contradicts the label goes to a second person, to keep the estimate up to date.

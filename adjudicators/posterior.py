@@ -18,8 +18,8 @@ class Posterior(Adjudicator):
     likeliest is written. A first answer that names no class is final; later ones count, and void has an even share of
     the prior. `prior=classes`: the mean probabilities over the superpixel, which take a model. `prior=label`: the doubt
     about the label at the representative pixel, spread evenly over the other classes. A run without a model has this
-    one alone. `rate`: how often people err, all wrong classes alike. `auto`: the `SlipRate` of the answers so far; for
-    it, each tenth answer that contradicts the label goes to a second person in any case.
+    one alone. `rate`: the share of wrong answers, all wrong classes alike. `auto`: the `SlipRate` of the answers so
+    far; for it, each tenth answer that contradicts the label goes to a second person in any case.
     """
 
     needs = ("probability_sum",)

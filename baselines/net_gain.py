@@ -1,4 +1,4 @@
-"""A score that expects slips: what an answer mends, less what it breaks."""
+"""A score that expects wrong answers: what an answer mends, less what it breaks."""
 
 from bench.acquisition import Strategy
 from bench.registry import one_of, probability
@@ -10,11 +10,11 @@ DOUBTS = {"sim": "sim", "cil": "cil_sum", "cil_area": "cil"}  # and the statisti
 class NetGain(Strategy):
     """Net gain: pixels x (doubt - rate of wrong answers), and nothing is asked where that is not above 0.
 
-    An answer mends a superpixel whose label is wrong, and breaks one whose label is right if the person errs. The doubt
-    about a pixel's label, from 0 to 1, is that of the strategy `of` for a pixel: `sim` and `cil` over the superpixel,
-    `cil_area` at the representative pixel, the only one in a run without a model. `rate`: how often people err; `auto`:
-    as second answers of the run say so far (`bench.types.Pool.slip_rate`), which takes a rule that asks for them, as in
-    `net_gain+adaptive`. The formula is that of a first answer that is written at once.
+    An answer mends a superpixel whose label is wrong, and breaks one whose label is right if the answer is wrong. The
+    doubt about a pixel's label, from 0 to 1, is that of the strategy `of` for a pixel: `sim` and `cil` over the
+    superpixel, `cil_area` at the representative pixel, the only one in a run without a model. `rate`: the share of
+    wrong answers; `auto`: as second answers of the run say so far (`bench.types.Pool.slip_rate`), which takes a rule
+    that asks for them, as in `net_gain+adaptive`. The formula is that of a first answer that is written at once.
     """
 
     needs = ("sim",)

@@ -9,7 +9,7 @@ from bench.types import InputError, Query
 class Nobody(Strategy):
     """Nobody: asks nothing, in any round; every answer to another strategy must be worth more than this."""
 
-    source = "a control of this suite: answers of people who err may leave labels worse than they were"
+    source = "a control of this suite: wrong answers may leave labels worse than they were"
     may_stop = True
 
     def acquire(self, pool, budget, rng):

@@ -96,7 +96,7 @@ class Adjudicator(ABC):
 
 
 def posterior(prior: np.ndarray, votes: Iterable[tuple[int, ...]], rate: float) -> np.ndarray:
-    """(C + 1,) float64: the probabilities of the classes and of void after ``votes`` of people who err independently.
+    """(C + 1,) float64: the probabilities of the classes and of void after ``votes`` of people with independent errors.
 
     ``prior`` (C + 1,): those before. A vote is right with probability 1 - ``rate``, and names each of the other C
     equally often. Who cannot tell says nothing. Bayes' rule.
@@ -111,7 +111,7 @@ def posterior(prior: np.ndarray, votes: Iterable[tuple[int, ...]], rate: float) 
 class SlipRate:
     """The rate of wrong answers, from how often the second person to correct a label names another class.
 
-    Two people who err independently with the rate ε differ in about 2ε of the cases. With D second answers, d of which
+    Two people with independent errors of the rate ε differ in about 2ε of the cases. With D second answers, d of which
     differ, the estimate is (d + 1) / (2 (D + 2)).
     """
 

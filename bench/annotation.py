@@ -43,7 +43,7 @@ class Oracle(ABC):
     def answer(self, question: Question, truth: Truth, rng: np.random.Generator) -> Answer:
         """The answer to one question.
 
-        ``rng`` belongs to the superpixel: every question about it, at any of its pixels, meets the same slip. So an
+        ``rng`` belongs to the superpixel: every question about it, at any of its pixels, meets the same error. So an
         oracle always draws the same count of numbers, with the same meaning, for any label shown and any truth.
         """
 
@@ -115,13 +115,13 @@ class Erring(Oracle):
 
     An altered answer replaces the last action, so that a crowd's payment stays. ``alter`` draws
     as often when it changes nothing: one seed then meets the same errors, and more of them, at a higher rate. It does
-    not look at the representative pixel before it draws: a superpixel then meets the same slip at all of its pixels.
+    not look at the representative pixel before it draws: a superpixel then meets the same error at all of its pixels.
 
     Notes
     -----
     Every error model takes the parameter ``shared`` in its brackets: how much of their errors people share, since some
     superpixels are hard for everybody. A person draws from the stream that the superpixel has for all people with
-    probability √shared, and else from a stream of his own. Each then errs as often as without ``shared``, and the
+    probability √shared, and else from a stream of his own. Each is then wrong as often as without ``shared``, and the
     errors of two people have the correlation ``shared``. Two who draw from the common stream name the same class.
     """
 
@@ -145,7 +145,7 @@ class Erring(Oracle):
         return Answer(new.labels, answer.actions[: -max(len(seen), 1)] + new.actions)
 
     def _stream(self, truth: Truth, rng: np.random.Generator) -> np.random.Generator:
-        """The stream of this person's slip: the one of all people at the superpixel, or ``rng``, which is his own."""
+        """The stream of this person's error: the one of all people at the superpixel, or ``rng``, which is his own."""
         if not self.shared:  # without a draw: the numbers of people who share nothing stay
             return rng
         if truth.key is None:

@@ -106,7 +106,7 @@ def write_csv(path: Path, rows: list[dict] | pd.DataFrame, columns: list[str] | 
 
 def read_json(path: Path, summed: bool = False):
     """An object from a JSON file. Raises InputError for a missing or broken file, and for one of `write_spec` that is
-    not as it was written. ``summed``: it always was of `write_spec`, and must have its checksum."""
+    changed since. ``summed``: it always was of `write_spec`, and must have its checksum."""
     try:
         text = path.read_text(encoding="utf-8-sig")
         found = json.loads(text)
@@ -118,7 +118,7 @@ def read_json(path: Path, summed: bool = False):
         raise InputError(f"{path}: expected a JSON object, got {short(found)}")
     known = found.pop("sum", None)
     if (summed or known is not None) and text != _json(found | {"sum": digest(found)}):
-        raise InputError(f"{path}: damaged: it is not as it was written (its checksum is another)")
+        raise InputError(f"{path}: damaged: it has changed since it was written (its checksum is another)")
     return found
 
 
@@ -191,7 +191,7 @@ def check(path: Path, known: list, remedy: str, more: bool = False) -> bytes:
 
 
 def intact(path: Path) -> bool:
-    """Whether a file that can be made again is there, and as it was written."""
+    """Whether a file that can be made again is there and unchanged."""
     try:
         known = recorded(path.parent).get(path.name)
         return path.exists() and (known is None or bool(check(path, known, "")))

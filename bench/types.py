@@ -80,8 +80,8 @@ class Pool:
     superpixel) that stays the same in all rounds; ``answered`` (n,) int16 is the class that an annotator gave, or
     confirmed, for an asked row, -1 if there is no such class: never asked, void, given up, or several classes;
     ``action`` (n,) int8 is the action, an index into `ACTIONS`, -1 if nobody was asked; ``spend`` is the cost of all
-    answers so far, in the unit of the budget; ``round`` counts from 1; ``slip_rate`` is how often people err, as second
-    answers say (`bench.adjudication.SlipRate`, which begins at 1/4).
+    answers so far, in the unit of the budget; ``round`` counts from 1; ``slip_rate`` is the error rate of people, as
+    second answers say (`bench.adjudication.SlipRate`, which begins at 1/4).
     """
 
     candidates: Candidates

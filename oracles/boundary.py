@@ -6,13 +6,14 @@ from bench.types import VOID
 
 
 class Boundary(Erring):
-    """Errs with probability `rate` within `width_px` of another class, and names a class from across the boundary.
+    """Wrong with probability `rate` within `width_px` of another class: names a class from across the boundary.
 
     Near: the square of width_px around the representative pixel (Chebyshev distance) holds a true class, void aside,
     other than its own. One of those pixels, all as likely, gives the wrong class. Only for questions on one pixel. One
-    draw decides for the whole superpixel whether the person errs wherever it is near, another which share of the pixels
-    across, in the order of their classes, gives the name. A model of ours: people disagree mostly along outlines. Two
-    people's outlines of retinal vessels (CHASE_DB1) fit width_px=2, rate=0.14 (``python tools/fit_annotators.py``).
+    draw decides for the whole superpixel whether the answer is wrong wherever it is near, another which share of the
+    pixels across, in the order of their classes, gives the name. A model of ours: people disagree mostly along
+    outlines. Two people's outlines of retinal vessels (CHASE_DB1) fit width_px=2, rate=0.14 (``python
+    tools/fit_annotators.py``).
     """
 
     def __init__(self, width_px=5, rate=0.3, of="perfect"):

@@ -35,7 +35,7 @@ class Confused(Erring):
 
 
 def _named(counts: np.ndarray, true_class: int, draw: float) -> int:
-    """The class that a draw in [0, 1) stands for: the wrong ones first, so that a low draw errs for any class."""
+    """The class that a draw in [0, 1) stands for: the wrong ones first, so that a low draw is wrong for any class."""
     order = np.r_[np.delete(np.arange(len(counts)), true_class), true_class]
     sums = np.cumsum(counts[true_class, order], dtype=np.float64)
     return int(order[(sums <= draw * sums[-1]).sum()])

@@ -15,9 +15,9 @@ class Crowd(Oracle):
     than half of those who can tell have named. Of a mixture, the people are its members in turn.
 
     ``shared``: how much of their errors people share, since some superpixels are hard for everybody. Each has one draw
-    of the superpixel in common with the others and one of his own, and goes by the common one with probability
-    √shared. Each errs as often as alone. The errors of two people of one kind have the correlation ``shared``, and they
-    then name the same wrong class. 0, the default: they err independently of each other.
+    of the superpixel in common with the others and one of his own, and goes by the common one with probability √shared.
+    Each is wrong as often as alone. The errors of two people of one kind have the correlation ``shared``, and they then
+    name the same wrong class. 0, the default: their errors are independent.
 
     dawid_skene answers while the run goes on, so it knows the votes given so far and no later ones: Dawid and Skene's
     EM over those is refitted whenever their number has grown by a tenth, and the answer is the most probable of the

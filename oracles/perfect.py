@@ -5,7 +5,7 @@ CHOICES = {"gate": ("pixel", "superpixel"), "answer": ("representative", "domina
 
 
 class Perfect(Oracle):
-    """Never errs; gate=superpixel and answer=dominant are leaky: they read the whole superpixel for one click.
+    """Noise-free; gate=superpixel and answer=dominant are leaky: they read the whole superpixel for one click.
 
     ``gate`` and ``answer`` concern correction questions. ``gate=pixel``: the person compares the label shown at the
     representative pixel with the answer, and confirms when they are equal. ``gate=superpixel``: the papers' rule. The

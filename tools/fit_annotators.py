@@ -26,8 +26,8 @@ FURTHEST = 50  # pixels: what lies further from every outline is counted togethe
 @dataclass(frozen=True)
 class Fit:
     """A step: two people differ at a share ``near`` of the pixels up to ``width_px`` from another class, and at a share
-    ``far`` of the others. ``disagree``: the share over all pixels. ``rate``: how often one of them errs near an
-    outline, if each errs as often and independently of the other: near = 2·rate·(1 - rate).
+    ``far`` of the others. ``disagree``: the share over all pixels. ``rate``: how often one of them is wrong near an
+    outline, if their errors are equally frequent and independent: near = 2·rate·(1 - rate).
     """
 
     width_px: int

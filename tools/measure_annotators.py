@@ -1,4 +1,4 @@
-"""Measure annotators on all superpixels of a run: how often they err, and how much two people err together.
+"""Measure annotators on all superpixels of a run: how often they are wrong, and how much errors of two people correlate.
 
 ``python tools/measure_annotators.py RUN ORACLE [ORACLE ...] [--people N] [--out FILE.csv]`` asks N people of each
 oracle a correction question about each superpixel, with the labels that the run began with.
@@ -67,7 +67,8 @@ def summary(answers: pd.DataFrame) -> dict[str, float]:
 
     ``errs``: wrong answers; ``pure`` and ``mixed``: of those to superpixels with one true class, and with several.
     ``accepts``: confirmed wrong labels; ``rejects``: right labels that were not confirmed. ``correlation``: of the
-    errors of two people; ``again``: second people who err where the first one did. NaN where there is nothing to share.
+    errors of two people; ``again``: second people who are wrong where the first
+    one is. NaN if there is nothing to share.
     """
     people = [name for name in answers if str(name).startswith("errs")]
     errs = answers[people].to_numpy(bool)

@@ -63,7 +63,7 @@ UNITS = {
 }
 
 
-MOST = 1e12  # of a budget, in any unit: more is a slip of the keyboard
+MOST = 1e12  # of a budget, in any unit: more is a typing error
 
 
 def price(

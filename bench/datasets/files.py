@@ -103,7 +103,7 @@ def check_png(content: bytes) -> None:
         whole = len(data) >= end + 4 and zlib.crc32(data[place + 4 : end]) == int.from_bytes(data[end : end + 4], "big")
         place = end + 4
     if not whole:
-        raise ValueError("a part of it is cut, or not as it was written (its checksum is another)")
+        raise ValueError("a part of it is cut, or has changed (its checksum is another)")
 
 
 def stored_size(path: Path) -> tuple[int, int]:

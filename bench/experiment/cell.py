@@ -209,6 +209,6 @@ def _check_slips(strategy: str, method: registry.Method) -> None:
     if method.strategy.reads_slips and not method.rule.asks_again:
         name = registry.parse(strategy.partition("+")[0])[0]
         raise InputError(
-            f"{strategy} estimates how often people err from second answers, and its rule asks for none; "
+            f"{strategy} estimates the error rate from second answers, and its rule asks for none; "
             f"add a rule, as in {name}+adaptive, or give the rate, as in {name}[rate=0.1]"
         )

@@ -67,7 +67,7 @@ def _bytes(learner: Learner, model: Model) -> bytes:
 
 
 def _known(path: Path, learner: Learner) -> tuple[Model, float] | None:
-    """A model in the cache and its seconds; None if it is not there, or not as it was written, or goes meanwhile."""
+    """A model in the cache and its seconds; None if it is not there, or changed, or goes meanwhile."""
     try:
         known = files.read_json(path.with_suffix(".json"))
         files.check(path, known["model"], "")

@@ -80,7 +80,7 @@ class Session:
 
     def answer(self, question: Question, where: Region, opinion: int = 1, oracle: Oracle | None = None) -> Answer:
         """The answer of person number ``opinion`` about this superpixel, or of another ``oracle``. One opinion on one
-        superpixel of one seed meets one slip, at any pixel."""
+        superpixel of one seed meets one error, at any pixel."""
         name = self.problem.names[question.image]
         key = self.seed, "oracle", name, question.superpixel
         rng = self._streams(*key, *([opinion] if opinion > 1 else []))

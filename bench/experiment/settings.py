@@ -6,7 +6,7 @@ from bench.files import default_cache
 from bench.types import InputError
 
 OF_MODEL = ("learner", "preset", "start", "cfg_options")  # settings that only a run with a model reads
-MOST_ROUNDS = 1_000_000  # more are a slip of the keyboard
+MOST_ROUNDS = 1_000_000  # more are a typing error
 
 
 def option(default, text: str, **more):

@@ -15,7 +15,7 @@ _verified: dict[Path, list] = {}  # folder -> the state of its files when this p
 
 
 def verify(folder: Path, spec: dict) -> None:
-    """Raise InputError, which names the file, if one of a cell is not as it was written.
+    """Raise InputError, which names the file, if one of a cell has changed since it was written.
 
     ``spec``: the cell's spec.json, which has the checksums of all files once the cell is done; until then sums.json has
     them. A folder is read once: again only if the size, the time or the inode of a file changed since.

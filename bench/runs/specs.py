@@ -13,7 +13,7 @@ from bench import files
 from bench.runs import schema
 from bench.types import InputError, printable
 
-MOST_CELLS = 100_000  # more are a slip of the keyboard
+MOST_CELLS = 100_000  # more are a typing error
 DEEPEST = 50  # objects and lists within each other
 
 

@@ -1,4 +1,4 @@
-"""`whole` for photographs of many classes: larger images, and three times the iterations."""
+"""`whole` for images of many classes: larger images, and three times the iterations."""
 
 _base_ = "whole.py"
 input_size = (224, 224)

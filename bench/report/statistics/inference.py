@@ -47,7 +47,7 @@ def value_weights(cost: np.ndarray, at: np.ndarray) -> np.ndarray:
 
 
 def common_span(costs: list[np.ndarray]) -> tuple[float, float]:
-    """The costs that every curve covers: from the largest first one to the smallest last one."""
+    """The costs that every curve covers: from the highest first cost to the lowest last cost."""
     return max(c[0] for c in costs), min(c[-1] for c in costs)
 
 
@@ -99,7 +99,7 @@ class OverImages:
     """The variance that other images would add: arrays (..., s, s) from `image_spread`.
 
     ``spread``: of each pair's difference, by images drawn anew. ``shared``: the part of it that the spread over seeds
-    holds too, as each seed errs on other images.
+    holds too, as each seed is wrong on other images.
     """
 
     spread: Spread
