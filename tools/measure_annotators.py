@@ -1,4 +1,4 @@
-"""Measure annotators on all superpixels of a run: how often they are wrong, and how much errors of two people correlate.
+"""Measure annotators on all superpixels of a run: the share of wrong answers, and how much the errors of two correlate.
 
 ``python tools/measure_annotators.py RUN ORACLE [ORACLE ...] [--people N] [--out FILE.csv]`` asks N people of each
 oracle a correction question about each superpixel, with the labels that the run began with.
