@@ -42,7 +42,8 @@ def load(spec: str, root: str | None) -> "Dataset":
 class Dataset(ABC):
     """Base of a dataset. A subclass sets ``classes`` and ``palette`` and defines ``names``, ``image`` and ``truth``.
 
-    ``classes``: names, by id. ``palette`` (n_classes, 3) uint8 RGB. ``background``: the id of pixels outside every
+    ``classes``: names, by id. ``palette`` (n_classes, 3) uint8 RGB. ``colours`` (n_classes + 1, 3) uint8 RGB: of each
+    class in label maps, void's last; None where values are ids. ``background``: the id of pixels outside every
     foreground object, or ``VOID`` if the dataset has no such class. ``twins``: pairs of ids of classes that look alike,
     if the dataset knows any. ``foundation``: the default source of its pseudo labels in a run. ``name``: its name in
     tables, if it differs from the command line.
@@ -53,6 +54,7 @@ class Dataset(ABC):
 
     classes: tuple[str, ...]
     palette: np.ndarray
+    colours: np.ndarray | None = None
     background: int = VOID
     twins: tuple[tuple[int, int], ...] = ()
     foundation: str | None = None
@@ -192,12 +194,10 @@ class Tree(Dataset):
 
     Labels are written as palette PNGs at the place of the truth below ``root``. ``lists``: files below ``root``, such
     as the names of a split, that are copied with them; images and the truth of val are `kept`. A subclass with a
-    ``truth`` of its own that does not say how it is written is written as the dataset `folder` reads. ``colours``
-    (n_classes + 1, 3) uint8 RGB: of each class in the files of the truth, void's last; None where values are ids.
+    ``truth`` of its own that does not say how it is written is written as the dataset `folder` reads.
     """
 
     lists: tuple[str, ...] = ()
-    colours: np.ndarray | None = None
 
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)

@@ -5,7 +5,7 @@ Source: Lin et al., ECCV 2014; the encodings are those of pycocotools, which mak
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -72,28 +72,35 @@ def read(path: Path) -> Annotations:
     if "images" not in whole or "categories" not in whole:
         raise InputError(f"{path}: no images or no categories in it; expected COCO's {', '.join(PARTS)}")
     pictures: dict[int | str, Picture] = {}
-    for place, row in _numbered(path, "image", whole["images"]):
+    for place, row in numbered(path, "image", whole["images"]):
         key, file = _field(row, "id", (int, str), place), _field(row, "file_name", str, place)
         height, width = (_field(row, side, int, place) for side in ("height", "width"))
         check_pixels(height, width, place)
         if pictures.setdefault(key, picture := Picture(file, height, width)) != picture:
             raise InputError(f"{place}: the id {key} is that of {pictures[key].file!r} too")
     categories: dict[int, str] = {}
-    for place, row in _numbered(path, "category", whole["categories"]):
+    for place, row in numbered(path, "category", whole["categories"]):
         key, name = _field(row, "id", int, place), " ".join(composed(_field(row, "name", str, place)).split())
         if categories.setdefault(key, name) != name:
             raise InputError(f"{place}: the id {key} is that of {categories[key]!r} too")
-    rows = list(_numbered(path, "annotation", whole.get("annotations", [])))
+    rows = list(numbered(path, "annotation", whole.get("annotations", [])))
     if any("segments_info" in row for _, row in rows):
         return Annotations(pictures, categories, {}, _panoptic(rows, pictures, categories))
     return Annotations(pictures, categories, masks(rows, pictures, categories), None)
 
 
-def masks(rows: list[tuple[str, dict]], pictures: dict, categories: dict) -> dict[int | str, list[Annotation]]:
-    """Annotations with masks by image id, from ``rows`` with their places. Raises InputError for unknown ids."""
+def masks(
+    rows: list[tuple[str, dict]], pictures: dict, categories: dict, others: bool = False
+) -> dict[int | str, list[Annotation]]:
+    """Annotations with masks by image id, from ``rows`` with their places; ``others``: some may be of other images.
+
+    Raises InputError for ids that are not known.
+    """
     found: dict[int | str, list[Annotation]] = {}
     for place, row in rows:
         image, category = _field(row, "image_id", (int, str), place), _field(row, "category_id", int, place)
+        if others and image not in pictures:
+            continue
         for what, key, known in (("image", image, pictures), ("category", category, categories)):
             if key not in known:
                 raise InputError(f"{place}: no {what} has the id {key!r}")
@@ -193,7 +200,8 @@ def _whole_numbers(counts: Any) -> np.ndarray | None:
     return np.array(counts, np.int64) if whole else None
 
 
-def _numbered(path: Path, what: str, rows: list):
+def numbered(path: Path, what: str, rows: list) -> Iterator[tuple[str, dict]]:
+    """The rows of a list with their places. Raises InputError for one that is no JSON object."""
     for i, row in enumerate(rows, 1):
         if not isinstance(row, dict):
             raise InputError(f"{path}, {what} {i}: expected a JSON object, got {short(row)}")

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.datasets import Tree
-from bench.datasets.files import below, class_ids, read_png, write_png
+from bench.datasets.files import VOID_COLOR, below, class_ids, read_png, write_png
 from bench.datasets.names import IMAGES, MASKS, by_name
 from bench.types import VOID, InputError
 
@@ -45,6 +45,7 @@ class Cityscapes(Tree):
 
     classes = tuple(CLASSES)
     palette = np.array([colour for _, colour in CLASSES.values()], np.uint8)
+    colours = np.array([*palette, VOID_COLOR], np.uint8)
     background = VOID
 
     def __init__(self, root: str | Path | None = None):

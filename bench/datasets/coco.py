@@ -9,7 +9,7 @@ import numpy as np
 from bench.datasets import Tree, digests, layouts
 from bench.datasets.annotated import Annotated, check_rest, split_of, with_rest
 from bench.datasets.annotations import Annotations, Decoded, read
-from bench.datasets.files import open_whole
+from bench.datasets.masks import read_ids
 from bench.datasets.names import IMAGES, composed, is_foreign, plain_names
 from bench.datasets.painting import paint
 from bench.files import digest
@@ -67,6 +67,12 @@ class Coco(Annotated, Tree):
     def image_ids(self) -> dict[str, dict[str, int | str]]:
         """By split, or under ``all``: the id in the file of each image, by name."""
         return {split: self._ids(split) for split in self._files}
+
+    @property
+    def train_file(self) -> tuple[Annotations, dict[int | str, str]]:
+        """The file that has the train split, and the names of its images by their ids there."""
+        key = "all" if "all" in self._files else "train"
+        return self._read[key], {image_id: name for name, image_id in self.image_ids[key].items()}
 
     def _of(self, split: str, name: str) -> tuple[Annotations, int | str, str]:
         """The file of an image, its id there, and the key of the file."""
@@ -128,11 +134,10 @@ class Coco(Annotated, Tree):
 
     def _segments(self, split: str, name: str, segments: dict[int, int]) -> tuple[np.ndarray, np.ndarray]:
         path = self.paths(split, name)[1]
-        image = open_whole(path)
-        if image.mode != "RGB" or image.size[::-1] != self.size(split, name):
-            expected = "{} × {} px in RGB".format(*self.size(split, name))
-            raise InputError(f"{path}: expected {expected}, got {image.height} × {image.width} px, {image.mode}")
-        codes = np.asarray(image).astype(np.int64) @ (1, 256, 65536)
+        codes = read_ids(path)
+        if codes.shape != self.size(split, name):
+            found, wanted = (" × ".join(map(str, shape)) for shape in (codes.shape, self.size(split, name)))
+            raise InputError(f"{path}: has {found} px, its image {wanted}; they must be equal")
         found, places = np.unique(codes, return_inverse=True)
         if unknown := set(found.tolist()) - segments.keys() - {0}:
             raise InputError(f"{path}: no segment has the id {min(unknown)}; of {len(unknown)} ids nothing is told")

@@ -14,6 +14,7 @@ from bench.types import VOID, InputError
 
 VOID_COLOR = (224, 224, 192)  # as in PASCAL VOC's own files
 FORMATS = {".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP"}  # that label maps are written in; else PNG
+LOSSY = ("JPEG", "MPO", "WEBP", "JPEG2000", "AVIF")
 BITS = "bits"  # a value, in an image's info
 BITS_PER_SAMPLE = 258  # the tag of TIFF
 Colour = tuple[int, int, int]
@@ -169,9 +170,13 @@ def copy_files(source: Path, to: Path, names: tuple[str, ...]) -> None:
             shutil.copyfile(source / name, below(to, *Path(name).parts))
 
 
-def open_whole(path: Path) -> Image.Image:
-    """A loaded mask, turned as its EXIF data says, without its opacity: InputError where not all of it is opaque."""
-    image = ImageOps.exif_transpose(_open(path))
+def open_whole(path: Path, lossless: bool = False) -> Image.Image:
+    """A loaded mask, turned as its EXIF data says, without its opacity: InputError where not all of it is opaque, and,
+    if it is to be ``lossless``, for formats that change values."""
+    stored = _open(path)
+    if lossless and stored.format in LOSSY:
+        raise InputError(f"{path}: is a {stored.format}, which does not keep values; save it as PNG, TIFF or BMP")
+    image = ImageOps.exif_transpose(stored)
     if image.mode in ("LA", "RGBA"):
         if (np.asarray(image.getchannel("A")) < 255).any():
             raise InputError(f"{path}: a part of the mask is transparent: which class is that? Save it without opacity")

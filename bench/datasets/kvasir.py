@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from bench.datasets import Tree
-from bench.datasets.files import below, write_lines
+from bench.datasets.files import VOID_COLOR, below, write_lines
 from bench.datasets.masks import read_two
 from bench.datasets.names import IMAGES, by_name, drawn, read_list
 from bench.types import VOID, InputError
@@ -24,6 +24,7 @@ class Kvasir(Tree):
 
     classes = ("background", "polyp")
     palette = np.array([[0, 0, 0], [255, 255, 255]], np.uint8)
+    colours = np.array([*palette, VOID_COLOR], np.uint8)
     background = 0
     lists = ("train.txt", "val.txt")
 

@@ -12,6 +12,7 @@ from bench.datasets.files import class_ids, open_whole, spread, stored_values
 from bench.types import VOID, InputError
 
 N_COLOURS = 256
+NUMPY = ".npy"
 GREYS = np.repeat(np.arange(N_COLOURS, dtype=np.uint8)[:, None], 3, axis=1)
 ADVICE = "save all masks of the folder in one way"
 
@@ -37,7 +38,7 @@ class Masks:
 
     def read(self, path: Path) -> np.ndarray:
         """(H, W) uint8 class ids, ``VOID`` where there is none. InputError names the file and the reason."""
-        image = open_whole(path)
+        image = open_whole(path, lossless=True)
         if image.mode == "RGB":
             if self.colours is None:
                 raise InputError(
@@ -55,6 +56,10 @@ class Masks:
             kind = "both" if {1, VOID} <= set(used.tolist()) else "255" if VOID in used else "1" if 1 in used else ""
             self._twos.setdefault(path.parent, {}).setdefault(kind, path)
         return class_ids(values, self.n_classes, path)
+
+    def by_colour(self, path: Path) -> bool:
+        """Whether the files of the folder of ``path`` that were read had the colours of classes, and no ids."""
+        return self._ways.get(path.parent, ("",))[0] == "colour"
 
     def check(self) -> None:
         """Raise InputError where some masks of two classes hold 0 and 1, and others 0 and 255, which is void."""
@@ -87,8 +92,7 @@ class Masks:
             return False  # both say the same
         if not is_palette and colours_fit and ids_fit:
             raise InputError(
-                f"{path}: its values {used.tolist()[:8]} may be class ids or the greys of classes; "
-                "save it as RGB, or take the colours out of classes.txt"
+                f"{path}: its values {used.tolist()[:8]} may be class ids or the greys of classes; save it as RGB"
             )
         self._settle(path, "colour" if colours_fit else "id")
         return bool(colours_fit)
@@ -123,6 +127,34 @@ class Masks:
             listed = ", ".join(" ".join(map(str, c)) for c in np.unique(rgb[wrong], axis=0)[:5].tolist())
             raise InputError(f"{path}: colours that no class has: {listed}; in {wrong.sum()} px")
         return np.where(classes == self.n_classes, VOID, classes).astype(np.uint8)
+
+
+def read_ids(path: Path) -> np.ndarray:
+    """(H, W) integers of a file of segments or superpixels: a grey or palette image, RGB codes, or NumPy's ``.npy``.
+
+    A code is red + 256 green + 65536 blue, as in COCO's panoptic files. Raises InputError for another kind of content
+    than the file's name says, and for numbers below 0.
+    """
+    if path.suffix.lower() == NUMPY:
+        values = _read_numpy(path)
+    elif (image := open_whole(path, lossless=True)).mode == "RGB":
+        values = np.asarray(image).astype(np.int64) @ (1, 256, 65536)
+    else:
+        values = stored_values(image, path)
+    if values.min() < 0:
+        raise InputError(f"{path}: ids are 0, which is outside, or more; got {values.min()}")
+    return values
+
+
+def _read_numpy(path: Path) -> np.ndarray:
+    try:
+        values = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError, SyntaxError, TypeError) as error:
+        raise InputError(f"{path}: no array of NumPy, as its name says: {error}") from error
+    if not isinstance(values, np.ndarray) or values.ndim != 2 or values.dtype.kind not in "iu" or not values.size:
+        kind = f"{values.dtype} of shape {values.shape}" if isinstance(values, np.ndarray) else "an archive"
+        raise InputError(f"{path}: expected ids, whole numbers (height, width); got {kind}")
+    return np.array(values)
 
 
 def read_two(path: Path) -> np.ndarray:

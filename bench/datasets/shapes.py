@@ -7,6 +7,7 @@ import numpy as np
 
 from bench import seeds
 from bench.datasets import Dataset
+from bench.datasets.files import VOID_COLOR
 from bench.files import digest
 from bench.types import InputError
 
@@ -35,6 +36,7 @@ class Shapes(Dataset):
         [(0, 0, 0), (200, 60, 50), (60, 100, 200), (80, 160, 50), (150, 90, 60), (190, 220, 70), (110, 200, 230)],
         np.uint8,
     )
+    colours = np.array([*palette, VOID_COLOR], np.uint8)
     background = 0
     foundation = "simulated"
     twins = tuple(

@@ -1,5 +1,6 @@
 """Boxes to maps: a mask for each box from SAM, painted. The common part of the foundations that begin with boxes."""
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -41,13 +42,26 @@ class BoxMasks:
         with self.watches["mask"]:
             masks: list[np.ndarray] = list(self.sam.masks(boxes)) if len(boxes) else []
         with self.watches["paint"]:
-            ground = VOID if self.uncovered == "void" else dataset.background
-            labels, superpixels = paint(masks, classes, image.shape[:2], ground)
-            if self.uncovered == "superpixels":
-                areas = registry.load("superpixels", "felzenszwalb").segment(dataset, name)
-                superpixels = fill(superpixels, areas)
-        check_maps(labels, superpixels, dataset, name, dataset.where("train", name))
-        return labels, superpixels
+            return maps(dataset, name, masks, classes, image.shape[:2], self.uncovered)
+
+
+def maps(
+    dataset: Dataset,
+    name: str,
+    masks: Sequence[np.ndarray],
+    classes: Sequence[int] | np.ndarray,
+    shape: tuple[int, int],
+    uncovered: str,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Labels (H, W) uint8 and superpixels (H, W) int32 of a train image of ``shape`` (H, W), from n ``masks`` (H, W)
+    bool of these ``classes``. ``uncovered``: of `UNCOVERED`. Raises InputError where the truth has another size."""
+    ground = VOID if uncovered == "void" else dataset.background
+    labels, superpixels = paint(masks, classes, shape, ground)
+    if uncovered == "superpixels":
+        areas = registry.load("superpixels", "felzenszwalb").segment(dataset, name)
+        superpixels = fill(superpixels, areas)
+    check_maps(labels, superpixels, dataset, name, dataset.where("train", name))
+    return labels, superpixels
 
 
 class Timed:

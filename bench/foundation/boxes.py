@@ -40,7 +40,7 @@ def read(path: str | Path, dataset: Dataset, threshold: float = 0.0) -> Boxes:
         rows = list((_coco if path.suffix.lower() == ".json" else _csv)(path))
     except (csv.Error, json.JSONDecodeError, RecursionError) as error:
         raise InputError(f"{path}: not readable as boxes in JSON or CSV: {error}") from error
-    known, classes = _names(dataset), _classes(dataset)
+    known, classes = image_names(dataset), class_words(dataset)
     found: dict[str, list] = {name: [] for name in dataset.names("train")}
     here, empty = 0, []
     for place, image, box, word, score in rows:
@@ -52,7 +52,7 @@ def read(path: str | Path, dataset: Dataset, threshold: float = 0.0) -> Boxes:
         if box[0] == box[2] or box[1] == box[3]:
             empty.append(place)
             continue
-        if (class_id := classes.get(_word(word))) is None:
+        if (class_id := classes.get(word_of(word))) is None:
             raise InputError(f"{path}, {place}: unknown class {word!r}; there are: {', '.join(dataset.classes)}")
         if not all(map(math.isfinite, (*box, score))) or box[2] <= box[0] or box[3] <= box[1]:
             raise InputError(f"{path}, {place}: a box goes from left and top to right and bottom, got {box}, {score}")
@@ -107,19 +107,22 @@ def _coco(path: Path) -> Iterator[Row]:
         raise InputError(f"{path}, annotation {k}: not as COCO has it: {error!r}") from error
 
 
-def _names(dataset: Dataset) -> dict[str, str]:
-    """Names of train images, by all that a file may call them."""
-    found: dict[str, str] = {}
+def image_names(dataset: Dataset) -> dict[str, str]:
+    """Names of train images, by all that a file may call them; what two images may be called is none of these."""
+    found: dict[str, set[str]] = {}
     for name in dataset.names("train"):
         file = Path(dataset.where("train", name))
-        found |= {composed(file.stem): name, composed(file.name): name, name: name}
-    return found
+        for called in (composed(file.stem), composed(file.name), name):
+            found.setdefault(called, set()).add(name)
+    return {called: min(names) for called, names in found.items() if len(names) == 1}
 
 
-def _classes(dataset: Dataset) -> dict[str, int]:
-    by_phrase = {_word(phrase): class_id for phrase, class_id in phrases(dataset)}
-    return by_phrase | {_word(name): i for i, name in enumerate(dataset.classes)}
+def class_words(dataset: Dataset) -> dict[str, int]:
+    """Class ids by their names, and by the phrases of the dataset's prompts, as `word_of` has them."""
+    by_phrase = {word_of(phrase): class_id for phrase, class_id in phrases(dataset)}
+    return by_phrase | {word_of(name): i for i, name in enumerate(dataset.classes)}
 
 
-def _word(text: str) -> str:
+def word_of(text: str) -> str:
+    """A phrase in small letters, with single spaces."""
     return " ".join(composed(str(text)).lower().split())
