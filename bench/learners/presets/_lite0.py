@@ -1,6 +1,6 @@
 """EfficientNet-Lite0 with ImageNet's weights: the backbone of `probe`, and of the yardsticks in results/presets."""
 
-_base_ = "cpu-shapes.py"
+_base_ = "_fastscnn.py"
 pretrained = "efficientnet_lite0"
 model = dict(
     data_preprocessor=dict(mean=[127.0] * 3, std=[128.0] * 3),
