@@ -1,4 +1,4 @@
-"""Fast-SCNN from scratch, and how it is trained: what `smoke` and the presets on EfficientNet begin from; no preset itself."""
+"""Fast-SCNN from scratch, and how it is trained: what `smoke` and the presets on EfficientNet-Lite0 begin from."""
 
 input_size = None
 threads = 1

@@ -1,7 +1,5 @@
-"""`probe` without its coarsest level, on scenes of 192 × 192 pixels.
-
-The coarsest level learns the errors of whole objects that the pseudo labels have: without it, the model is better by
-24 points. Chosen by ``alc-bench time fit`` (results/presets/README.md).
+"""`probe` for generated scenes: without its coarsest level, which learns the errors of whole objects, and in three
+seconds a fit. Chosen by ``alc-bench time fit`` (results/presets/README.md).
 """
 
 _base_ = "probe.py"
