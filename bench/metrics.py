@@ -154,20 +154,32 @@ def detection(wrong: np.ndarray, scores: np.ndarray, size: np.ndarray) -> dict[s
     """How well (n,) float ``scores``, higher for the likelier ones, find the superpixels with a ``wrong`` (n,) label.
 
     AUROC and AUPRC (average precision), each superpixel counted once and, with ``_px``, by its ``size`` (n,) in pixels.
-    NaN if all or none are wrong. Ties count half in AUROC. Source: scikit-learn.
+    NaN if all or none are wrong. Ties count half in AUROC. Source: scikit-learn, whose values these are to the bit.
     """
-    from sklearn.metrics import average_precision_score, roc_auc_score
-
     names = ("auroc", "auprc", "auroc_px", "auprc_px")
     if not wrong.any() or wrong.all():
         return dict.fromkeys(names, float("nan"))
-    scores = np.clip(scores, -np.finfo(np.float64).max, np.finfo(np.float64).max)
-    weights = (None, None, size, size)
-    of = (roc_auc_score, average_precision_score) * 2
-    found = [one(wrong, scores, sample_weight=weight) for one, weight in zip(of, weights, strict=True)]
-    return dict(
-        zip(names, (min(float(value), 1.0) for value in found), strict=True)
-    )  # sums of shares may round above 1
+    order = np.argsort(-scores, kind="stable")
+    last = np.append(scores[order][1:] != scores[order][:-1], True)  # of a run of equal scores
+    found = []
+    for weights in (np.ones(len(order)), size[order]):
+        hits, misses = (np.cumsum(weights * here, dtype=np.float64)[last] for here in (wrong[order], ~wrong[order]))
+        found += [_auroc(hits, misses), _auprc(hits, misses)]
+    return dict(zip(names, (min(value, 1.0) for value in found), strict=True))  # sums of shares may round above 1
+
+
+def _auroc(hits: np.ndarray, misses: np.ndarray) -> float:
+    """The area under the curve through these counts, cumulated from the highest score on."""
+    corner = np.ones(len(hits), bool)
+    corner[1:-1] = (np.diff(hits, 2) != 0) | (np.diff(misses, 2) != 0)
+    x, y = (np.concatenate([[0.0], counts[corner]]) / counts[-1] for counts in (misses, hits))
+    return float(np.trapezoid(y, x))
+
+
+def _auprc(hits: np.ndarray, misses: np.ndarray) -> float:
+    """The mean precision at each score, weighted by the recall that it adds; summed from the lowest score on."""
+    recall = np.append((hits / hits[-1])[::-1], 0.0)
+    return float(-np.sum(np.diff(recall) * (hits / (hits + misses))[::-1]))
 
 
 def precision(wrong: np.ndarray, size: np.ndarray) -> dict[str, float]:

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from problems import by_hand
 
+from bench import costs
 from bench.costs.seconds import ASSUMED
 from bench.labels import LabelMaps, LabelQuality
+from bench.runs import tally
 from bench.runs.journal import Journal, answer_of
 from bench.types import Answer, InputError, Question
 
@@ -93,3 +95,26 @@ def test_an_image_that_the_run_did_not_begin_with_is_named(begun, problem, tmp_p
     begun.queries[0]["image"] = "z"
     with pytest.raises(InputError, match="no train image is called 'z'"):
         list(begun.play_back(problem.pseudo, LabelMaps(problem.pseudo.labels, 2**20)))
+
+
+def test_sums_are_those_of_all_rows_whenever_they_are_asked_for():
+    """A plain-loop twin: every price and outcome anew from all rows."""
+    rng = np.random.default_rng(0)
+    answers = [("2", "confirm"), ("", "confirm"), ("0", "correct"), ("255", "void"), ("", "give_up")]
+    queries = []
+    for number in range(60):
+        answer, actions = answers[rng.integers(len(answers))]
+        px = dict(zip(tally.HARM, rng.integers(0, 9, 3).tolist(), strict=True)) if number % 7 else {}
+        told = {"kind": "correction", "answer": answer, "actions": actions, "label_before": 2}
+        queries.append(told | {"opinion": 1 + number % 5 // 4} | dict.fromkeys(tally.HARM) | px)
+    counted = tally.Tally(19, ASSUMED)
+    for n in (0, 1, 30, 30, 60):
+        found, rows = counted.upto(queries[:n], []), queries[:n]
+        for unit in costs.UNITS.values():
+            prices = [costs.price([r["kind"]], [r["actions"]], 19, unit.name, ASSUMED)[0] for r in rows]
+            assert found[unit.column] == np.array(prices, float).sum()
+        assert found["n_queries"] == n and found["n_superpixels"] == sum(r["opinion"] == 1 for r in rows)
+        assert found["n_confirmed"] == sum(r["actions"] == "confirm" for r in rows)
+        assert found["n_void"] == sum(r["actions"] in ("void", "give_up") for r in rows)
+        assert found["n_corrected"] == sum(r["actions"] == "correct" for r in rows)
+        assert all(found[name] == sum(r[name] or 0 for r in rows) for name in tally.HARM)

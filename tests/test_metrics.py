@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import sklearn.metrics
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -156,3 +157,16 @@ def test_matrices_by_image_without_zeros_are_the_dense_ones():
     np.testing.assert_array_equal(found.sum(), dense.sum(0))
     assert not np.array_equal(kept.sum(), found.sum())  # a copy is one's own
     assert all(metrics.MEASURES[i].formula(found) == metrics.MEASURES[i].formula(dense) for i in range(3))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_detection_is_that_of_scikit_learn_to_the_bit(seed):
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(2, 200))
+    wrong, size = np.arange(n) < n // 2, rng.integers(1, 5000, n)
+    scores = rng.permutation(rng.integers(0, 5, n).astype(float) if seed % 2 else rng.normal(size=n))
+    scores[: seed % 3] = -np.inf
+    finite = np.clip(scores, -np.finfo(float).max, None)
+    of = (sklearn.metrics.roc_auc_score, sklearn.metrics.average_precision_score) * 2
+    expected = [one(wrong, finite, sample_weight=w) for one, w in zip(of, (None, None, size, size), strict=True)]
+    assert list(metrics.detection(wrong, scores, size).values()) == expected

@@ -8,26 +8,25 @@ a file that was damaged.
 A row becomes text once, but its file is written whole each round, so that no reader sees half of one.
 """
 
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from bench import costs, files, metrics
+from bench import files, metrics
 from bench.adjudication import ASK, LEAVE, Verdict
 from bench.foundation.pseudo import PseudoLabels
 from bench.labels import LabelMaps, LabelQuality
 from bench.runs import confusions, schema
 from bench.runs.checksums import anew, check
 from bench.runs.confusions import Images
-from bench.runs.schema import CLASSES, QUERIES, ROUNDS, TIMINGS, names
+from bench.runs.schema import CLASSES, TIMINGS, names
+from bench.runs.tally import HARM, REFINED_PX, Tally
 from bench.types import VOID, Answer, InputError, Question, Region
 
 RUNNING = "running.json"  # the row of timings.csv of a round whose answers are there and whose measures are not
-HARM = names(ROUNDS, "harm")
-REFINED_PX = names(ROUNDS, "refined")
 
 
 @dataclass(frozen=True)
@@ -68,6 +67,7 @@ class Journal:
         self.detected: list[dict] = []
         self.images: Images | None = None
         self._texts: dict[str, tuple[int, bytearray]] = {}  # of each file: how many rows are text already, and the text
+        self._tally: Tally | None = None
         check(folder)
         if (folder / "rounds.csv").exists():
             self._read()
@@ -138,8 +138,8 @@ class Journal:
         """Measure a round: ``keys`` are the first columns of its row. ``quality`` is that of the labels, ``model`` the
         confusion matrices of the model on the val images, (M, C, C + 1). ``seconds`` those of an action."""
         found = [row for row in self.detected if row["round"] == keys["round"]]
-        row = keys | self.timings[-1] | _spent(self.queries, len(classes), seconds) | (found[0] if found else {})
-        row |= {name: _sum(r[name] for r in self.refined) for name in REFINED_PX}
+        self._tally = self._tally or Tally(len(classes), seconds)
+        row = keys | self.timings[-1] | self._tally.upto(self.queries, self.refined) | (found[0] if found else {})
         row |= {} if quality.is_known else dict.fromkeys([*HARM, *REFINED_PX])
         matrices = {"data": quality.by_image, "model": model}
         known = {of: by_image for of, by_image in matrices.items() if by_image is not None and by_image.any()}
@@ -267,27 +267,3 @@ def _told(question: Question, answer: Answer, opinion: int, verdict: Verdict) ->
 
 def _named(keys, values) -> dict:
     return dict(zip(keys, values, strict=True))
-
-
-def _spent(queries: list[dict], n_classes: int, seconds: dict[str, float]) -> dict[str, float]:
-    """The cost of the questions in each unit, their outcomes, and the changes by the answers, in pixels."""
-    asked = pd.DataFrame(queries, columns=names(QUERIES))
-    row: dict[str, float] = _counts(asked)
-    for unit in costs.UNITS.values():
-        spent = costs.price(asked.kind, asked.actions, n_classes, unit.name, seconds)
-        row |= {unit.column: row.get(unit.column, float(spent.sum()))}
-    return row | {name: _sum(asked[name]) for name in HARM}
-
-
-def _sum(pixels: Iterable[float | None]) -> int:  # none where an image has no truth
-    return int(sum(n for n in pixels if n is not None and n == n))
-
-
-def _counts(asked: pd.DataFrame) -> dict[str, float]:
-    """The outcomes of the answers: the label was confirmed, another class was named, or no class was."""
-    same = asked.answer == asked.label_before.astype(str)
-    confirmed = same | ((asked.answer == "") & asked.actions.str.endswith("confirm"))
-    void = ~confirmed & asked.answer.isin(("", str(VOID)))
-    corrected = ~confirmed & ~void
-    counts = len(asked), (asked.opinion == 1).sum(), confirmed.sum(), corrected.sum(), void.sum()
-    return _named(names(ROUNDS, "count"), map(int, counts))

@@ -192,14 +192,14 @@ def read_all(paths: list[Path]) -> pd.DataFrame:
     """
     texts = [path.read_text(encoding="utf-8", errors="replace") if path.is_file() else "" for path in paths]
     heads = {text.partition("\n")[0] for text in texts}
-    plain = all(text.endswith("\n") and '"' not in text and "\ufffd" not in text for text in texts)
-    if len(heads) == 1 and plain:  # what is quoted may hold ends of lines
+    plain = all(text.endswith("\n") and "\ufffd" not in text for text in texts)
+    if len(heads) == 1 and plain:
         rows = [text.partition("\n")[2] for text in texts]
         try:
             together = io.StringIO(heads.pop() + "\n" + "".join(rows))
             table = parse(paths[0], FILES[paths[0].name], source=together)
             return table.assign(file=np.repeat(np.arange(len(paths)), [text.count("\n") for text in rows]))
-        except ValueError:  # an InputError, or blank lines
+        except ValueError:  # an InputError, or more lines than rows: blank ones, or quoted ends of lines
             pass
     return pd.concat([read(path).assign(file=i) for i, path in enumerate(paths)], ignore_index=True)
 
