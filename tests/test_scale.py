@@ -71,6 +71,16 @@ def test_one_table_of_another_form_is_read_as_well(files, change):
     pd.testing.assert_frame_equal(schema.read_all(files), one_by_one(files))
 
 
+def test_names_with_commas_are_read_together_too(files, monkeypatch):
+    for file in files:
+        schema.write(file, schema.read(file).assign(image="noisy[rate=0.1,shared=0.5]"))
+    expected, parsed = one_by_one(files), []
+    parse = schema.parse
+    monkeypatch.setattr(schema, "parse", lambda *given, **more: parsed.append(given) or parse(*given, **more))
+    pd.testing.assert_frame_equal(schema.read_all(files), expected)
+    assert len(parsed) == 1
+
+
 def half(file):
     file.write_bytes(file.read_bytes()[:-40])
 

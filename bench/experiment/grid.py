@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from contextlib import AbstractContextManager
+from functools import cache
 from pathlib import Path
 
 from bench import files, metrics, registry
@@ -18,7 +19,7 @@ from bench.experiment.round0 import folder_of, load_round0
 from bench.experiment.workers import Worker
 from bench.runs import checksums, identity, schema, specs
 from bench.runs.folder import add_to_spec, staying
-from bench.runs.journal import read_rounds
+from bench.runs.journal import count_rounds, read_rounds
 from bench.runs.specs import MOST_CELLS
 from bench.types import InputError
 
@@ -57,9 +58,10 @@ class Grid:
             )
         self.again = {c for c in self.cells if {"all", c.strategy, c.oracle} & set(again)}
         self.anew = "all" in again
+        code_of = cache(identity.of_cell)
         for cell in self.cells:
             if cell not in self.again:
-                identity.refuse_changed_code(cell.folder(out), cell.strategy, cell.oracle)
+                identity.refuse_changed_code(cell.folder(out), cell.strategy, cell.oracle, code_of)
         if setup.settings.start == "warm" and (grown := [c for c in self.left() if is_done(c.folder(out))]):
             done = f"{grown[0].folder(out)} is done, and its last model is gone"
             raise InputError(f"{done}: --start warm cannot add rounds to it; choose another --out")
@@ -71,7 +73,8 @@ class Grid:
         for cell in kept:
             check(cell.folder(self.out))
         rounds = dict.fromkeys(self.again, self.setup.settings.rounds)
-        rounds |= {cell: self.setup.settings.rounds - n_done(cell.folder(self.out)) for cell in kept}
+        there = zip(kept, n_done([cell.folder(self.out) for cell in kept]), strict=True)
+        rounds |= {cell: self.setup.settings.rounds - n for cell, n in there}
         return {
             cell: rounds[cell]
             for cell in self.cells
@@ -97,8 +100,9 @@ class Grid:
         """Steps of training (without a model: rounds) that are left to do."""
         if self.setup.learner:
             return self.fits_left() * self.setup.learner.n_steps
-        new = [cell for cell in self.left() if not (cell.folder(self.out) / "rounds.csv").exists()]
-        return len(new) + sum(self.left().values())  # round 0 is one, too
+        left = self.left()
+        new = [cell for cell in left if not (cell.folder(self.out) / "rounds.csv").exists()]
+        return len(new) + sum(left.values())  # round 0 is one, too
 
     def run(self, workers: Callable[[], AbstractContextManager[Submit]]) -> list[Cell]:
         """Run the remaining cells; returns the cells that failed: each leaves its traceback in its spec.json.
@@ -227,24 +231,35 @@ def note(setup: Setup, out: Path, cell: Cell, status: str, **more) -> None:
     files.write_spec(cell.folder(out) / "spec.json", spec | more)
 
 
-def n_done(folder: Path) -> int:
-    """Rounds of questions that a cell's folder holds whole."""
-    path = folder / "rounds.csv"
-    return len(read_rounds([path])) - 1 if path.exists() else 0
+def n_done(folders: list[Path]) -> list[int]:
+    """Rounds of questions that each cell's folder holds whole."""
+    paths = [folder / "rounds.csv" for folder in folders]
+    counts = iter(count_rounds([path for path in paths if path.exists()]))
+    return [next(counts) - 1 if path.exists() else 0 for path in paths]
 
 
 def is_done(folder: Path) -> bool:
     """Whether a cell's spec.json says so; one that is damaged is written again after the cell was played back."""
     path = folder / "spec.json"
     try:
-        return path.exists() and files.read_json(path).get("status") == "done"
+        found = path.stat()
+    except OSError:
+        return False
+    return _says_done(path, found.st_size, found.st_mtime_ns, found.st_ino)
+
+
+@cache
+def _says_done(path: Path, *state: int) -> bool:
+    """What `is_done` says of a file that it has seen in this state."""
+    try:
+        return files.read_json(path).get("status") == "done"
     except InputError:
         return False
 
 
 def check(folder: Path) -> None:
     """Raise InputError, which names the file, if one of a cell's has changed since it was written."""
-    checksums.verify(folder, specs.of_cell(folder / "spec.json") if is_done(folder) else {})
+    checksums.verify(folder, lambda: specs.of_cell(folder / "spec.json") if is_done(folder) else {})
 
 
 def _caught(task: Callable[[], object]) -> str | None:

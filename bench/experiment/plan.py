@@ -41,7 +41,7 @@ def estimate(grid: Grid, jobs: int, measured: Costs) -> dict[str, str]:
     names = setup.dataset.names("train")
     n_rounds = len(grid.cells) * setup.settings.rounds
     n_cells, n_seeds = len(grid.cells), len(grid.seeds)
-    there = {cell: n_done(cell.folder(grid.out)) for cell in grid.cells}
+    there = dict(zip(grid.cells, n_done([cell.folder(grid.out) for cell in grid.cells]), strict=True))
     round_s = measured.fit_s + measured.other_s
     jobs_used = min(jobs, max(len(left), 1))
     n_fits = grid.fits_left() if setup.learner else 0

@@ -2,6 +2,7 @@
 
 import io
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from bench import files
@@ -14,15 +15,16 @@ OF_RUN = ("rounds.csv", "reference.csv", files.SUMS)
 _verified: dict[Path, list] = {}  # folder -> the state of its files when this process verified them
 
 
-def verify(folder: Path, spec: dict) -> None:
+def verify(folder: Path, read_spec: Callable[[], dict]) -> None:
     """Raise InputError, which names the file, if one of a cell has changed since it was written.
 
-    ``spec``: the cell's spec.json, which has the checksums of all files once the cell is done; until then sums.json has
-    them. A folder is read once: again only if the size, the time or the inode of a file changed since.
+    ``read_spec``: gives the cell's spec.json, which has the checksums of all files once the cell is done; until then
+    sums.json has them. A folder is read once: again only if the size, the time or the inode of a file changed since.
     """
     state = _state(folder)
     if _verified.get(folder) == state:
         return
+    spec = read_spec()
     if spec.get("status") == "done" and spec.get("files"):
         check_all(folder, spec)
     else:

@@ -7,7 +7,7 @@ its rule, its refiner and its oracle is recorded with the cell.
 import ast
 import inspect
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import entry_points, version
@@ -73,15 +73,19 @@ def changes(there: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def refuse_changed_code(folder: Path, strategy: str, oracle: str) -> None:
-    """Raise InputError where the cell in ``folder`` was made by other code than there is now."""
+def refuse_changed_code(
+    folder: Path, strategy: str, oracle: str, code_of: Callable[[str, str], dict[str, str]] = of_cell
+) -> None:
+    """Raise InputError where the cell in ``folder`` was made by other code than there is now, as `of_cell` says."""
     spec = folder / "spec.json"
     try:
         there = files.read_json(spec).get("code") if spec.exists() else None
     except (InputError, OSError):
         return  # damaged: it is written again once the cell was played back; or a name that no folder can have
-    now = of_cell(strategy, oracle)
-    if isinstance(there, dict) and (changed := [part for part in now if there.get(part) != now[part]]):
+    if not isinstance(there, dict):
+        return
+    now = code_of(strategy, oracle)
+    if changed := [part for part in now if there.get(part) != now[part]]:
         name = oracle if changed == ["oracle"] else strategy
         raise InputError(
             f"{folder}: the code of the {' and the '.join(changed)} changed since {since(spec)}; "

@@ -221,13 +221,22 @@ def _changes(queries: list[dict], refined: list[dict]) -> list[tuple[bool, dict,
 
 def read_rounds(paths: list[Path]) -> pd.DataFrame:
     """The rounds.csv of cells, below each other. Raises InputError unless each counts the rounds of one seed."""
+    return _rounds(paths).drop(columns="file")
+
+
+def count_rounds(paths: list[Path]) -> list[int]:
+    """How many rounds each rounds.csv of cells holds, round 0 among them. Raises InputError as `read_rounds` does."""
+    return np.bincount(_rounds(paths).file, minlength=len(paths)).tolist() if paths else []
+
+
+def _rounds(paths: list[Path]) -> pd.DataFrame:
     frame = schema.read_all(paths)
     cells = frame.groupby("file")
     wrong = frame[(cells.cumcount() != frame["round"]) | (cells.seed.transform("nunique") > 1)]
     if len(wrong):
         path = paths[wrong.file.iloc[0]]
         raise InputError(f"{path}: expected the rounds 0, 1, ... of a seed; remove {path.parent} to run the cell anew")
-    return frame.drop(columns="file")
+    return frame
 
 
 def answer_of(row: dict) -> Answer:
