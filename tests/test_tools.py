@@ -319,6 +319,21 @@ def test_cvat_is_read_by_its_colours(cvat_root):
     assert not registry.load("datasets", "cvat", root=cvat_root).has_truth("train", "new")
 
 
+def test_masks_of_one_name_lie_in_their_folders(cvat_root):
+    for i in range(2):
+        save(cvat_root / "SegmentationClass" / "night" / f"{i}.png", np.full((4 + i, 5, 3), (250, 50, 83), np.uint8))
+    lists = cvat_root / "ImageSets" / "Segmentation"
+    (lists / "train.txt").write_text("night/0\nday/1.jpg\n/data/JPEGImages/2.jpg\n")
+    (lists / "val.txt").write_text("day/0\r\nnight\\1\r\n")
+    data = registry.load("datasets", "cvat", root=cvat_root)
+    assert data.names("train") == ("0", "1", "2") and data.names("val") == ("0", "1")
+    assert data.truth("train", "0").shape == (4, 5) and data.truth("val", "1").shape == (5, 5)
+    assert data.truth("train", "2").shape == (12, 16)
+    (lists / "train.txt").write_text("../../etc/1\nday/1\n")
+    with pytest.raises(InputError, match="leads elsewhere"):
+        registry.load("datasets", "cvat", root=cvat_root).names("train")
+
+
 def packed(root: Path, to: Path, inside: str = "") -> Path:
     with zipfile.ZipFile(to, "w") as archive:
         for path in sorted(root.rglob("*")):

@@ -9,6 +9,7 @@ import numpy as np
 from bench.datasets import Tree, digests, layouts
 from bench.datasets.annotated import Annotated, check_rest, split_of, with_rest
 from bench.datasets.annotations import Annotations, Decoded, read
+from bench.datasets.classes import Row
 from bench.datasets.masks import read_ids
 from bench.datasets.names import IMAGES, composed, is_foreign, plain_names
 from bench.datasets.painting import paint
@@ -42,7 +43,9 @@ class Coco(Annotated, Tree):
             listed = " and ".join(map(str, self._files.values()))
             raise InputError(f"{listed}: the categories differ; expected the same ids and names")
         self._panoptic = first.panoptic is not None
-        rows = [(f"{self._files[split]}, category {key}", name, None) for key, name in sorted(first.categories.items())]
+        rows: list[Row] = [
+            (f"{self._files[split]}, category {key}", name, None) for key, name in sorted(first.categories.items())
+        ]
         rest = "void" if rest is None and self._panoptic else rest
         found, self._rest = with_rest(rows, self._files[split], rest)
         self.classes, self.palette, self.background = found.names, found.palette, found.background
@@ -136,8 +139,8 @@ class Coco(Annotated, Tree):
         path = self.paths(split, name)[1]
         codes = read_ids(path)
         if codes.shape != self.size(split, name):
-            found, wanted = (" × ".join(map(str, shape)) for shape in (codes.shape, self.size(split, name)))
-            raise InputError(f"{path}: has {found} px, its image {wanted}; they must be equal")
+            size, wanted = (" × ".join(map(str, shape)) for shape in (codes.shape, self.size(split, name)))
+            raise InputError(f"{path}: has {size} px, its image {wanted}; they must be equal")
         found, places = np.unique(codes, return_inverse=True)
         if unknown := set(found.tolist()) - segments.keys() - {0}:
             raise InputError(f"{path}: no segment has the id {min(unknown)}; of {len(unknown)} ids nothing is told")

@@ -1,12 +1,15 @@
 """CVAT's "Segmentation mask 1.1" (cvat.ai), and other trees of its kind."""
 
+from collections import Counter
+from functools import cached_property
 from pathlib import Path
 
 from bench.datasets import Tree, layouts
 from bench.datasets.annotated import VAL, Annotated
 from bench.datasets.classes import read_classes
 from bench.datasets.files import image_size
-from bench.datasets.names import IMAGES, MASKS, composed, is_foreign, plain_names, read_list
+from bench.datasets.names import IMAGES, MASKS, composed, is_foreign, plain_names
+from bench.files import read_text
 from bench.types import InputError
 
 
@@ -32,19 +35,40 @@ class Cvat(Annotated, Tree):
         folder = next((f for f in ("JPEGImages", "images") if (self.root / f).is_dir()), "JPEGImages")
         self._images = _files(self.root / folder, IMAGES)
 
-    def parts(self) -> dict[str, dict[str, bool]]:
+    @cached_property
+    def _places(self) -> dict[str, dict[str, str]]:
+        """By split, or under ``all``: the place of each image in the folders, without suffix, by name."""
         lists = self.root / "ImageSets" / "Segmentation"
         train, val = lists / "train.txt", next((p for v in VAL if (p := lists / f"{v}.txt").is_file()), None)
         if not train.is_file():
-            return {"all": {name: name in self._masks for name in self._masks | self._images}}
-        listed = {"train": read_list(train, self._masks)}
-        if val is not None:
-            listed["val"] = read_list(val, self._masks)
-        return {split: {name: name in self._masks for name in names} for split, names in listed.items()}
+            found = {"all": [*(self._masks | self._images)]}
+        else:
+            found = {split: self._listed(path) for split, path in (("train", train), ("val", val)) if path is not None}
+        names = {split: plain_names([f"{place}.png" for place in of], lists) for split, of in found.items()}
+        return {split: {name: place[:-4] for name, place in of.items()} for split, of in names.items()}
+
+    def _listed(self, path: Path) -> list[str]:
+        """The places that a list names: whole ones, or the last parts of ones that are the only such."""
+        lines = [composed(line).strip().replace("\\", "/") for line in read_text(path).splitlines()]
+        by_end = Counter(place.rpartition("/")[2] for place in self._masks)
+        ends = {place.rpartition("/")[2]: place for place in self._masks}
+        places = []
+        for line in filter(None, lines):
+            stem, dot, suffix = line.rpartition(".")
+            place = stem if line not in self._masks and dot + suffix.lower() in IMAGES else line
+            if ".." in place.split("/"):
+                raise InputError(f"{path}: {line!r} leads elsewhere; expected names of images")
+            end = place.rpartition("/")[2]
+            places.append(ends[end] if place not in self._masks and by_end[end] == 1 else place.strip("/"))
+        return places
+
+    def parts(self) -> dict[str, dict[str, bool]]:
+        return {split: {n: place in self._masks for n, place in of.items()} for split, of in self._places.items()}
 
     def paths(self, split: str, name: str) -> tuple[Path, Path]:
+        place = self._places["all" if "all" in self._places else split][name]
         both = (("JPEGImages", ".jpg", self._images), ("SegmentationClass", ".png", self._masks))
-        image, mask = (files.get(name) or self.root / part / (name + suffix) for part, suffix, files in both)
+        image, mask = (files.get(place) or self.root / part / (place + suffix) for part, suffix, files in both)
         return image, mask
 
     def size(self, split: str, name: str) -> tuple[int, int]:
@@ -52,8 +76,10 @@ class Cvat(Annotated, Tree):
 
 
 def _files(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
-    """The files of a folder and of those in it, by name."""
-    paths = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*"))}
-    paths = {p: path for p, path in paths.items() if path.suffix.lower() in suffixes and not is_foreign(Path(p))}
-    by_place = {composed(place): path for place, path in paths.items()}
-    return {name: by_place[place] for name, place in plain_names(list(paths), folder).items()}
+    """The files of a folder, and of those in it, by their places in it without suffix."""
+    there = ((path, path.relative_to(folder)) for path in sorted(folder.rglob("*")))
+    return {
+        composed(place.with_suffix("").as_posix()): path
+        for path, place in there
+        if path.suffix.lower() in suffixes and not is_foreign(place)
+    }

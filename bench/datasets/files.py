@@ -3,6 +3,8 @@
 import io
 import shutil
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -66,7 +68,7 @@ def read_rgb(path: Path) -> np.ndarray:
     Grey of 16 bits is divided by 256, as Pillow does with colours of 16 bits; floats from 0 to 1 are times 255. Raises
     InputError for a missing or truncated file, for several pages, and for other numbers.
     """
-    image = ImageOps.exif_transpose(_open(path))
+    image = _turned(_open(path), path)
     if image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
         return np.asarray(image.convert("RGB"))
     values = np.asarray(image)
@@ -85,7 +87,8 @@ def read_rgb(path: Path) -> np.ndarray:
 
 def orientation(path: Path) -> int:
     """How the EXIF data of an image turns it, 1 to 8; 1 is not at all."""
-    return _open(path, load=False).getexif().get(ORIENTATION, 1)
+    with _decoding(path):
+        return _open(path, load=False).getexif().get(ORIENTATION, 1)
 
 
 def read_grey(path: Path) -> np.ndarray:
@@ -116,7 +119,7 @@ def stored_size(path: Path) -> tuple[int, int]:
 def image_size(path: Path) -> tuple[int, int]:
     """(height, width) in pixels, turned as its EXIF data says, from the file's header alone."""
     image = _open(path, load=False)
-    turned = image.format != "TIFF" and image.getexif().get(ORIENTATION, 1) in TURNED  # Pillow turns TIFF itself
+    turned = image.format != "TIFF" and orientation(path) in TURNED  # Pillow turns TIFF itself
     return (image.width, image.height) if turned else (image.height, image.width)
 
 
@@ -176,7 +179,7 @@ def open_whole(path: Path, lossless: bool = False) -> Image.Image:
     stored = _open(path)
     if lossless and stored.format in LOSSY:
         raise InputError(f"{path}: is a {stored.format}, which does not keep values; save it as PNG, TIFF or BMP")
-    image = ImageOps.exif_transpose(stored)
+    image = _turned(stored, path)
     if image.mode in ("LA", "RGBA"):
         if (np.asarray(image.getchannel("A")) < 255).any():
             raise InputError(f"{path}: a part of the mask is transparent: which class is that? Save it without opacity")
@@ -192,7 +195,7 @@ def spread(image: Image.Image) -> int:
 def _open(path: Path, load: bool = True) -> Image.Image:
     if not Path(path).is_file():
         raise InputError(f"{path}: no such file")
-    try:
+    with _decoding(path):
         if not load:
             return Image.open(path)
         data = path.read_bytes()
@@ -207,11 +210,23 @@ def _open(path: Path, load: bool = True) -> Image.Image:
         if n_pages > 1 and image.format != "MPO":  # JPEG with a preview behind it
             raise InputError(f"{path}: has {n_pages} pages; expected one image a file")
         image.load()
+    return image
+
+
+def _turned(image: Image.Image, path: Path) -> Image.Image:
+    with _decoding(path):
+        return ImageOps.exif_transpose(image)
+
+
+@contextmanager
+def _decoding(path: Path) -> Iterator[None]:
+    """Turn what a decoder raises in the block into one line: of a damaged file, Pillow raises any kind of error."""
+    try:
+        yield
+    except InputError:
+        raise
     except Image.DecompressionBombError as error:
         most = f"{2 * (Image.MAX_IMAGE_PIXELS or 0):,}"
         raise InputError(f"{path}: larger than {most} pixels: cut it, and its mask, into tiles") from error
-    except (OSError, SyntaxError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path}: not a whole image: {error}") from error
-    return image
+    except Exception as error:
+        raise InputError(f"{path}: not a whole image: {' '.join(str(error).split())}") from error

@@ -81,7 +81,7 @@ class Labelme(Annotated, Tree):
         found: dict[str, list[str]] = {}
         for place in self._files:
             found.setdefault(split_of(Path(place).parent) or "all", []).append(place)
-        parts = {split: found[split] for split in ("train", "val") if split in found}
+        parts: dict[str, list[str]] = {split: found[split] for split in ("train", "val") if split in found}
         parts = parts if "train" in parts else {"all": list(self._files)}
         names = {
             split: plain_names([f"{place}.json" for place in places], self.root) for split, places in parts.items()

@@ -6,6 +6,7 @@ import io
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -111,21 +112,24 @@ class Coco(Layout):
 
 
 class Cvat(Layout):
-    """CVAT's "Segmentation mask 1.1": labelmap.txt, SegmentationClass/*.png in its colours, and ImageSets."""
+    """CVAT's "Segmentation mask 1.1": labelmap.txt, SegmentationClass/*.png in its colours, and ImageSets.
+
+    Where an image of train is called like one of val, those of each lie in a folder.
+    """
 
     def __init__(self, dataset):
         super().__init__(dataset)
-        self.colours, self.listed = _colours(dataset, self.ground), {"train": [], "val": []}
+        self.colours = _colours(dataset, self.ground)
+        self.listed: dict[str, list[str]] = {"train": [], "val": []}
+        self.divided = not set(self.names("train")).isdisjoint(self.names("val"))
 
     def place(self, split: str, file: str) -> PurePosixPath:
-        return PurePosixPath("JPEGImages", file)
+        return PurePosixPath("JPEGImages", *[split] * self.divided, file)
 
     def write(self, to: Path, split: str, name: str, labels: np.ndarray) -> None:
-        if any(name in names for names in self.listed.values()):
-            raise InputError(f"{name}: an image of train and one of val; CVAT has them in one folder: rename one")
-        self.listed[split].append(name)
+        self.listed[split].append(f"{split}/{name}" if self.divided else name)
         rgb = self.colours[np.where(labels == VOID, len(self.colours) - 1, labels)]
-        Image.fromarray(rgb).save(below(to, "SegmentationClass", f"{name}.png"))
+        Image.fromarray(rgb).save(below(to, "SegmentationClass", *[split] * self.divided, f"{name}.png"))
 
     def finish(self, to: Path) -> None:
         rows = zip([*self.dataset.classes, "void"], self.colours.tolist(), strict=True)
@@ -147,7 +151,7 @@ class Labelme(Layout):
         return PurePosixPath(split, file)
 
     def write(self, to: Path, split: str, name: str, labels: np.ndarray) -> None:
-        told = {"version": "5.5.0", "flags": {}, "imagePath": self.file(split, name), "imageData": None}
+        told: dict[str, Any] = {"version": "5.5.0", "flags": {}, "imagePath": self.file(split, name), "imageData": None}
         told |= {"imageHeight": labels.shape[0], "imageWidth": labels.shape[1]}
         names = {c: name for c, name in enumerate(self.dataset.classes)} | {VOID: "__ignore__"}
         shapes = [_shape(names[c], mask) for c, mask in self.present(labels)]
@@ -166,7 +170,12 @@ def _shape(label: str, mask: np.ndarray) -> dict:
     top, bottom, left, right = (int(side) for side in (rows[0], rows[-1], columns[0], columns[-1]))
     file = io.BytesIO()
     Image.fromarray(mask[top : bottom + 1, left : right + 1].astype(np.uint8)).save(file, "PNG")
-    told = {"label": label, "points": [[left, top], [right, bottom]], "group_id": None, "description": ""}
+    told: dict[str, Any] = {
+        "label": label,
+        "points": [[left, top], [right, bottom]],
+        "group_id": None,
+        "description": "",
+    }
     return told | {"shape_type": "mask", "flags": {}, "mask": base64.b64encode(file.getvalue()).decode()}
 
 

@@ -149,8 +149,8 @@ def read_ids(path: Path) -> np.ndarray:
 def _read_numpy(path: Path) -> np.ndarray:
     try:
         values = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError, SyntaxError, TypeError) as error:
-        raise InputError(f"{path}: no array of NumPy, as its name says: {error}") from error
+    except Exception as error:  # the parser of a damaged header fails in any way
+        raise InputError(f"{path}: no array of NumPy, as its name says: {' '.join(str(error).split())}") from error
     if not isinstance(values, np.ndarray) or values.ndim != 2 or values.dtype.kind not in "iu" or not values.size:
         kind = f"{values.dtype} of shape {values.shape}" if isinstance(values, np.ndarray) else "an archive"
         raise InputError(f"{path}: expected ids, whole numbers (height, width); got {kind}")
