@@ -18,7 +18,7 @@ class Confirmed(Adjudicator):
         self.label_votes = number("label_votes", label_votes, whole=True)
 
     def decide(self, case):
-        if not case.contradicts:
+        if len(case.votes) == 1 and not case.contradicts:
             return case.answers[0].labels
         ((vote, n_votes),) = case.tally(self.label_votes).most_common(1)
         if n_votes >= self.votes:

@@ -1,14 +1,8 @@
 from operator import itemgetter
 
-import numpy as np
-
-from bench.adjudication import ASK, Adjudicator, SlipRate, posterior
+from bench.adjudication import ASK, MOST_RATE, PRIORS, Adjudicator, SlipRate, posterior, prior
 from bench.registry import number, one_of
 from bench.types import VOID
-
-PRIORS = {"classes": "probability_sum", "label": "cil"}  # and the statistic that each one needs
-FLOOR = 0.001  # of the prior is spread evenly: no class is impossible, however sure the model is
-MOST_RATE = 0.45  # of two classes, one half would make answers worth nothing
 
 
 class Posterior(Adjudicator):
@@ -22,7 +16,7 @@ class Posterior(Adjudicator):
     far; for it, each tenth answer that contradicts the label goes to a second person in any case.
     """
 
-    needs = ("probability_sum",)
+    needs = (PRIORS["classes"],)
     kinds = ("correction", "classification", "dominant")
     source = "Bayes' rule; Dawid and Skene, Applied Statistics, 1979, with one rate for all people and classes"
 
@@ -34,9 +28,11 @@ class Posterior(Adjudicator):
         self.slips = SlipRate()
 
     def decide(self, case):
-        if case.votes[0] in ((VOID,), ()):
+        if len(case.votes) == 1 and case.votes[0] in ((VOID,), ()):
             return case.answers[0].labels
-        chances = posterior(self.prior_of(case), case.votes, self.rate_now)
+        statistic, label = (case.statistics[name] for name in (*self.needs, "label"))
+        before = prior(self.prior, statistic, label, case.size, case.question.n_classes)
+        chances = posterior(before, case.counts, self.rate_now)
         known = sorted({vote for vote in (*case.votes, case.shown) if vote})
         chance, best = max(
             ((chances[min(vote[0], case.question.n_classes)], vote) for vote in known), key=itemgetter(0)
@@ -53,16 +49,3 @@ class Posterior(Adjudicator):
     def rate_now(self) -> float:
         """The rate of wrong answers that the next decision assumes."""
         return min(self.slips.estimate, MOST_RATE) if self.rate == "auto" else self.rate
-
-    def prior_of(self, case) -> np.ndarray:
-        """(C + 1,) float64: the probability of each class, and of void, before anybody was asked."""
-        n, shown = case.question.n_classes, case.question.label
-        found = np.full(n, 1 / n)
-        if self.prior == "classes":
-            found = case.statistics["probability_sum"] / case.size
-        elif shown < n > 1:  # else void is shown, of whose pixels the doubt says nothing
-            doubt = float(case.statistics["cil"])
-            found = np.full(n, doubt / (n - 1))
-            found[shown] = 1 - doubt
-        found = (1 - FLOOR) * found + FLOOR / n
-        return np.append(found * n, 1) / (n + 1)

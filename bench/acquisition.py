@@ -17,7 +17,9 @@ class Strategy:
     drawn as reference lines and never ranked. ``may_stop``: true if it may ask fewer questions than the budget.
     ``stateless``: false if an object keeps something from round to round that changes its choice. A cell that goes on
     then begins again, so that it ends as if it had never stopped. ``reads_slips``: true if it reads
-    `bench.types.Pool.slip_rate`, which takes a rule that asks second people.
+    `bench.types.Pool.slip_rate`, which takes second answers. ``reasks``: true if it may ask about a superpixel that was
+    asked about in an earlier round; the next person then answers. It cannot be ``stateless``: a rule is given the
+    statistics of the first question, which a resumed cell has no more.
     """
 
     needs: tuple[str, ...] = ()
@@ -27,6 +29,7 @@ class Strategy:
     may_stop = False
     stateless = True
     reads_slips = False
+    reasks = False
     _scored: tuple[Pool, np.ndarray] | None = None
 
     def score(self, pool: Pool) -> np.ndarray:
@@ -41,7 +44,7 @@ class Strategy:
 
     def acquire(self, pool: Pool, budget: int, rng: np.random.Generator) -> Query:
         """The ``budget`` rows to ask next, best first; fewer only when fewer are left."""
-        return Query(highest(self.scores(pool), pool, budget), self.question)
+        return Query(highest(self.scores(pool), pool, budget, self.reasks), self.question)
 
     def ranking(self, pool: Pool, query: Query) -> np.ndarray:
         """(n,) float: the rank of each candidate, to measure which errors a strategy finds: its scores. A strategy
@@ -81,20 +84,21 @@ def scored(spec: str) -> Strategy:
     return strategy
 
 
-def never_asked(pool: Pool, budget: int) -> tuple[np.ndarray, int]:
-    """The rows never asked, in the order of the pool's ties, and how many of them to choose.
+def never_asked(pool: Pool, budget: int, reasks: bool = False) -> tuple[np.ndarray, int]:
+    """The rows never asked, or all if it ``reasks``, in the order of the pool's ties, and how many of them to choose.
 
     A strategy that draws or chooses step by step does so along these rows. Its choice then depends on the seed alone,
     not on the order of the table. Raises InputError for a negative budget.
     """
     if budget < 0:
         raise InputError(f"the budget must be 0 or more questions, got {budget}")
-    rows = np.flatnonzero(~pool.asked)
+    rows = np.flatnonzero(~pool.asked | reasks)
     return rows[np.argsort(pool.ties[rows], kind="stable")], min(budget, len(rows))
 
 
-def highest(scores: np.ndarray, pool: Pool, budget: int) -> np.ndarray:
-    """Rows of the ``budget`` highest scores among those never asked; ties go by the pool's seeded hash.
+def highest(scores: np.ndarray, pool: Pool, budget: int, reasks: bool = False) -> np.ndarray:
+    """Rows of the ``budget`` highest scores among those never asked, or all if it ``reasks``; ties go by the pool's
+    seeded hash.
 
     Raises InputError for a negative budget, for NaN, and for scores of another length than the pool.
     """
@@ -103,5 +107,5 @@ def highest(scores: np.ndarray, pool: Pool, budget: int) -> np.ndarray:
         raise InputError(f"scores have shape {scores.shape}, expected {pool.asked.shape}")
     if np.isnan(scores).any():
         raise InputError(f"{np.isnan(scores).sum()} scores are NaN; a strategy must rank every superpixel")
-    rows, n = never_asked(pool, budget)
+    rows, n = never_asked(pool, budget, reasks)
     return rows[np.argsort(-scores[rows], kind="stable")[:n]]

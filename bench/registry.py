@@ -37,7 +37,7 @@ VALUES = {int: "a whole number", float: "a finite number", bool: "true or false"
 GIVEN = {"datasets": ("root",), "learners": ("dataset", "n_classes", "device", "options", "cache")}
 # Parameters that plug-ins of a kind take in their brackets besides their own: what is given is set as an attribute, and
 # the class attribute of that name is the default. Oracles take theirs only if their class has that attribute.
-COMMON = {"strategies": ("question",), "oracles": ("shared",)}
+COMMON = {"strategies": ("question",), "adjudicators": ("later",), "oracles": ("shared",)}
 # What a class says of itself, beside its caption.
 DECLARED = {
     "strategies": ("question", "needs", "source", "reads_truth"),
@@ -279,14 +279,9 @@ def probability(name: str, value) -> float:
     return number(name, value, 0, 1)
 
 
-def _question(key: str, value, name: str) -> str:
-    if value not in QUESTIONS:
-        raise InputError(f"unknown {key} {value!r} for {name}; there are: {', '.join(QUESTIONS)}")
-    return value
-
-
 _COMMON_VALUES: dict[str, Callable[[str, Any, str], Any]] = {
-    "question": _question,
+    "question": lambda key, value, name: one_of(str(value), QUESTIONS, f"{key} of {name}"),
+    "later": lambda key, value, name: one_of(str(value), ("False", "True"), f"{key} of {name}") == "True",
     "shared": lambda key, value, name: probability(f"{key} of {name}", value),
 }
 

@@ -79,9 +79,11 @@ class Pool:
     ``asked`` (n,) bool marks rows asked in earlier rounds; ``ties`` (n,) float64 in [0, 1) is a seeded hash of (image,
     superpixel) that stays the same in all rounds; ``answered`` (n,) int16 is the class that an annotator gave, or
     confirmed, for an asked row, -1 if there is no such class: never asked, void, given up, or several classes;
-    ``action`` (n,) int8 is the action, an index into `ACTIONS`, -1 if nobody was asked; ``spend`` is the cost of all
-    answers so far, in the unit of the budget; ``round`` counts from 1; ``slip_rate`` is the error rate of people, as
-    second answers say (`bench.adjudication.SlipRate`, which begins at 1/4).
+    ``action`` (n,) int8 is the action, an index into `ACTIONS`, -1 if nobody was asked; ``votes`` (n, C + 1) uint16
+    is how many people named each class, and void; ``contradicted`` (n,) int8 is 1 where the first person named another
+    class than the label shown, 0 where he confirmed it, else -1; ``spend`` is the cost of all answers so far, in the
+    unit of the budget; ``round`` counts from 1; ``slip_rate`` is the error rate of people, as second answers say
+    (`bench.adjudication.SlipRate`, which begins at 1/4).
     """
 
     candidates: Candidates
@@ -93,12 +95,18 @@ class Pool:
     spend: float = 0.0
     action: np.ndarray | None = field(default=None, repr=False)
     slip_rate: float = 0.25
+    votes: np.ndarray | None = field(default=None, repr=False)
+    contradicted: np.ndarray | None = field(default=None, repr=False)
 
     def __post_init__(self):
-        for name in ("asked", "ties", "answered", "action"):
+        for name in ("asked", "ties", "answered", "action", "contradicted"):
             found = getattr(self, name)
             if found is not None and found.shape != (len(self.candidates),):
                 raise InputError(f"{name} has shape {found.shape}, expected ({len(self.candidates)},)")
+        if self.votes is not None and self.votes.shape != (len(self.candidates), self.n_classes + 1):
+            raise InputError(
+                f"votes has shape {self.votes.shape}, expected ({len(self.candidates)}, {self.n_classes + 1})"
+            )
         if self.action is not None and ((self.action >= 0) != self.asked).any():
             raise InputError("action must be -1 where nobody was asked, and there alone")
         if (self.answered[~self.asked] != -1).any():

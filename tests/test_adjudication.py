@@ -119,7 +119,7 @@ def test_adaptive_decides_as_the_plain_loop_of_its_definition(slips, trusts):
 
 def test_the_posterior_by_hand():
     """Two of four people name class 1, one class 0, and one void, each other of three at a rate of 0.1."""
-    found = posterior(np.array([0.6, 0.1, 0.2, 0.1]), [(1,), (0,), (VOID,), (1,), ()], rate=0.3)
+    found = posterior(np.array([0.6, 0.1, 0.2, 0.1]), np.array([1, 2, 0, 1]), rate=0.3)
     weights = np.array([0.6 * 0.7 * 0.1**3, 0.1 * 0.7**2 * 0.1**2, 0.2 * 0.1**4, 0.1 * 0.7 * 0.1**3])
     assert found == pytest.approx(weights / weights.sum())
 
@@ -152,9 +152,9 @@ def test_posterior_decides_as_the_plain_loop_of_bayes(rate):
     by_label = registry.load("adjudicators", f"posterior[rate={rate},prior=label,level=0.99]")
     for people in crowds():
         prior, doubt = rng.dirichlet(np.full(N_CLASSES, 0.4)), rng.random()
-        assert judged(rule, people, probability_sum=9 * prior) == until_sure(people, prior, rate)
+        assert judged(rule, people, label=SHOWN, probability_sum=9 * prior) == until_sure(people, prior, rate)
         even = np.where(np.arange(N_CLASSES) == SHOWN, 1 - doubt, doubt / 3)
-        assert judged(by_label, people, cil=doubt) == until_sure(people, even, rate, 0.99)
+        assert judged(by_label, people, label=SHOWN, cil=doubt) == until_sure(people, even, rate, 0.99)
 
 
 def test_posterior_estimates_the_rate_and_has_each_tenth_contradiction_checked():
@@ -168,7 +168,7 @@ def test_posterior_estimates_the_rate_and_has_each_tenth_contradiction_checked()
             later = min((differ + 1) / (2 * (second + 2)), 0.45)
         checks = n_contradictions % 10 == 9
         expected = until_sure(people, prior, rate, later=later, checks=checks)
-        assert judged(rule, people, probability_sum=9 * prior) == expected, people
+        assert judged(rule, people, label=SHOWN, probability_sum=9 * prior) == expected, people
         n_contradictions += contradicts
         n_checked += checks and contradicts
         if expected[1] > 1 and contradicts and people[1] is not None:
@@ -316,8 +316,9 @@ def test_a_rule_sees_no_truth_and_no_id(problem, tmp_path, monkeypatch):
     assert len(seen) == 17
     for case in seen:
         assert case.question.superpixel == 0 and case.price == 1
-        assert case.statistics == {"size": case.size}
-        assert {f.name for f in dataclasses.fields(case)} == {"question", "answers", "votes", "price", "statistics"}
+        assert case.statistics == {"size": case.size, "label": case.question.label}
+        fields = {"question", "answers", "votes", "price", "statistics", "first_label"}
+        assert {f.name for f in dataclasses.fields(case)} == fields
 
 
 def test_a_rule_that_needs_the_truth_is_refused(monkeypatch):

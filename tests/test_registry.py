@@ -123,7 +123,7 @@ def test_parameters_and_defaults(room):
         ("nearest_edge[k=1,pull=true]", "pull must be a finite number, got True"),
         ("nearest_edge[k=1,pull=nan]", "pull must be a finite number, got nan"),
         ("nearest_edge[k=1,k=2]", "gives 'k' twice"),
-        ("nearest_edge[k=1,question=guess]", "unknown question 'guess' for nearest_edge; there are: correction, "),
+        ("nearest_edge[k=1,question=guess]", "unknown question of nearest_edge 'guess'; there are: classification, "),
         ("nearest_edge[k=1,qestion=dominant]", "unknown parameter of nearest_edge 'qestion'; did you mean 'question'"),
         ("nearest_edge[k]", "expected parameter=value"),
         ("nearest_edge[=1]", "expected parameter=value"),

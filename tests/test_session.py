@@ -35,7 +35,7 @@ def test_an_answer_changes_labels_quality_and_memory(session):
     answer = session.answer(question, pixels)
     assert answer == Answer((0,), ("correct",))
     assert session.mode(0, 1) == 2
-    verdict = session.judge(question, answer, 1)
+    verdict = session.judge(question, answer)
     assert session.hear(question, pixels, answer, verdict) == (2, 0, 2)  # of four pixels labelled 2, two are 0, two 1
     assert session.mode(0, 1) == 0 and session.spent == 1
     assert session.labels(0).tolist() == [[0, 0, 1, 1], [0, 0, 1, 1]]
@@ -63,7 +63,7 @@ def test_the_pool_says_what_was_answered_and_no_superpixel_id(session):
     assert not session.pool(1, table).asked.any()
     question, pixels = asked(session, (0, 1, 0, 0))
     answer = session.answer(question, pixels)
-    session.hear(question, pixels, answer, session.judge(question, answer, 1))
+    session.hear(question, pixels, answer, session.judge(question, answer))
     pool = session.pool(2, table)
     assert pool.asked.tolist() == [True, False, False] and pool.answered.tolist() == [0, -1, -1]
     assert pool.action.tolist() == [ACTIONS.index("correct"), -1, -1]

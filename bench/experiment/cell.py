@@ -3,13 +3,13 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 
 import numpy as np
 
 from bench import files, registry, seeds
 from bench.acquisition import Strategy
+from bench.adjudication import ASK, Verdict
 from bench.annotation import Coming, Retracted
 from bench.experiment.models import Models
 from bench.experiment.problem import MEMORY_BYTES, Problem, Setup, Step
@@ -99,11 +99,12 @@ def _session(problem: Problem, cell: Cell, journal: Journal, memory_bytes: int) 
 
 
 def acquire(strategy: Strategy, pool: Pool, problem: Problem, seed: int) -> Query:
-    """The strategy's questions in this round: at most as many as the budget can pay for, and none twice."""
+    """The strategy's questions in this round: at most as many as the budget can pay for, and none twice. One that was
+    asked in an earlier round is among them only if the strategy ``reasks``."""
     n = len(pool.candidates)
     most = problem.budget.most(n, problem.seconds) if problem.budget else math.ceil(n / 20)
     query = strategy.acquire(pool, most, seeds.generator(seed, "acquire", pool.round))
-    if pool.asked[query.rows].any():
+    if pool.asked[query.rows].any() and not strategy.reasks:
         raise InputError(f"{type(strategy).__name__} asks a superpixel again; asked ones are banned")
     return query
 
@@ -112,12 +113,12 @@ def ask(session: Session, journal: Journal, number: int, table: Candidates, quer
     """Ask the questions of a round one by one, until the budget is spent; returns how many superpixels, and None where
     an answer is taken back: then the round is to be asked anew.
 
-    Each answer is judged, and the decision is written, before the next question. A doubt that is open when the
-    budget is spent leaves the label as it is.
+    Each answer is judged, and the decision is written, before the next question. A doubt that a rule leaves for later,
+    or that is open when the budget is spent, leaves the label as it is.
     """
     problem, before = session.problem, session.spent
     chosen = table.take(query.rows)
-    statistics = {need: getattr(chosen, need) for need in session.rule.needs}
+    statistics = {need: getattr(chosen, need) for need in (*session.rule.needs, "label")}
 
     def is_spent() -> bool:  # the last answer may pass it
         return problem.budget is not None and session.spent - before >= problem.budget.amount
@@ -129,18 +130,20 @@ def ask(session: Session, journal: Journal, number: int, table: Candidates, quer
             where = problem.pseudo.region(*place[:2])
             session.oracle.expect(len(chosen) - row, coming(session, query.kind, chosen, row, journal.n_asked))
         of_row = {need: values[row] for need, values in statistics.items()}
-        for opinion in count(1):
+        verdict: Verdict = ASK
+        while verdict is ASK:
             with clock("answer_s"):
                 question = session.question(query.kind, place, where, journal.n_asked)
+                opinion = session.opinions.n(*place[:2]) + 1
                 try:
                     answer = session.answer(question, where, opinion)
                 except Retracted:
                     return None
             with clock("correct_s"):
-                verdict = session.judge(question, answer, opinion, of_row)
+                verdict = session.judge(question, answer, of_row)
                 harm = session.hear(question, where, answer, verdict)
             journal.add_question(number, problem.names[question.image], question, answer, opinion, verdict, harm)
-            if verdict is not None or is_spent():
+            if session.rule.later or is_spent():
                 break
     return len(query.rows)
 
@@ -206,8 +209,12 @@ def check(strategy: str, oracle: str, setup: Setup) -> None:
 
 
 def _check_slips(strategy: str, method: registry.Method) -> None:
-    if method.strategy.reads_slips and not method.rule.asks_again:
-        name = registry.parse(strategy.partition("+")[0])[0]
+    name = registry.parse(strategy.partition("+")[0])[0]
+    if method.rule.later and not method.strategy.reasks:
+        raise InputError(
+            f"{strategy} leaves doubts to later rounds, and {name} asks nothing again; leave out later=true"
+        )
+    if method.strategy.reads_slips and not method.rule.asks_again and not method.strategy.reasks:
         raise InputError(
             f"{strategy} estimates the error rate from second answers, and its rule asks for none; "
             f"add a rule, as in {name}+adaptive, or give the rate, as in {name}[rate=0.1]"

@@ -1,12 +1,11 @@
 """The human half of a cell: the questions, the answers, and the changes of the labels."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 
 from bench import costs, metrics, registry, seeds
-from bench.adjudication import Adjudicator, Case, SlipRate, Verdict
+from bench.adjudication import Adjudicator, Case, Opinions, SlipRate, Verdict
 from bench.annotation import Oracle, classes_named, outcome
 from bench.experiment.problem import Problem
 from bench.labels import LabelMaps, LabelQuality
@@ -31,7 +30,7 @@ class Session:
         self.slips = SlipRate()
         self.spent = 0.0
         self.n_answers = 0
-        self._answers: tuple[Answer, ...] = ()  # to the superpixel about which people are being asked
+        self.opinions = Opinions()
         self._prices: dict[tuple, float] = {}  # of a kind of question and the actions of its answer: there are few
         self._streams = seeds.Streams()
 
@@ -45,7 +44,7 @@ class Session:
         question = self.question(row["kind"], place, where, row["number"])
         if self.oracle.memory:
             self.answer(question, where, row["opinion"])
-        case = self._case(question, answer_of(row), row["opinion"], {})
+        case = self._case(question, answer_of(row), {})
         self._take_in(question, case, verdict_of(row))
 
     def drawn_order(self, table: Candidates) -> Candidates:
@@ -55,6 +54,7 @@ class Session:
     def pool(self, number: int, table: Candidates) -> Pool:
         """The candidates that a strategy may see in round ``number``: row numbers in the place of superpixel ids."""
         answered, action = np.full(len(table), -1, np.int16), np.full(len(table), -1, np.int8)
+        rows = np.zeros(0, int)
         if self.given:
             rows = rows_of(table, np.array(list(self.given)))
             answered[rows], action[rows] = np.array(list(self.given.values())).T
@@ -68,6 +68,7 @@ class Session:
             round=number,
             spend=self.spent,
             slip_rate=self.slips.estimate,
+            **self.opinions.columns(self.given, rows, len(table), self.problem.n_classes),
         )
 
     def question(self, kind: str, place: tuple[int, int, int, int], where: Region, number: int) -> Question:
@@ -88,11 +89,9 @@ class Session:
         true = self.problem.truth(question.image) if oracle.reads_truth else unknown(shape)
         return oracle.answer(question, Truth(true, where, name, opinion, seeds.integer(*key, "shared")), rng)
 
-    def judge(
-        self, question: Question, answer: Answer, opinion: int, statistics: Mapping[str, np.ndarray] | None = None
-    ) -> Verdict:
+    def judge(self, question: Question, answer: Answer, statistics: Mapping[str, np.ndarray] | None = None) -> Verdict:
         """The rule's decision after an answer; ``statistics``: those of the superpixel that the rule needs."""
-        case = self._case(question, answer, opinion, statistics or {})
+        case = self._case(question, answer, statistics or {})
         verdict = self.rule.decide(case)
         self._take_in(question, case, verdict)
         return verdict
@@ -129,11 +128,10 @@ class Session:
         places = pool_places(table)
         return self.problem.measured.true[places] != self.shown[places]
 
-    def _case(self, question: Question, answer: Answer, opinion: int, statistics: Mapping[str, np.ndarray]) -> Case:
+    def _case(self, question: Question, answer: Answer, statistics: Mapping[str, np.ndarray]) -> Case:
         """The rule's view after an answer, which is recorded and paid."""
-        self._answers = (*(self._answers if opinion > 1 else ()), answer)
-        votes = tuple(classes_named(question, one) for one in self._answers)
-        return Case(replace(question, superpixel=0), self._answers, votes, self._pay(question, answer), statistics)
+        price = self._pay(question, answer)
+        return self.opinions.add(question, answer, classes_named(question, answer), price, statistics)
 
     def _take_in(self, question: Question, case: Case, verdict: Verdict) -> None:
         self.rule.learn(case, verdict)

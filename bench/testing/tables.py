@@ -18,12 +18,17 @@ def pool(columns: dict, n_classes: int, asked: Iterable[int] = (), round: int = 
     ties = seeds.uniform(seed, "ties", columns["image"], columns["superpixel"])
     answered = np.where(mask, np.asarray(columns["label"], np.int16), np.int16(-1))
     action = np.where(mask, ACTIONS.index("confirm"), -1).astype(np.int8)
-    return Pool(Candidates(columns), mask, ties, n_classes, answered, round, float(mask.sum()), action)
+    votes = np.zeros((len(mask), n_classes + 1), np.uint16)
+    votes[mask, np.minimum(columns["label"], n_classes)[mask]] = 1
+    said = {"answered": answered, "action": action, "votes": votes, "contradicted": mask.astype(np.int8) - 1}
+    return Pool(Candidates(columns), mask, ties, n_classes, round=round, spend=float(mask.sum()), **said)
 
 
 def permuted(old: Pool, order: np.ndarray) -> Pool:
     """The same pool with its table in another order."""
-    rows = {name: getattr(old, name)[order] for name in ("asked", "ties", "answered", "action")}
+    rows = {
+        name: getattr(old, name)[order] for name in ("asked", "ties", "answered", "action", "votes", "contradicted")
+    }
     return replace(old, candidates=old.candidates.take(order), **rows)
 
 
