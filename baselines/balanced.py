@@ -3,6 +3,7 @@
 import numpy as np
 
 from bench.acquisition import Strategy, highest, never_asked
+from bench.registry import number
 from bench.types import Query
 
 
@@ -60,7 +61,7 @@ class ClassBalancedEntropy(Strategy):
         taken = pool.asked.copy()
 
         def take(scores, k):
-            rows = highest(np.where(taken, -np.inf, scores), pool, k)
+            rows = highest(np.where(taken, -np.inf, self.keys(scores, pool, rng)), pool, k)
             taken[rows] = True
             chosen.extend(rows)
 
@@ -68,6 +69,32 @@ class ClassBalancedEntropy(Strategy):
             take(c.class_entropy_sum[:, k] / c.size, n_each + (i < n_more))
         take(c.entropy_sum / c.size, n - len(chosen))
         return Query(np.array(chosen, int), self.question)
+
+    def keys(self, scores, pool, rng):
+        """(n,): by which a class ranks the superpixels, from its ``scores`` (n,)."""
+        return scores
+
+
+class ClaspPe(ClassBalancedEntropy):
+    """ClaSP PE: `class_balanced_entropy`, ranked by ln of the score plus Gumbel noise / beta, for a varied batch.
+
+    Beta grows from 1 in round 1 to 100 in round ``rounds``, in equal factors, and stays there: early batches are
+    varied, late ones follow the score. The name: class-stratified, scheduled power, predictive entropy.
+    """
+
+    source = "Luth et al. (ClaSP PE), TMLR 2026; nnActive, strategies/entropy_balanced.py"
+
+    def __init__(self, share: float = 0.66, background: int | None = None, rounds: int = 5):
+        super().__init__(share, background)
+        self.rounds = number("rounds", rounds, 1, whole=True)
+
+    def keys(self, scores, pool, rng):
+        rows, _ = never_asked(pool, 0)
+        beta = 100 ** min((pool.round - 1) / max(self.rounds - 1, 1), 1)
+        keys = np.full(len(scores), -np.inf)
+        with np.errstate(divide="ignore"):
+            keys[rows] = np.log(scores[rows]) + rng.gumbel(size=len(rows)) / beta
+        return keys
 
 
 class Pixbal(Strategy):

@@ -318,6 +318,21 @@ def test_class_balanced_entropy_without_a_share_is_entropy():
     assert rows.tolist() == registry.load("strategies", "entropy").acquire(p, 20, None).rows.tolist()
 
 
+@pytest.mark.parametrize(("number", "beta"), [(1, 1), (3, 10), (5, 100), (9, 100)])
+def test_clasp_pe_is_a_plain_loop_with_noise_that_fades(number, beta):
+    """8 questions: 5 to the four classes but the background, and 3 to all; each draw is noise on the log of a score."""
+    strategy = registry.load("strategies", "clasp_pe[background=0]")
+    p = pool(random_columns(strategy.needs, 150, seed=3), 5, [7], number)
+    c, rng, expected = p.candidates, np.random.default_rng(4), []
+    rows = [row for row in np.argsort(p.ties) if row != 7]
+    order = rng.permutation([1, 2, 3, 4])
+    for scores, n in [*((c.class_entropy_sum[:, k], 1 + (k == order[0])) for k in order), (c.entropy_sum, 3)]:
+        noise = dict(zip(rows, rng.gumbel(size=len(rows)), strict=True))
+        keys = {row: np.log(scores[row] / c.size[row]) + noise[row] / beta for row in rows if row not in expected}
+        expected += sorted(keys, key=lambda row: -keys[row])[:n]
+    assert strategy.acquire(p, 8, np.random.default_rng(4)).rows.tolist() == expected
+
+
 @pytest.mark.parametrize(("share", "n_foreground"), [(0.66, 13), (1, 20), (0, None)])
 def test_foreground_random_draws_its_share_among_predicted_foreground(share, n_foreground):
     """As a plain loop: the first of them along the ties, then the first of all others."""
