@@ -88,8 +88,8 @@ class Opinions:
         """The case after one more answer, with the classes that it names, ``vote``."""
         key = question.image, question.superpixel
         before = self._cases.get(key, Case(question, (), (), price, statistics, question.label))
-        said = {"answers": (*before.answers, answer), "votes": (*before.votes, vote)}
-        case = replace(before, question=replace(question, superpixel=0), price=price, **said)
+        asked, answers, votes = replace(question, superpixel=0), (*before.answers, answer), (*before.votes, vote)
+        case = replace(before, question=asked, price=price, answers=answers, votes=votes)
         self._cases[key] = replace(case, question=replace(case.question, labels=question.labels[:0]))
         return case
 

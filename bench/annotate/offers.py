@@ -34,7 +34,8 @@ class Offers:
 
     def expect(self, coming: Iterator[Asked]) -> None:
         """``coming``: the questions after that which waits, if none is asked again."""
-        self._coming, self._pulled = coming, []
+        self._coming = coming
+        self._pulled: list[Asked] = []
 
     def clear(self) -> None:
         """A round is over: its questions wait no more."""
@@ -89,12 +90,10 @@ class Offers:
         yield from list(self._repeats.values())
         if self.waiting is not None:
             yield self.waiting
-        place = 0
-        while place < len(self._pulled) or (coming := next(self._coming, None)) is not None:
-            if place == len(self._pulled):
-                self._pulled.append(coming)
-            yield self._pulled[place]
-            place += 1
+        yield from self._pulled
+        for coming in self._coming:
+            self._pulled.append(coming)
+            yield coming
 
     def _is_free(self, asked: Asked, who: str | None) -> bool:
         """Whether nobody else has the question, and this person has not answered about its superpixel, unless there is

@@ -152,9 +152,9 @@ def coming(session: Session, kind: str, chosen: Candidates, first: int, number: 
     """The questions about the rows of ``chosen`` from the ``first`` on, as they are now; ``number``: of answers before
     them."""
     for row in range(first, len(chosen)):
-        image, superpixel, *pixel = (int(getattr(chosen, name)[row]) for name in PLACE)
+        image, superpixel, y, x = (int(getattr(chosen, name)[row]) for name in PLACE)
         where = session.problem.pseudo.region(image, superpixel)
-        question = session.question(kind, (image, superpixel, *pixel), where, number + row - first)
+        question = session.question(kind, (image, superpixel, y, x), where, number + row - first)
         yield Coming(question, where, {need: getattr(chosen, need)[row] for need in session.oracle.needs})
 
 

@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 from pathlib import Path
 
 import numpy as np
@@ -87,7 +87,7 @@ class CocoResults(Foundation):
             print(f"{self._file}: {n_other:,} masks are of no class and are left out: {listed}", file=sys.stderr)
         return found
 
-    def _results(self, dataset: Dataset) -> tuple[Annotations, dict]:
+    def _results(self, dataset: Dataset) -> tuple[Annotations, Mapping[int | str, str | None]]:
         """The masks of the file, with its images and categories or those of the other file or the dataset; and the
         names in the dataset of image ids."""
         whole = read_json(self._file)
@@ -98,7 +98,7 @@ class CocoResults(Foundation):
             raise InputError(f"{self._file}: expected a JSON list of results, or an object with COCO's parts")
         if self._images is not None:
             source = read(self._images)
-            names = _by_file(source, dataset)
+            names: Mapping[int | str, str | None] = _by_file(source, dataset)
         elif isinstance(dataset, Coco):
             source, names = dataset.train_file
         else:

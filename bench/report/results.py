@@ -10,6 +10,7 @@ oracle means that it is drawn in every setting of its dataset. An empty seed mea
 import math
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -129,7 +130,7 @@ def _read_cells(path: Path, table: pd.DataFrame, spec: dict, protocols: dict[str
     for file in sorted(folder / "spec.json" for folder in path.glob("cells/*") if folder.is_dir()):
         cell = specs.of_cell(file)
         if cell.get("status", "done") == "done":  # no other counts
-            checksums.verify(file.parent, lambda cell=cell: cell)
+            checksums.verify(file.parent, partial(dict, cell))
         if absent := [name for name in CELL if name not in cell]:
             raise InputError(f"{file}: no {', '.join(absent)}; expected the settings of a cell")
         key = tuple(cell[name] for name in CELL)

@@ -66,7 +66,7 @@ class Journal:
         self.timings: list[dict] = []
         self.detected: list[dict] = []
         self.images: Images | None = None
-        self._texts: dict[str, tuple[int, bytearray]] = {}  # of each file: how many rows are text already, and the text
+        self._texts = _Texts(folder)
         self._tally: Tally | None = None
         check(folder)
         if (folder / "rounds.csv").exists():
@@ -165,25 +165,16 @@ class Journal:
     def write_round(self) -> None:
         sums = self._write_answers()
         files.record(self.folder, sums)  # no cell has a rounds.csv without checksums
-        sums |= self._write("timings.csv", self.timings) | self._write("classes.csv", self.classes)
+        sums |= self._texts.write("timings.csv", self.timings) | self._texts.write("classes.csv", self.classes)
         assert self.images is not None  # `add_round` came before
         confusions.write(path := self.folder / confusions.FILE, self.images)
-        sums |= {path.name: files.checksum(path.read_bytes())} | self._write("rounds.csv", self.rounds)
+        sums |= {path.name: files.checksum(path.read_bytes())} | self._texts.write("rounds.csv", self.rounds)
         files.record(self.folder, sums)
         (self.folder / RUNNING).unlink(missing_ok=True)
 
     def _write_answers(self) -> dict[str, list]:
-        sums = self._write("refined.csv", self.refined) if self.refined else {}
-        return sums | self._write("detection.csv", self.detected) | self._write("queries.csv", self.queries)
-
-    def _write(self, name: str, rows: list[dict]) -> dict[str, list]:
-        """Write a file to which rows are only added; returns its checksum by its name."""
-        n, text = self._texts.get(name, (0, bytearray()))
-        text += schema.encode(name, rows[n:], head=not text)
-        self._texts[name] = len(rows), text
-        data = bytes(text)
-        files.write_bytes(self.folder / name, data)
-        return {name: files.checksum(data)}
+        sums = self._texts.write("refined.csv", self.refined) if self.refined else {}
+        return sums | self._texts.write("detection.csv", self.detected) | self._texts.write("queries.csv", self.queries)
 
     def _read(self) -> None:
         self.rounds = read_rounds([self.folder / "rounds.csv"]).to_dict("records")
@@ -201,6 +192,23 @@ class Journal:
 
     def _rows(self, name: str, last: int) -> list[dict]:
         return [row for row in schema.read(self.folder / name).to_dict("records") if row["round"] <= last]
+
+
+class _Texts:
+    """The text of each file of ``folder`` to which rows are only added: a row is encoded once."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+        self._known: dict[str, tuple[int, bytearray]] = {}  # by file: how many rows are text already, and the text
+
+    def write(self, name: str, rows: list[dict]) -> dict[str, list]:
+        """Write a file anew with all its ``rows``; returns its checksum by its name."""
+        n, text = self._known.get(name, (0, bytearray()))
+        text += schema.encode(name, rows[n:], head=not text)
+        self._known[name] = len(rows), text
+        data = bytes(text)
+        files.write_bytes(self._folder / name, data)
+        return {name: files.checksum(data)}
 
 
 def _running(folder: Path, number: int) -> list[dict]:

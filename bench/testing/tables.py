@@ -20,8 +20,18 @@ def pool(columns: dict, n_classes: int, asked: Iterable[int] = (), round: int = 
     action = np.where(mask, ACTIONS.index("confirm"), -1).astype(np.int8)
     votes = np.zeros((len(mask), n_classes + 1), np.uint16)
     votes[mask, np.minimum(columns["label"], n_classes)[mask]] = 1
-    said = {"answered": answered, "action": action, "votes": votes, "contradicted": mask.astype(np.int8) - 1}
-    return Pool(Candidates(columns), mask, ties, n_classes, round=round, spend=float(mask.sum()), **said)
+    return Pool(
+        Candidates(columns),
+        mask,
+        ties,
+        n_classes,
+        round=round,
+        spend=float(mask.sum()),
+        answered=answered,
+        action=action,
+        votes=votes,
+        contradicted=mask.astype(np.int8) - 1,
+    )
 
 
 def permuted(old: Pool, order: np.ndarray) -> Pool:

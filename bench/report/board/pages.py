@@ -113,7 +113,7 @@ def over_datasets(board: Board, oracles: Collection[str] | None = None) -> list[
         if oracles is not None and oracle not in oracles:
             continue
         found = claims.over({metric: verdict} for verdict in across)
-        rows = [
+        rows: list[list[Cell | str]] = [
             [
                 Cell(row.strategy, bold=row.rank_low == 1),
                 f"{row.mean_rank:.1f} ({row.mean_rank_low:.1f} to {row.mean_rank_high:.1f})",
