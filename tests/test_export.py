@@ -67,7 +67,7 @@ def test_the_folder_where_one_stands_is_filled(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "here")
     assert export(out, "sim", 0, Path(".")) == (1, 1)
     assert Path("README.md").is_file() and Path("SegmentationClass/a.png").is_file()
-    assert not (tmp_path / ".here-unfinished").exists()
+    assert not list(tmp_path.glob(".*"))
     shutil.rmtree(out / "cells/sim__perfect__seed0")
     with pytest.raises(InputError, match="the folder of this cell is gone"):
         export(out, "sim", 0, tmp_path / "to")

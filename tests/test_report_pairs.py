@@ -279,7 +279,7 @@ def test_index_links_the_pages_of_many_runs(tmp_path):
     (a / "report" / "report.html").write_text("its page")
     (tmp_path / "both").mkdir()
     found = results.read([a, b])
-    index.write(found, tables.summarise(Study(found)), tmp_path / "both" / "index.html")
+    index.write(found, tables.summarise(Study(found)), tmp_path / "both" / "index.html", tmp_path / "both")
     text = (tmp_path / "both" / "index.html").read_text(encoding="utf-8")
     assert 'href="../a/report/report.html"' in text and "../b/report" not in text and "8 of 8" in text
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bench import files
+from bench import files, folders
 from bench.commands.report import FOLLOW
 from bench.datasets import Dataset
 from bench.datasets.files import below
@@ -74,37 +74,39 @@ def export(
     new folder appears when it is whole.
     """
     cell = _cell(run, strategy, seed, oracle)
-    to = to.resolve()  # or "." has no name
-    if to.exists() and (not to.is_dir() or any(to.iterdir())):
-        raise InputError(f"{to} holds something already; name a folder that does not exist yet")
+    _refuse_filled(to)
     spec = specs.of_run(run / "spec.json")
     began = Source.of(run, spec)
     writer = began.dataset if format == NATIVE else LAYOUTS[format](began.dataset)
-    work = to.with_name(f".{to.name}-unfinished")
     try:
-        shutil.rmtree(work, ignore_errors=True)
-        labels = began.label_maps()
-        steps = Journal(Path(cell.folder)).play_back(began.pseudo, labels)
-        changes = [_change(step) for step in steps if step.answer.labels]
-        n_changed_px = n_px = 0
-        for i, name in enumerate(began.pseudo.names):
-            writer.write_labels(work, name, labels(i))
-            n_changed_px, n_px = n_changed_px + int((labels(i) != began.pseudo.labels(i)).sum()), n_px + labels(i).size
-        writer.write_rest(work)
-        n_kept = _keep(writer, work, copy)
-        (work / "README.md").write_text(_card(cell, spec, n_changed_px / n_px, len(changes), n_kept), encoding="utf-8")
-        columns = ["number", "round", "image", "superpixel", "kind", "label_before", "answer", "actions"]
-        files.write_csv(work / "changes.csv", pd.DataFrame(changes, columns=columns))
-        if to.exists():  # somebody may stand in it
-            for path in sorted(work.iterdir()):
-                path.rename(to / path.name)
-        else:
-            work.rename(to)
+        with folders.writing(to) as work:
+            _refuse_filled(to)  # by another command that ended just now
+            n_changes = _write(work, cell, spec, began, writer, copy)
     except OSError as error:
         raise InputError(f"{to}: cannot write the dataset there: {error.strerror}") from error
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-    return len(began.pseudo.names), len(changes)
+    return len(began.pseudo.names), n_changes
+
+
+def _refuse_filled(to: Path) -> None:
+    if to.exists() and (not to.is_dir() or any(to.iterdir())):
+        raise InputError(f"{to} holds something already; name a folder that does not exist yet")
+
+
+def _write(work: Path, cell, spec: dict, began: Source, writer: Dataset | Layout, copy: bool) -> int:
+    """Write the dataset into an empty folder; returns how many changes it has."""
+    labels = began.label_maps()
+    steps = Journal(Path(cell.folder)).play_back(began.pseudo, labels)
+    changes = [_change(step) for step in steps if step.answer.labels]
+    n_changed_px = n_px = 0
+    for i, name in enumerate(began.pseudo.names):
+        writer.write_labels(work, name, labels(i))
+        n_changed_px, n_px = n_changed_px + int((labels(i) != began.pseudo.labels(i)).sum()), n_px + labels(i).size
+    writer.write_rest(work)
+    n_kept = _keep(writer, work, copy)
+    (work / "README.md").write_text(_card(cell, spec, n_changed_px / n_px, len(changes), n_kept), encoding="utf-8")
+    columns = ["number", "round", "image", "superpixel", "kind", "label_before", "answer", "actions"]
+    files.write_csv(work / "changes.csv", pd.DataFrame(changes, columns=columns))
+    return len(changes)
 
 
 def _keep(writer: Dataset | Layout, to: Path, copy: bool) -> int:

@@ -14,7 +14,8 @@ def add_arguments(parser) -> None:
 
 
 def main(args) -> int:
-    to = args.to or args.run.resolve().with_suffix(".zip")
+    run = args.run.resolve()
+    to = args.to or run.with_name(f"{run.name}.zip")  # of exp.1 and exp.2 two packs
     if to.suffix != ".zip":
         raise InputError(f"--to {to}: a pack is a zip; name it *.zip")
     n_bytes = pack.write(args.run, to)

@@ -7,7 +7,7 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import Progress
 
-from bench import files
+from bench import folders
 from bench.costs.seconds import Times
 from bench.report import budgets, cell_files, claims, detection, layout, paper, tables
 from bench.report.board import committed, datasets, markdown, pages, picture
@@ -73,7 +73,7 @@ def write(
         raise InputError(f"unknown cost {cost!r}; there are: {', '.join(COSTS)}")
     if to is None and len(outs) == 1 and Path(outs[0]).suffix == ".zip":
         to = Path(outs[0]).with_suffix("")  # beside the pack, which is opened in the cache
-    own, outs = to is None, _listed(outs)
+    outs = _listed(outs)
     results = read(outs, mixed)
     runs = [out for out in outs if out.is_dir()]
     if to is None and len(runs) != 1 and len(outs) != 1:
@@ -93,25 +93,23 @@ def write(
     drawn = {} if summary.empty else _figures(study)
     console = console or Console()
     try:
-        to.mkdir(parents=True, exist_ok=True)
-        if own:  # a folder that somebody named may hold other things
-            files.sweep(to)
-        layout.write(shown, to)
-        tables.write_csv(to / "summary.csv", summary)
-        tables.write_csv(to / "prices.csv", shown.priced)
-        tables.write_csv(to / "budgets.csv", budgets.table(study))
-        for name in ("coverage", "pairs", "detection", "aggregate", "robustness"):
-            if name in ("coverage", "pairs") or not found[name].empty:
-                tables.write_csv(to / f"{name}.csv", found[name])
-        for_paper_files = paper.write(for_paper, to)
-        with Progress(console=Console(stderr=True), transient=True) as progress:
-            for name, figure in progress.track(drawn.items(), description="figures"):
-                curves.save(figure, to, name, SUFFIXES)
-            if html:
-                progress.add_task("page", total=None)
-                document.write(shown, to / "report.html")
-        if html and len(runs) > 1:
-            index.write(results, summary, to / "index.html")
+        with folders.writing(to, replaced=f"{layout.TABLES}/[0-9]*-*.csv") as work:
+            layout.write(shown, work)
+            tables.write_csv(work / "summary.csv", summary)
+            tables.write_csv(work / "prices.csv", shown.priced)
+            tables.write_csv(work / "budgets.csv", budgets.table(study))
+            for name in ("coverage", "pairs", "detection", "aggregate", "robustness"):
+                if name in ("coverage", "pairs") or not found[name].empty:
+                    tables.write_csv(work / f"{name}.csv", found[name])
+            for_paper_files = [to / path.name for path in paper.write(for_paper, work)]
+            with Progress(console=Console(stderr=True), transient=True) as progress:
+                for name, figure in progress.track(drawn.items(), description="figures"):
+                    curves.save(figure, work, name, SUFFIXES)
+                if html:
+                    progress.add_task("page", total=None)
+                    document.write(shown, work / "report.html")
+            if html and len(runs) > 1:
+                index.write(results, summary, work / "index.html", to)
     except OSError as error:
         raise InputError(f"{to}: cannot write the report there: {error.strerror}") from error
     layout.show(shown, console)  # last: whoever reads may stop reading
@@ -129,12 +127,13 @@ def write_board(folder: Path, to: Path | None = None, console: Console | None = 
     """
     found, to, console = committed.read(folder), to or folder, console or Console()
     try:
-        sections = [pages.section(result) for result in found.results]
-        pages.write(found, sections, to / "board.html")
-        drawn = picture.draw(found)
-        if drawn is not None:
-            curves.save(drawn, to, "board", ("png",))
-        markdown.write(found, to / "board.md", drawn is not None)
+        with folders.writing(to) as work:
+            sections = [pages.section(result) for result in found.results]
+            pages.write(found, sections, work / "board.html")
+            drawn = picture.draw(found)
+            if drawn is not None:
+                curves.save(drawn, work, "board", ("png",))
+            markdown.write(found, work / "board.md", drawn is not None)
     except OSError as error:
         raise InputError(f"{to}: cannot write the board there: {error.strerror}") from error
     for sentence in (datasets.headline(found).replace("`", ""), *datasets.skipped(found), f"page: {to / 'board.html'}"):

@@ -116,8 +116,6 @@ def write(layout: Layout, folder: Path) -> None:
     ):
         files.write_bytes(folder / f"summary.{suffix}", "\n".join(text).encode())
     (folder / TABLES).mkdir(exist_ok=True)
-    for former in (folder / TABLES).glob("[0-9]*-*.csv"):
-        former.unlink()
     for number, table in enumerate(layout.all, 1):
         name = re.sub("[^a-z0-9]+", "-", table.caption.lower()).strip("-")[:80]
         files.write_bytes(folder / TABLES / f"{number:02d}-{name}.csv", table.to_csv().encode())

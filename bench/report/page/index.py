@@ -11,13 +11,13 @@ from bench.report.style import title
 from bench.report.table import Cell, Table
 
 
-def write(results: Results, summary: pd.DataFrame, path: Path) -> None:
-    """``path``: the index of all runs of ``results``; a run is linked if it has a report of its own."""
+def write(results: Results, summary: pd.DataFrame, path: Path, home: Path) -> None:
+    """``path``: the index of all runs of ``results``, for the folder ``home``; a run is linked if it has a report."""
     rows: list[list[Cell | str]] = []
     for run, spec in sorted(results.specs.items()):
         cells = results.cells[results.cells.run.eq(str(run)) & ~results.cells.foreign]
         page = run / "report" / "report.html"
-        link = Path(os.path.relpath(page.resolve(), path.resolve().parent)).as_posix() if page.exists() else ""
+        link = Path(os.path.relpath(page.resolve(), home.resolve())).as_posix() if page.exists() else ""
         for setting, block in cells.groupby(SETTING):
             best = summary[summary[SETTING].eq(setting).all(axis=1) & summary.data_rank_low.eq(1)]
             done = f"{block.status.eq('done').sum()} of {len(block)}"
