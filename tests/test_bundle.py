@@ -122,3 +122,14 @@ def test_info_of_what_is_no_run(alc, tmp_path):
 def test_info_of_an_old_run(alc):
     said = alc("info", Path(__file__).parent / "format1")
     assert said.code == 0 and "a run of format 1" in said.out and "alc-bench run" in said.out
+
+
+def test_a_file_that_the_record_of_commands_is_linked_to_stays(tmp_path):
+    (tmp_path / "mine").write_text("mine\n")
+    for link in (Path.symlink_to, Path.hardlink_to):
+        folder = tmp_path / link.__name__
+        folder.mkdir()
+        link(folder / "commands.jsonl", tmp_path / "mine")
+        remember(folder, "alc-bench report")
+        assert (tmp_path / "mine").read_text() == "mine\n"
+        assert "alc-bench report" in (folder / "commands.jsonl").read_text().splitlines()[1]

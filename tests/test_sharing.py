@@ -11,6 +11,7 @@ from problems import TIMINGS
 
 import bench
 from bench import InputError, files
+from bench.commands.merge import merge
 from bench.runs import checksums, schema
 from bench.runs.folder import add_to_spec, packages
 from bench.runs.pack import opened, write
@@ -60,8 +61,83 @@ def test_what_does_not_go_together_is_not_merged(alc, two, tmp_path):
     table["n_void"] += 1
     table.to_csv(rounds, index=False)
     done = alc("merge", *two, "--out", tmp_path / "both")
-    assert done.code == 2 and "the same cell with different rounds" in done.err
+    assert done.code == 2 and f"{rounds}: damaged" in done.err
+    record(rounds.parent)
+    done = alc("merge", *two, "--out", tmp_path / "both")
+    assert done.code == 2 and "the same cell with different rounds (n_void)" in done.err
     assert not (tmp_path / "both").exists()
+
+
+def record(folder):
+    """Take the files of a cell as they are now for those that were written."""
+    files.record(folder, {"rounds.csv": files.checksum((folder / "rounds.csv").read_bytes())})
+    spec = files.read_json(folder / "spec.json")
+    files.write_spec(folder / "spec.json", spec | {"files": checksums.of(folder)})
+
+
+def test_a_cell_that_was_begun_elsewhere_is_no_other_one(alc, two, tmp_path):
+    """The spec.json of a cell comes before its first round."""
+    begun = two[1] / "cells" / "area__perfect__seed1"
+    spec = files.read_json(begun / "spec.json")
+    shutil.rmtree(begun)
+    begun.mkdir()
+    files.write_spec(begun / "spec.json", {k: v for k, v in spec.items() if k != "files"} | {"status": "running"})
+    assert alc("merge", two[1], two[0], "--out", tmp_path / "both").code == 0
+    assert len(pd.read_csv(tmp_path / "both" / "cells" / begun.name / "rounds.csv")) == 2
+
+
+@pytest.mark.parametrize("n", (1, 4, 9))
+def test_a_merge_that_stops_at_the_nth_file_is_ended_by_the_same_command(two, tmp_path, monkeypatch, n):
+    copied = []
+
+    def copy(source, place, **options):
+        if len(copied) == n:
+            raise KeyboardInterrupt
+        copied.append(place)
+        return copy2(source, place, **options)
+
+    copy2 = shutil.copy2
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(shutil.copytree, "__defaults__", (False, None, copy, False, False))
+        merge(list(two), tmp_path / "both", "merge")
+    for name in ("both", "once"):
+        assert merge(list(two), tmp_path / name, "merge") == 5
+    both, once = (
+        {p.relative_to(t): p.read_bytes() for p in t.rglob("*.csv")} for t in (tmp_path / "both", tmp_path / "once")
+    )
+    assert both == once and not list((tmp_path / "both").rglob(".merging*"))
+
+
+def test_folders_of_cells_that_changed_places_are_noticed(alc, two, tmp_path):
+    one, other = (two[1] / "cells" / f"{name}__perfect__seed1" for name in ("area", "random"))
+    for path, place in ((one, tmp_path / "x"), (other, one), (tmp_path / "x", other)):
+        path.rename(place)
+    options = ("--strategy", "random", "--strategy", "area", "--seeds", "1,2", "--out", two[1])
+    for command in (("merge", *two, "--out", tmp_path / "both"), ("pack", two[1]), (*RUN, *options, "--rounds", 2)):
+        done = alc(*command)
+        assert done.code == 2 and "it holds another cell than its name says" in done.err, command
+
+
+def test_a_command_that_cannot_go_on_changes_nothing_of_a_finished_run(alc, two, monkeypatch):
+    before = {path: path.read_bytes() for path in two[0].rglob("*") if path.is_file()}
+
+    def fail(*_):
+        raise InputError("no labels")
+
+    monkeypatch.setattr("bench.experiment.problem.Setup.read", fail)
+    assert alc(*RUN, "--strategy", "random", "--seeds", 9, "--out", two[0], report_too=False).code == 2
+    assert {path: path.read_bytes() for path in two[0].rglob("*") if path.is_file()} == before
+
+
+def test_two_runs_with_a_dot_in_their_names_are_two_packs(alc, two, tmp_path):
+    for number, run in enumerate(two):
+        run.rename(tmp_path / f"exp.{number}")
+        assert alc("pack", tmp_path / f"exp.{number}").code == 0
+    assert {path.name for path in tmp_path.glob("*.zip")} == {"exp.0.zip", "exp.1.zip"}
+    (tmp_path / "exp.0.zip").write_text("mine")
+    done = alc("pack", tmp_path / "exp.0")
+    assert done.code == 2 and "is a file that is no pack" in done.err
+    assert (tmp_path / "exp.0.zip").read_text() == "mine"
 
 
 def test_a_pack_is_read_as_it_is_and_says_nothing_of_this_machine(alc, two, tmp_path):

@@ -6,7 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from bench.experiment.grid import collect, is_done
-from bench.runs import identity, schema, specs
+from bench.files import PARTIAL, writing
+from bench.runs import checksums, identity, schema, specs
 from bench.runs.bundle import FOLDER as BUNDLE
 from bench.runs.folder import FORMER, claimed, remember
 from bench.runs.pack import opened
@@ -17,6 +18,7 @@ EXAMPLES = (
     "alc-bench merge runs/here runs/there --out runs/both",
     "alc-bench merge runs/here there.zip --out runs/both",
 )
+WORK = ".merging"  # in the merged run: the folder that is copied now
 UNITED = ("strategies", "oracles", "seeds")  # what the runs were asked for
 
 
@@ -34,10 +36,13 @@ def main(args) -> int:
 def merge(runs: list[Path], out: Path, command: str) -> int:
     """Copy the cells of ``runs`` into the run ``out``; returns how many there are then.
 
-    Raises InputError for runs of different protocols, and for a cell that two runs have with different rounds. If one
+    Raises InputError for runs of different protocols, for damaged files, and for a cell that two runs have with
+    different rounds. If one
     of the two has more rounds, it is taken. Repeats stay in place: they belong to one machine.
     """
     said = [specs.of_run(run / "spec.json") for run in runs]
+    for run, spec in zip(runs, said, strict=True):
+        checksums.verify_run(run, spec)
     protocols = [{k: v for k, v in spec.get("protocol", {}).items() if k not in FORMER} for spec in said]
     for run, protocol in zip(runs, protocols, strict=True):
         if differing := "; ".join(identity.changes(protocols[0], protocol)):
@@ -52,22 +57,35 @@ def merge(runs: list[Path], out: Path, command: str) -> int:
     _refuse_two_codes(every)
     asked = {name: list(dict.fromkeys(v for spec in said for v in _listed(spec.get(name, [])))) for name in UNITED}
     record = {k: v for k, v in said[0].items() if k not in ("protocol", "protocol_hash")}
-    with claimed(out, protocols[0], record | asked | {"command": command}):
-        for name, cell in chosen.items():
-            place = out / "cells" / name
-            if not place.is_dir() or _further(place, cell) == cell:
-                shutil.rmtree(place, ignore_errors=True)
-                shutil.copytree(cell, place, ignore=shutil.ignore_patterns("logs"))
+    with claimed(out, protocols[0], record | asked | {"command": command}) as begin:
+        checksums.verify_run(out, {})
+        taken = {out / "cells" / name: cell for name, cell in chosen.items()}
+        taken = {place: cell for place, cell in taken.items() if not place.is_dir() or _further(place, cell) == cell}
         for run in runs:
             for folder in (*run.glob("round0/seed*"), *run.glob(BUNDLE)):
                 if not (place := out / folder.relative_to(run)).exists():
-                    shutil.copytree(folder, place)
+                    taken.setdefault(place, folder)
+        begin()
+        for place, folder in taken.items():
+            _copy(folder, place, out / WORK)
+        shutil.rmtree(out / WORK, ignore_errors=True)
         references = [schema.read(run / "reference.csv") for run in runs if (run / "reference.csv").is_file()]
         if references:
             schema.write(out / "reference.csv", pd.concat(references).drop_duplicates("seed").sort_values("seed"))
         collect(out)
         remember(out, command)
     return len(list(out.glob("cells/*/spec.json")))
+
+
+def _copy(folder: Path, place: Path, work: Path) -> None:
+    """Copy a folder to its place, whole or not at all; ``work``: for what is unfinished."""
+    with writing(place):
+        shutil.rmtree(work, ignore_errors=True)
+        shutil.copytree(folder, work / "new", ignore=shutil.ignore_patterns("logs", f"{PARTIAL}*"))
+        place.parent.mkdir(exist_ok=True)
+        if place.exists():
+            place.rename(work / "former")
+        (work / "new").rename(place)
 
 
 def _refuse_two_codes(cells: list[Path]) -> None:
@@ -87,8 +105,11 @@ def _further(one: Path, other: Path) -> Path:
     """The one of two folders of a cell that has more rounds; InputError if the rounds that both have differ."""
     tables = [_rounds(one), _rounds(other)]
     n = min(map(len, tables))
-    if not tables[0][:n].equals(tables[1][:n]):
-        raise InputError(f"{one} and {other} are the same cell with different rounds: they do not merge")
+    unlike = [name for name in tables[0] if n and not tables[0][name][:n].equals(tables[1][name][:n])]
+    if unlike:
+        raise InputError(
+            f"{one} and {other} are the same cell with different rounds ({', '.join(unlike[:3])}): they do not merge"
+        )
     if len(tables[0]) == len(tables[1]):
         return one if is_done(one) else other
     return one if len(tables[0]) > len(tables[1]) else other

@@ -60,7 +60,8 @@ def main(args) -> int:
     protocol = json.loads(json.dumps(protocol))  # as it will be read back
     record = {"command": args.command, **environment()}
     failed: dict[str, Exception] = {}
-    with progress.bar() as bar, claimed(folder, protocol, record):
+    with progress.bar() as bar, claimed(folder, protocol, record) as begin:
+        begin()
         remember(folder, args.command)
         for left in folder.glob("*_jpg/.*.png-*"):  # by a process that was killed
             left.unlink()

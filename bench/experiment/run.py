@@ -14,7 +14,7 @@ from bench.experiment.problem import Problem, Setup
 from bench.experiment.settings import Settings
 from bench.experiment.workers import local, ray, torchrun
 from bench.runs import bundle, source, specs
-from bench.runs.folder import add_to_spec, claimed, environment, remember
+from bench.runs.folder import claimed, environment, remember
 from bench.runs.specs import MOST_CELLS
 from bench.types import InputError
 
@@ -135,11 +135,11 @@ def work_through(grid: Grid, request: Request, progress: Progress) -> list[Path]
         **environment(),
     }
     n_images, by = len(setup.dataset.names("train")), ("fit",) if setup.learner else ("round",)
-    with claimed(out, protocol, record, grid.anew):
-        grid.remove_again()
+    with claimed(out, protocol, record, grid.anew) as begin:
         progress.begin("making and reading labels", 2 * n_images)
         problem = setup.read(progress.step)
-        add_to_spec(out, pseudo_labels=str(problem.pseudo.folder.resolve()))
+        begin(pseudo_labels=str(problem.pseudo.folder.resolve()))
+        grid.remove_again()
         with suppress(files.Unwritable):  # then report and export ask for --follow
             source.trust(specs.of_run(out / "spec.json"))
         remember(out, request.command)
@@ -153,7 +153,8 @@ def work_through(grid: Grid, request: Request, progress: Progress) -> list[Path]
         failed = [cell.folder(out) for cell in grid.run(workers)]
         for k in range(1, request.repeat + 1):
             again = Grid(setup, grid.strategies, grid.oracles, grid.seeds, out / f"repeat{k}", request.again)
-            with claimed(again.out, protocol, record, again.anew):
+            with claimed(again.out, protocol, record, again.anew) as begin_again:
+                begin_again()
                 again.remove_again()
                 progress.begin(f"cells again ({k} of {request.repeat})", again.n_steps(), by)
                 failed += [cell.folder(again.out) for cell in again.run(workers)]

@@ -3,10 +3,11 @@
 import io
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from bench import files
-from bench.runs import confusions, schema
+from bench.runs import confusions, identity, schema, specs
 from bench.types import InputError, printable
 
 OF_RUN = ("rounds.csv", "reference.csv", files.SUMS)
@@ -30,6 +31,16 @@ def verify(folder: Path, read_spec: Callable[[], dict]) -> None:
     else:
         check(folder)
     _verified[folder] = state
+
+
+def verify_run(run: Path, spec: dict) -> None:
+    """Raise InputError, which names the file, if one of a run or of its cells has changed since it was written, or if
+    the folder of a cell holds another one. ``spec``: the run's spec.json."""
+    check_all(run, spec)
+    for path in sorted(run.glob("cells/*/spec.json")):
+        cell = specs.of_cell(path)
+        identity.refuse_other_cell(path.parent, cell)
+        verify(path.parent, partial(dict, cell))
 
 
 def _state(folder: Path) -> list:

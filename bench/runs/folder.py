@@ -14,7 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from bench.files import PARTIAL, Unwritable, digest, read_json, sweep, write_spec, writing
+from bench.files import PARTIAL, Unwritable, digest, read_json, sweep, write_bytes, write_spec, writing
 from bench.registry import KINDS
 from bench.runs import identity
 from bench.types import InputError
@@ -26,8 +26,12 @@ PACKAGES = ("alc-bench", "torch", "mmsegmentation", "mmengine", "mmcv-lite", "nu
 
 
 @contextmanager
-def claimed(out: Path, protocol: dict, record: dict, again: bool = False) -> Iterator[None]:
-    """Hold the run folder ``out`` for one process and one protocol; ``again``: remove the cells that are there.
+def claimed(out: Path, protocol: dict, record: dict, again: bool = False) -> Iterator[Callable[..., None]]:
+    """Hold the run folder ``out`` for one process and one protocol. Yields a function, for when the command can go
+    on.
+
+    It writes spec.json, with more facts by name, and with ``again`` removes the cells that are there. Until then
+    nothing of a run that was there changes; a new one has its spec.json at once.
 
     Raises InputError when another run holds it (the lock dies with its owner), when it holds files that are no run, or
     one of another protocol. The message names the differences. ``again`` makes a present run of one with the same
@@ -45,18 +49,24 @@ def claimed(out: Path, protocol: dict, record: dict, again: bool = False) -> Ite
     except OSError as error:
         raise InputError(f"--out {out}: {error.strerror}") from error
     with lock:
-        begun = spec.exists()
-        if begun:
-            found = read_json(spec).get("protocol")
+        known = read_json(spec) if spec.exists() else {}
+        if begun := bool(known):
+            found = known.get("protocol")
             found = found if isinstance(found, dict) else {}
             found = {k: v for k, v in found.items() if k in protocol or k not in FORMER}
             _refuse_other(out, found, protocol, again)
-        if again:
-            _clear(out)
-        sweep(out)
-        write_spec(spec, {"protocol": protocol, "protocol_hash": digest(protocol), **record})
+
+        def begin(**more) -> None:
+            if again:
+                _clear(out)
+            sweep(out)
+            kept = {} if again or "files" not in known else {"files": known["files"]}  # until they are written anew
+            write_spec(spec, {"protocol": protocol, "protocol_hash": digest(protocol), **record, **kept, **more})
+
+        if not begun:
+            begin()
         try:
-            yield
+            yield begin
         except InputError:
             if not begun and out.is_dir() and {p.name for p in out.iterdir()} <= {".lock", spec.name}:
                 spec.unlink(missing_ok=True)  # nothing came of it
@@ -101,9 +111,12 @@ def staying(folder: Path) -> Callable[[], None]:
 def remember(folder: Path, command: str) -> None:
     """Add a line to the folder's commands.jsonl, which may end in half a one of a writer that was killed or met a full
     disk: a command that wrote there, when, and by which version."""
+    path = folder / COMMANDS
+    if path.is_symlink() or (path.exists() and path.stat().st_nlink > 1):  # linked: the other file stays as it is
+        write_bytes(path, path.read_bytes() if path.exists() else b"")
     line: dict[str, object] = {"time": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC", "command": command}
     line |= {"version": version("alc-bench"), "commit": commit(), "plugins": packages()}
-    with writing(folder / COMMANDS), open(folder / COMMANDS, "a+b") as file:
+    with writing(path), open(path, "a+b") as file:
         file.seek(max(file.tell() - 1, 0))
         file.write((b"\n" if file.read() not in (b"\n", b"") else b"") + json.dumps(line).encode() + b"\n")
 

@@ -76,12 +76,14 @@ def changes(there: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 def refuse_changed_code(
     folder: Path, strategy: str, oracle: str, code_of: Callable[[str, str], dict[str, str]] = of_cell
 ) -> None:
-    """Raise InputError where the cell in ``folder`` was made by other code than there is now, as `of_cell` says."""
+    """Raise InputError where the cell in ``folder`` is another one, or was made by other code than there is now."""
     spec = folder / "spec.json"
     try:
-        there = files.read_json(spec).get("code") if spec.exists() else None
+        said = files.read_json(spec) if spec.exists() else {}
     except (InputError, OSError):
         return  # damaged: it is written again once the cell was played back; or a name that no folder can have
+    refuse_other_cell(folder, said)
+    there = said.get("code")
     if not isinstance(there, dict):
         return
     now = code_of(strategy, oracle)
@@ -90,6 +92,16 @@ def refuse_changed_code(
         raise InputError(
             f"{folder}: the code of the {' and the '.join(changed)} changed since {since(spec)}; "
             f"--again '{name}' makes its cells again, or choose another --out"
+        )
+
+
+def refuse_other_cell(folder: Path, spec: Mapping[str, Any]) -> None:
+    """Raise InputError if the spec.json of a cell is that of another cell than the name of its folder says."""
+    said = [str(spec[name]) for name in ("strategy", "oracle", "seed") if name in spec]
+    if len(said) == 3 and folder.name != files.slug(*said[:2], f"seed{said[2]}"):
+        raise InputError(
+            f"{folder}: damaged: it holds another cell than its name says ({', '.join(said)}); "
+            "move it to its place, or remove it to run the cell anew"
         )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from bench import __version__, files
 from bench.files import default_cache
-from bench.runs import confusions
+from bench.runs import checksums, confusions, specs
 from bench.runs.folder import packages
 from bench.types import InputError
 
@@ -31,10 +31,17 @@ LIMIT_BYTES = 4_000_000_000  # of what a pack says that it holds
 
 
 def write(run: Path, to: Path) -> int:
-    """Pack the run in the folder ``run`` into the zip ``to``; returns its bytes. Raises InputError for no run."""
+    """Pack the run in the folder ``run`` into the zip ``to``; returns its bytes.
+
+    Raises InputError for no run, for a damaged one, and where ``to`` is a file that is no pack.
+    """
     spec = files.read_json(run / "spec.json")
     if not (run / "rounds.csv").is_file():
         raise InputError(f"{run}: no rounds.csv: no cell is done, there is nothing to pack")
+    for top in (run, *run.glob("repeat*")):
+        checksums.verify_run(top, specs.of_run(top / "spec.json"))
+    if to.exists() and not zipfile.is_zipfile(to):
+        raise InputError(f"{to} is a file that is no pack; name another one with --to")
     paths = [path for top in (run, *sorted(run.glob("repeat*"))) for kept in KEPT for path in sorted(top.glob(kept))]
     contents = {path.relative_to(run).as_posix(): path.read_bytes() for path in paths if path.name[0] != "."}
     told = {name: value for name, value in spec.items() if name not in PLACES}
