@@ -182,6 +182,19 @@ def test_mixed_protocols_are_refused_unless_asked(tmp_path):
         (lambda t: t.assign(data_miou="31.5"), "data_miou is 31.5; expected a share between 0 and 1"),
         (lambda t: pd.concat([t, t.tail(1)]), "round 4 of sim, seed 1, stands there twice"),
         (lambda t: t.head(0), "no rows"),
+        (lambda t: t.assign(seed=-1), "line 2: seed is -1; expected a whole number, 0 or more"),
+        (lambda t: t.assign(round=t["round"].astype(int) - 1), "line 2: round is -1"),
+        (lambda t: t.assign(n_void=-1), "line 2: n_void is -1"),
+        (lambda t: t.assign(cost_s=-0.5), "line 2: cost_s is -0.5"),
+        (
+            lambda t: t.assign(n_queries=[90, *t.n_queries[1:]]),
+            "n_queries of random, seed 0, falls from 90 to 50 in round 1",
+        ),
+        (
+            lambda t: t.assign(cost_bits=[*t.cost_bits[:-1], 1]),
+            "cost_bits of sim, seed 1, falls from .* to 1 in round 4",
+        ),
+        (lambda t: t.assign(n_queries=7), "all 5 rounds of cil_pixel, seed 0, have n_queries 7"),
     ],
 )
 def test_broken_rounds_are_refused_in_one_line(run, change, message):
@@ -189,6 +202,13 @@ def test_broken_rounds_are_refused_in_one_line(run, change, message):
     with pytest.raises(InputError, match=message) as error:
         report.write([run], to=run / "report", console=quiet())
     assert "\n" not in str(error.value) and not (run / "report").exists()
+
+
+def test_a_published_curve_that_falls_is_refused_too(run, tmp_path):
+    table = pd.read_csv(run / "rounds.csv")
+    table.assign(seed="", n_queries=-table.n_queries.sub(200))[table.seed.eq(0)].to_csv(tmp_path / "other.csv")
+    with pytest.raises(InputError, match=r"other.csv: n_queries of .*, falls from 200 to 150 in round 1"):
+        read.read([run, tmp_path / "other.csv"])
 
 
 def test_other_bad_input_is_refused_in_one_line(run, tmp_path):

@@ -19,13 +19,16 @@ pytestmark = pytest.mark.slow
 @pytest.mark.parametrize("name", schema.FILES)
 def test_what_is_written_reads_back_with_its_kinds(tmp_path, name):
     columns = schema.FILES[name]
-    values = {"text": "a b", "whole": 3, "number": 0.1 + 0.2, "share": 1 / 3}
-    row = {c.name: round(values[c.kind], 3) if c.role == "time" else values[c.kind] for c in columns}
+    values = {"text": "a b", "whole": 3, "class": 4, "number": 0.1 + 0.2, "share": 1 / 3}
+    words = {c.name: " ".join(c.words[-2:]) for c in columns if c.words}
+    row = {
+        c.name: round(values[c.kind], 3) if c.role == "time" else words.get(c.name, values[c.kind]) for c in columns
+    }
     row |= {"evaluate_s": 0.25} if "evaluate_s" in row else {}
     schema.write(tmp_path / name, [row, row])
     found = schema.read(tmp_path / name)
     assert found.to_dict("records") == [row, row] and list(found) == schema.names(columns)
-    kinds = {"text": "OTU", "whole": "i", "number": "f", "share": "f"}
+    kinds = {"text": "OTU", "whole": "i", "class": "i", "number": "f", "share": "f"}
     assert all(found[c.name].dtype.kind in kinds[c.kind] for c in columns)
 
 
@@ -130,3 +133,22 @@ def test_a_run_of_a_newer_format_is_not_reported(alc, old):
     files.write_json(old / "spec.json", spec | {"protocol": spec["protocol"] | {"format": 99}})
     done = alc("report", old)
     assert done.code == 2 and "a run of format 99" in done.err and len(done.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [
+        ("actions", "confirm bribe", "actions is confirm bribe: unknown bribe; expected confirm, correct"),
+        ("kind", "riddle", "kind is riddle: unknown riddle; expected correction"),
+        ("answer", "256", "answer is 256: unknown 256; expected a class id, 0 to 255"),
+        ("decided", "-1", "decided is -1: unknown -1; expected a class id, 0 to 255, leave, ask"),
+        ("label_before", 256, "label_before is 256; expected a class id, 0 to 255"),
+        ("superpixel", -1, "superpixel is -1; expected a whole number, 0 or more"),
+    ],
+)
+def test_what_no_cell_says_is_refused_with_its_line(tmp_path, column, value, said):
+    row = {c.name: "" if c.kind == "text" else 0 for c in schema.QUERIES} | {"kind": "correction", "actions": "void"}
+    path = tmp_path / "queries.csv"
+    pd.DataFrame([row, row | {column: value}]).to_csv(path, index=False)
+    with pytest.raises(InputError, match=f"line 3: {said}"):
+        schema.read(path)

@@ -120,7 +120,32 @@ def _read_rounds(path: Path) -> pd.DataFrame:
     if (twice := table.duplicated([*CELL, "round"])).any():
         row = table[twice].iloc[0]
         raise InputError(f"{file}: round {row['round']:g} of {row.strategy}, seed {row.seed}, stands there twice")
+    _refuse_falling(file, table)
     return table
+
+
+def _refuse_falling(path: Path, table: pd.DataFrame) -> None:
+    """Raise InputError where a count or a cost of a cell is lower than in the round before, or where its rounds all
+    have the same number of answers, above 0: the curves of a report are drawn over them."""
+    rounds = table.sort_values([*CELL, "round"], kind="stable", ignore_index=True)
+    first = ~rounds.duplicated(CELL)
+    for name in schema.names(schema.ROUNDS, "count", "cost"):
+        falls = (rounds[name].diff() < 0) & ~first
+        if falls.any():
+            i = int(falls.to_numpy().argmax())
+            row, values = rounds.iloc[i], rounds[name]
+            raise InputError(
+                f"{path}: {name} of {row.strategy}, seed {row.seed}, falls from {values[i - 1]:g} to {values[i]:g} in "
+                f"round {row['round']:g}; counts and costs are cumulative"
+            )
+    of_cell = rounds.groupby(CELL).n_queries.agg(["min", "max", "size"])
+    stuck = of_cell[of_cell["min"].eq(of_cell["max"]) & of_cell["max"].gt(0) & of_cell["size"].gt(1)]
+    if len(stuck):
+        cell = dict(zip(CELL, stuck.index[0], strict=True))
+        raise InputError(
+            f"{path}: all {stuck['size'].iloc[0]} rounds of {cell['strategy']}, seed {cell['seed']}, have n_queries "
+            f"{stuck['max'].iloc[0]:g}; expected the answers up to each round"
+        )
 
 
 def _read_cells(path: Path, table: pd.DataFrame, spec: dict, protocols: dict[str, dict]) -> pd.DataFrame:

@@ -14,16 +14,20 @@ import numpy as np
 import pandas as pd
 
 from bench import costs, files, metrics
-from bench.types import InputError
+from bench.types import ACTIONS, QUESTIONS, VOID, InputError
 
 FORMAT = 4
-WORDS = {"text": "text", "whole": "a whole number", "number": "a finite number", "share": "a share between 0 and 1"}
+WORDS = {"text": "text", "whole": "a whole number, 0 or more", "number": "a finite number, 0 or more"}
+WORDS |= {"share": "a share between 0 and 1", "class": f"a class id, 0 to {VOID}"}
+WHOLE = ("whole", "class")
+CLASS_IDS = tuple(map(str, range(VOID + 1)))
 
 
 @dataclass(frozen=True)
 class Column:
     """``kind``: one of `WORDS`. ``role`` groups the columns of rounds.csv; ``title``: its name for a reader, if that
-    differs. ``empty``: it may hold nothing, as what needs truth does where there is none."""
+    differs. ``empty``: it may hold nothing, as what needs truth does where there is none. ``words``: a text is made
+    of these, with spaces between them."""
 
     name: str
     kind: str
@@ -32,6 +36,7 @@ class Column:
     title: str = ""
     empty: bool = False
     since: int = 1
+    words: tuple[str, ...] = ()
 
 
 # How well the questions of a round find wrong labels, among the superpixels never asked before it. A label is wrong
@@ -98,13 +103,22 @@ QUERIES = (
     Column("row", "whole", "of the representative pixel"),
     Column("column", "whole", "of the representative pixel"),
     Column("size", "whole", "of the superpixel, pixels"),
-    Column("kind", "text", "of question"),
-    Column("label_before", "whole", "the label shown"),
+    Column("kind", "text", "of question", words=tuple(QUESTIONS)),
+    Column("label_before", "class", "the label shown"),
     Column("opinion", "whole", "1 for the first person asked about the superpixel, 2 for the second, ...", since=3),
-    Column("answer", "text", "what this answer alone would write: nothing, a class id or 255, or several class ids"),
-    Column("actions", "text", "what annotators did, in order"),
     Column(
-        "decided", "text", "what the rule decided: the class ids written, leave, or ask for another person", since=3
+        "answer",
+        "text",
+        "what this answer alone would write: nothing, a class id or 255, or several class ids",
+        words=CLASS_IDS,
+    ),
+    Column("actions", "text", "what annotators did, in order", words=ACTIONS),
+    Column(
+        "decided",
+        "text",
+        "what the rule decided: the class ids written, leave, or ask for another person",
+        since=3,
+        words=(*CLASS_IDS, "leave", "ask"),
     ),
     Column("corrected_px", "whole", "wrong made right, pixels", empty=True),
     Column("harmed_px", "whole", "right made wrong, pixels", empty=True),
@@ -114,7 +128,7 @@ REFINED = (
     Column("round", "whole", "after whose answers"),
     Column("image", "text", "name of the train image"),
     Column("superpixel", "whole", "its id within the image"),
-    Column("label", "whole", "the class that the refiner gave it"),
+    Column("label", "class", "the class that the refiner gave it"),
     Column("refined_px", "whole", "changed, pixels", empty=True),
     Column("refined_harmed_px", "whole", "right ones made wrong, pixels", empty=True),
 )
@@ -155,7 +169,7 @@ def write(path: Path, rows: list[dict] | pd.DataFrame) -> None:
     columns = FILES[path.name]
     frame = pd.DataFrame(rows, columns=names(columns))
     measured = [name for name in (*names(columns, "time"), "evaluate_s") if name in frame]
-    whole = [c.name for c in columns if c.kind == "whole" and frame[c.name].dtype.kind == "f"]  # some are empty
+    whole = [c.name for c in columns if c.kind in WHOLE and frame[c.name].dtype.kind == "f"]  # some are empty
     changed = {name: frame[name].round(3) for name in measured} | {name: frame[name].astype("Int64") for name in whole}
     files.write_csv(path, frame.assign(**changed))
 
@@ -220,9 +234,11 @@ def parse(
     texts = [c.name for c in columns if c.kind == "text"]
     options = dict(dtype=dict.fromkeys(texts, str), keep_default_na=False, na_values={c.name: [""] for c in numbers})
     frame = files.read_csv(path, tuple(required), source, **options)
-    for name in texts:
-        if name not in frame:
-            frame[name] = ""
+    for column in (c for c in columns if c.kind == "text"):
+        if column.name not in frame:
+            frame[column.name] = ""
+        elif column.words:
+            _check_words(path, frame[column.name], column)
     for column in numbers:
         if column.name in frame:
             frame[column.name] = _numbers(path, frame[column.name], column, column.empty or column.name not in required)
@@ -251,17 +267,26 @@ def refuse_newer(path: Path, spec: dict) -> None:
         )
 
 
+def _check_words(path: Path, values: pd.Series, column: Column) -> None:
+    """Raise InputError, with its line, for the first text that is not made of a column's words."""
+    for text in values.unique():
+        if unknown := [word for word in text.split() if word not in column.words]:
+            line = int(np.flatnonzero(values == text)[0])
+            known = column.words if len(column.words) < 10 else [WORDS["class"], *column.words[VOID + 1 :]]
+            said = f"{column.name} is {text}: unknown {unknown[0]}; expected {', '.join(known)}"
+            raise InputError(f"{path}: line {line + 2}: {said}")
+
+
 def _numbers(path: Path, values: pd.Series, column: Column, empty: bool) -> pd.Series:
     """``values`` as numbers of the column's kind; InputError names the first line that holds none."""
     found = values if values.dtype.kind in "iuf" else pd.to_numeric(values, errors="coerce").astype(np.float64)
     good = np.isfinite(found)
-    if column.kind == "whole":
+    if column.kind in WHOLE:
         good &= found == found.round()
-    if column.kind == "share":
-        good &= found.between(0, 1)
+    good &= found.between(0, {"share": 1, "class": VOID}.get(column.kind, np.inf))
     bad = ~good & ~(values.isna() if empty else False)
     if bad.any():
         line = int(np.flatnonzero(bad)[0])
         given = "empty" if pd.isna(values.iloc[line]) else values.iloc[line]
         raise InputError(f"{path}: line {line + 2}: {column.name} is {given}; expected {WORDS[column.kind]}")
-    return found.astype(np.int64) if column.kind == "whole" and good.all() else found
+    return found.astype(np.int64) if column.kind in WHOLE and good.all() else found
