@@ -259,3 +259,14 @@ def test_rows_become_the_text_that_a_table_gives(tmp_path, name):
     schema.write(tmp_path / name, rows)
     assert schema.encode(name, rows) == (tmp_path / name).read_bytes()
     assert schema.encode(name, rows[:9]) + schema.encode(name, rows[9:], head=False) == schema.encode(name, rows)
+
+
+@pytest.mark.parametrize("kind", ["mask_jpg", "obj_jpg", "truth"])
+def test_two_maps_of_a_bundle_that_changed_places_are_noticed(run, tmp_path, monkeypatch, kind):
+    """Each is whole: only its name says that it is the other's."""
+    monkeypatch.setenv("ALC_BENCH_CACHE", str(tmp_path / "cache"))  # of one who did not make the run
+    one, other = sorted((run / "bundle" / kind).iterdir())[:2]
+    one.rename(tmp_path / "x"), other.rename(one), (tmp_path / "x").rename(other)
+    began = Source.of(run, files.read_json(run / "spec.json"))
+    read = began.dataset.truth if kind == "truth" else None
+    refused(one, kind, lambda: read("train", one.stem) if read else list(began.pseudo))

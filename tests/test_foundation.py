@@ -386,3 +386,19 @@ def test_weak_says_what_it_lacks():
     for parameters in ({"n": 0}, {"n_segments": 0}, {"superpixels": "watershead"}):
         with pytest.raises(InputError, match=r"weak: |did you mean 'watershed'"):
             Weak(**parameters)
+
+
+@pytest.mark.parametrize("part", ["mask_jpg", "obj_jpg", "sums.json"])
+def test_maps_of_the_cache_that_changed_places_are_made_again(tmp_path, part):
+    dataset = Shapes(train=3, val=1, size=32)
+    made = pseudo_labels(Simulated(), dataset, tmp_path)
+    before = {path: path.read_bytes() for path in made.folder.rglob("*") if path.is_file()}
+    if part == "sums.json":
+        (made.folder / part).write_text("{}")
+    else:
+        one, other = sorted((made.folder / part).iterdir())[:2]
+        one.rename(tmp_path / "x"), other.rename(one), (tmp_path / "x").rename(other)
+        with pytest.raises(InputError, match=f"{part}/.*another checksum|{part}/.*bytes were written"):
+            list(PseudoLabels(made.folder, made.names))
+    again = pseudo_labels(Simulated(), dataset, tmp_path)
+    assert {path: path.read_bytes() for path in again.folder.rglob("*") if path.is_file()} == before

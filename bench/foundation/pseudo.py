@@ -4,7 +4,8 @@ import hashlib
 import inspect
 import os
 import shutil
-from collections.abc import Callable, Collection, Iterator
+import types
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from bench.foundation.superpixels import Superpixels
 from bench.kernels.regions import Regions, regions
 from bench.types import InputError, Region
 
+REMEDY = "get the file again, or remove the sums.json two folders up if you have changed it yourself"
 KINDS = ("mask_jpg", "obj_jpg")  # label maps and superpixels, as the papers' releases name their folders
 
 
@@ -28,14 +30,15 @@ class PseudoLabels:
 
     They lie in ``folder`` as in the papers' releases: mask_jpg/<name>.png and obj_jpg/<name>.png, 8- or 16-bit PNG.
     ``index`` gives the number of a name. Up to ``memory_bytes`` of label maps and regions stay in memory, those used
-    least recently are removed first. InputError names a map that is missing or damaged, and an image with two maps of
-    different shapes.
+    least recently are removed first. InputError names a map that is missing or damaged, one that is not what was
+    written under its name, as far as sums.json in ``folder`` has checksums, and an image with two maps of different
+    shapes.
     """
 
     def __init__(self, folder: Path, names: tuple[str, ...], memory_bytes: int = 2**30):
         self.folder, self.names = folder, names
         self.index = {name: i for i, name in enumerate(names)}
-        self._cache = Cache(memory_bytes)
+        self._cache, self._sums = Cache(memory_bytes), files.recorded(folder)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -87,7 +90,10 @@ class PseudoLabels:
         return self.folder / kind / f"{self.names[i]}.png"
 
     def _read(self, kind, i):
-        found = read_png(self._path(kind, i))
+        path = self._path(kind, i)
+        if known := self._sums.get(f"{kind}/{path.name}"):
+            files.check(path, known, REMEDY)
+        found = read_png(path)
         if kind == "obj_jpg":
             self.check_shape(i, "superpixel map", found.shape)
         found = found.astype(np.min_scalar_type(int(found.max())))
@@ -117,13 +123,20 @@ def pseudo_labels(
             step()
         return PseudoLabels(foundation.folder, names, memory_bytes)
     final = cache_folder(foundation, dataset, cache_dir, trained_by)
-    broken = [name for name in names if not _is_whole(final, name)]
+    try:
+        known = files.recorded(final)
+        broken = [name for name in names if not _is_whole(final, name, known)]
+    except InputError:  # nobody knows which of them changed
+        broken = list(names)
     if broken:
         work = final.with_name(f".{final.name}" if foundation.resumes else f".{final.name}-{os.getpid()}")
         try:
             write(work, foundation, dataset, train_and_predict, step, only=broken)
+            made = [f"{kind}/{name}.png" for kind in KINDS for name in broken]
+            sums = {part: files.checksum((work / part).read_bytes()) for part in made}
+            files.record(final if final.is_dir() else work, sums)
             if final.is_dir():
-                for part in (f"{kind}/{name}.png" for kind in KINDS for name in broken):
+                for part in made:
                     os.replace(work / part, final / part)
             else:
                 os.replace(work, final)
@@ -176,11 +189,14 @@ def write(
         step()
 
 
-def _is_whole(folder: Path, name: str) -> bool:
-    """Whether both maps of an image are there, and as they were written."""
+def _is_whole(folder: Path, name: str, known: Mapping[str, list] = types.MappingProxyType({})) -> bool:
+    """Whether both maps of an image are there, and as they were written, by the ``known`` checksums."""
     try:
-        for kind in KINDS:
-            check_png((folder / kind / f"{name}.png").read_bytes())
+        for part in (f"{kind}/{name}.png" for kind in KINDS):
+            content = (folder / part).read_bytes()
+            check_png(content)
+            if part in known and files.checksum(content) != known[part]:
+                return False
     except (OSError, ValueError):
         return False
     return True

@@ -1,8 +1,8 @@
 """A run's own copy of its data, to draw and export the run if the data or the cache is not there.
 
 ``bundle/`` in the run's folder has the label maps and superpixels that the run began with (mask_jpg/, obj_jpg/), the
-true label maps where there are any (truth/), small images (small/), and data.json: names, classes, colours and
-background.
+true label maps where there are any (truth/), their checksums by name (sums.json), small images (small/), and data.json:
+names, classes, colours and background.
 """
 
 import os
@@ -16,7 +16,7 @@ from PIL import Image
 from bench import files
 from bench.datasets import Dataset
 from bench.datasets.files import below, file_size, is_plain, read_png, read_rgb, stored_size, write_lines
-from bench.foundation.pseudo import KINDS, PseudoLabels
+from bench.foundation.pseudo import KINDS, REMEDY, PseudoLabels
 from bench.runs import specs
 from bench.types import InputError
 
@@ -54,6 +54,8 @@ def write(dataset: Dataset, pseudo: PseudoLabels, out: Path) -> None:
     with files.writing(final):
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(one, pseudo.names))
+        parts = [path.relative_to(work).as_posix() for kind in (*KINDS, "truth") for path in work.glob(f"{kind}/*")]
+        files.record(work, {part: files.checksum((work / part).read_bytes()) for part in sorted(parts)})
         told = {"names": pseudo.names, "classes": dataset.classes, "palette": dataset.palette.tolist()}
         files.write_spec(work / "data.json", told | {"background": int(dataset.background)})
         os.replace(work, final)
@@ -63,7 +65,7 @@ class Bundled(Dataset):
     """The dataset of a run as its bundle has it: the train split alone, its images small ones brought to size."""
 
     def __init__(self, folder: Path):
-        told = specs.read(folder / "data.json", specs.BUNDLE)
+        told, self._sums = specs.read(folder / "data.json", specs.BUNDLE), files.recorded(folder)
         try:
             self.folder, self.classes, self.background = folder, tuple(told["classes"]), told["background"]
             self.palette, self._names = np.array(told["palette"], np.uint8), tuple(told["names"])
@@ -93,7 +95,10 @@ class Bundled(Dataset):
         return stored_size(self.folder / KINDS[0] / f"{name}.png")
 
     def truth(self, split: str, name: str) -> np.ndarray:
-        return read_png(self.folder / "truth" / f"{name}.png").astype(np.uint8)
+        path = self.folder / "truth" / f"{name}.png"
+        if known := self._sums.get(f"truth/{path.name}"):
+            files.check(path, known, REMEDY)
+        return read_png(path).astype(np.uint8)
 
     def write_rest(self, to: Path) -> None:
         rows = zip(self.classes, self.palette.tolist(), strict=True)
