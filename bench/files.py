@@ -179,6 +179,8 @@ def check(path: Path, known: list, remedy: str, more: bool = False) -> bytes:
     """
     try:
         data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: damaged: no such file; {remedy}") from error
     except OSError as error:
         raise InputError(f"{path}: damaged: {error.strerror}; {remedy}") from error
     if not (isinstance(known, list) and list(map(type, known)) == [int, str]):

@@ -251,6 +251,7 @@ def test_rows_become_the_text_that_a_table_gives(tmp_path, name):
     rng = np.random.default_rng(0)
     kinds = {"text": lambda: str(rng.choice(["", "a b", 'x,"y"\nz', "NA"])), "whole": lambda: int(rng.integers(10**9))}
     kinds |= {"number": lambda: float(rng.lognormal(0, 30)), "share": lambda: float(rng.random() ** 9)}
+    kinds |= {"class": lambda: int(rng.integers(256))}
     columns = schema.FILES[name]
     rows = [{c.name: kinds[c.kind]() for c in columns} for _ in range(50)]
     for row in rows[:20]:

@@ -301,7 +301,7 @@ def test_memory_holds_the_latest_maps_within_its_limit(tmp_path):
     (whole.folder / "mask_jpg" / "00000.png").unlink()
     (whole.folder / "mask_jpg" / "00001.png").unlink()
     assert (pseudo.labels(0) == whole.labels(2)).shape == (32, 32)
-    with pytest.raises(InputError, match=r"00001\.png: no such file"):
+    with pytest.raises(InputError, match=r"00001\.png: damaged: no such file; get the file again"):
         pseudo.labels(1)
     with pytest.raises(ValueError):
         pseudo.labels(0)[0, 0] = 1

@@ -31,8 +31,9 @@ def tiny(monkeypatch):
     monkeypatch.setattr(kernels, "N_SUPERPIXELS", 6)
 
 
-def test_writes_the_table_and_the_figure(tiny, tmp_path, capsys):
+def test_writes_the_table_and_the_figure(tiny, monkeypatch, tmp_path, capsys):
     out = tmp_path / "time.csv"
+    monkeypatch.setenv("COLUMNS", "100")
     assert timed("--sizes", "tiny,wide", "--threads", "1", "--rounds", "1", "--out", str(out)) == 0
     table = pd.read_csv(out)
     assert list(table) == kernels.COLUMNS and out.with_suffix(".png").stat().st_size > 0

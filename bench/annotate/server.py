@@ -151,7 +151,8 @@ def _told(desk: Desk, asked: Asked, classes: tuple[str, ...], token: str) -> dic
     question, chances = asked.question, asked.chances
     order = range(len(classes)) if chances is None else np.argsort(-chances, kind="stable").tolist()
     likely = [None if chances is None else round(float(chances[i]), 4) for i in order]
-    state = f"token={token}&labels={zlib.crc32(asked.labels.data)}"  # another address once other answers have changed them
+    # another address once other answers have changed the labels
+    state = f"token={token}&labels={zlib.crc32(asked.labels.data)}"
     return {
         "id": asked.id,
         "image": asked.name,

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -44,7 +45,11 @@ class Table:
         """On the screen, with caption and notes."""
         if self.caption:
             console.print(Text(self.caption, "bold"))
-        console.print(self.to_rich())
+        grid = self.to_rich()
+        needed = grid.__rich_measure__(console, console.options.update_width(sys.maxsize)).minimum
+        if needed > console.width:  # a narrow terminal wraps the lines, but no number loses a digit
+            grid.width = needed
+        console.print(grid, crop=False)
         for note in self.notes:
             console.print(Text(note, "dim"), soft_wrap=True)
 
