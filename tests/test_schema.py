@@ -21,9 +21,7 @@ def test_what_is_written_reads_back_with_its_kinds(tmp_path, name):
     columns = schema.FILES[name]
     values = {"text": "a b", "whole": 3, "class": 4, "number": 0.1 + 0.2, "share": 1 / 3}
     words = {c.name: " ".join(c.words[-2:]) for c in columns if c.words}
-    row = {
-        c.name: round(values[c.kind], 3) if c.role == "time" else words.get(c.name, values[c.kind]) for c in columns
-    }
+    row = {c.name: round(values[c.kind], 3) if c.role == "time" else words.get(c.name, values[c.kind]) for c in columns}
     row |= {"evaluate_s": 0.25} if "evaluate_s" in row else {}
     schema.write(tmp_path / name, [row, row])
     found = schema.read(tmp_path / name)
