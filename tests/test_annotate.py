@@ -1,10 +1,6 @@
 """A person answers: the contract, who may answer, what is on disk, and a whole run played in a browser."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import threading
 import time
 
@@ -12,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from chromium import errors, started
+from served import Served
 
 from bench import registry
 from bench.annotate.answers import FILE, Asked
@@ -30,6 +27,7 @@ CLASSES = ("sky", "tree", "road")
 PALETTE = np.array([[0, 0, 200], [0, 200, 0], [90, 90, 90]], np.uint8)
 SHAPES = "shapes[train=12,val=6,size=64]"
 RUN = ["--dataset", SHAPES, "--model", "none", "--strategy", "random", "--rounds", "3", "--budget", "10"]
+ANNOTATE = ["annotate", *RUN]
 
 
 def asked(number=0, kind="correction", opinion=1, chances=None):
@@ -239,31 +237,6 @@ def test_no_other_command_knows_a_person(alc):
     assert done.code == 2 and "--data-root" in done.err
 
 
-class Served:
-    """``alc-bench annotate`` in a process of its own."""
-
-    def __init__(self, out, cache):
-        words = [sys.executable, "-m", "bench", "annotate", *RUN, "--out", str(out)]
-        environment = os.environ | {"ALC_BENCH_CACHE": str(cache)}
-        pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        self.process = subprocess.Popen(words, env=environment, **pipes)
-        self.address = self.process.stdout.readline().strip()
-        assert self.address.startswith("http://127.0.0.1:"), self.process.communicate()
-        base, token = self.address.split("/?token=")
-        self.client = httpx.Client(base_url=base, params={"token": token}, timeout=60)
-
-    def question(self):
-        while True:
-            found = self.client.get("/api/question").json()
-            if "wait" not in found:
-                return found
-            time.sleep(0.05)
-
-    def kill(self):
-        os.kill(self.process.pid, signal.SIGKILL)
-        self.process.communicate()
-
-
 def seen(question, truth):
     row, column = question["pixel"]
     return int(truth(question["image"])[row, column])
@@ -319,7 +292,7 @@ def test_a_person_in_a_browser_answers_as_a_perfect_annotator(alc, tmp_path):
     truth = lambda name: data.truth("train", name)  # noqa: E731
     driver = started(tmp_path / "profile", offline=False)
     try:
-        served = Served(tmp_path / "hand", tmp_path / "cache")
+        served = Served([*ANNOTATE, "--out", str(tmp_path / "hand")], tmp_path / "cache")
         driver.set_window_size(400, 900)
         driver.get(served.address)
         play(driver, served, truth, 13, slips=(2, 12))
@@ -328,7 +301,7 @@ def test_a_person_in_a_browser_answers_as_a_perfect_annotator(alc, tmp_path):
         page = "document.documentElement"
         assert driver.execute_script(f"return {page}.scrollWidth <= {page}.clientWidth")
         served.kill()
-        served = Served(tmp_path / "hand", tmp_path / "cache")
+        served = Served([*ANNOTATE, "--out", str(tmp_path / "hand")], tmp_path / "cache")
         assert served.client.get("/api/status").json()["answers"] == 13
         driver.get(served.address)
         play(driver, served, truth, 17)

@@ -47,6 +47,7 @@ COMMANDS = (
     ("run", "--config", "a.toml", "--seeds", "1,", "--out", "b"),
     ("plan", "--config", "a.toml"),
     ("quality", "--dataset", "shapes[train=3,size=32]", "--foundation", "simulated[like=pascal]"),
+    ("audit", "--dataset", "shapes[train=3,size=32]", "--oracle", "perfect", "--samples", "2", "--out", "f"),
     ("merge", "a", "b", "--out", "c"),
     ("info", "c"),
     ("pack", "c"),

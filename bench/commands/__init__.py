@@ -22,6 +22,7 @@ COMMANDS = {  # the modules of this package, in the order of --help
     "list": "strategies, oracles, datasets, foundations and learners",
     "run": "a grid of strategies, oracles and seeds",
     "annotate": "a page in the browser: you answer the questions of a strategy",
+    "audit": "how good labels are: accuracy and mIoU with intervals, from answers about random pixels",
     "plan": "what run would do: cells, what is there already, time, memory and disk",
     "prepare": "pseudo labels and superpixels of foundation models in files; a fit of simulated",
     "quality": "what labels and superpixels are worth against the truth, and their ceiling",
@@ -35,7 +36,7 @@ COMMANDS = {  # the modules of this package, in the order of --help
     "time": "the acquisition kernels, or what presets learn and how fast",
 }
 
-OF_PEOPLE = ("annotate",)  # the modules that lie in `bench.commands.people`
+OF_PEOPLE = ("annotate", "audit")  # the modules that lie in `bench.commands.people`
 
 
 def main(argv: list[str] | None = None) -> int:
