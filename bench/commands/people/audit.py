@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -138,11 +139,11 @@ def _simulate(problem: Problem, strata: Strata, args) -> int:
             found.append(by(strata, counts, seeds.generator(seeds_of[k % n_samples], "audit draws")))
             bar.step("sample", 1)
     matrix = problem.measured.confusion.sum()
-    values = []
+    values: list[dict[str, Any]] = []
     for name, true in (("miou", metrics.miou(matrix)), ("accuracy", metrics.accuracy(matrix))):
         for how, part in (("stratified", found[:n_samples]), ("simple random", found[n_samples:])):
             intervals = np.array([getattr(one, name) for one in part])
-            values.append({"measure": name, "sample": how, "true": true} | _coverage(intervals, true))
+            values.append({"measure": name, "sample": how} | _coverage(intervals, true))
     if args.json:
         print(json.dumps({"questions": n, "samples": n_samples, "oracle": args.oracle, "found": values}, indent=2))
         return 0
@@ -153,7 +154,7 @@ def _simulate(problem: Problem, strata: Strata, args) -> int:
     return 0
 
 
-COVERAGE = ("covered", "width", "bias", "rmse")
+COVERAGE = ("true", "covered", "width", "bias", "rmse")
 TITLES = {"accuracy": "pixel accuracy", "miou": "mIoU"}
 
 
@@ -161,7 +162,7 @@ def _coverage(intervals: np.ndarray, true: float) -> dict[str, float]:
     """Of ``intervals`` (k, 3), mean and ends of each: the values that `COVERAGE` names."""
     mean, low, high = intervals.T
     covered, error = (low <= true) & (true <= high), mean - true
-    values = covered.mean(), (high - low).mean(), error.mean(), (error**2).mean() ** 0.5
+    values = true, covered.mean(), (high - low).mean(), error.mean(), (error**2).mean() ** 0.5
     return dict(zip(COVERAGE, map(float, values), strict=True))
 
 

@@ -28,7 +28,7 @@ def add_arguments(parser) -> None:
 @contextmanager
 def answering(desk: Desk, needs: tuple[str, ...] = ()) -> Iterator[None]:
     """The oracle ``person`` is there: nobody else can answer for a person, so no other command knows him."""
-    oracles = registry.catalogue("oracles").classes
+    oracles: dict = registry.catalogue("oracles").classes
     oracles["person"] = lambda: Person(desk, needs)
     try:
         yield
