@@ -1,8 +1,8 @@
 """How good are the labels? Random pixels of each stratum are asked about; their answers estimate accuracy and mIoU.
 
 Strata are made of what is known of every pixel: its label, whether an outline of the labels is near, and the group of
-its superpixel. The estimate is Bayesian: the true classes of a stratum have a Dirichlet distribution (Gelman et al.,
-Bayesian Data Analysis, 2013, section 3.4), which the answers update. Draws from it give the intervals.
+its superpixel. Accuracy is a ratio of sums over the pixels, and mIoU a mean of such ratios: survey
+sampling has estimators for both.
 """
 
 from collections.abc import Callable
@@ -11,20 +11,23 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+from scipy import stats
 from scipy.ndimage import maximum_filter, minimum_filter
 
 from bench import metrics, seeds
 
 RING = 0.01  # "near": within this share of the root of the image's area
-GUESSES = (0.1, 0.3)  # of the share of wrong labels far from outlines and near them, before any answer
+GUESSES = (0.1, 0.3)  # of the share of wrong labels far from outlines and near them, each worth two answers
 GUESS_OF_VOID = 0.5  # of the share of pixels labelled void that have a class
-STRENGTH = 3.0  # answers that the prior of a stratum counts as
-N_DRAWS = 1000
+# What similar strata are worth in a stratum of n answers: so many answers, and so many times √n, half
+# of the minimax estimator of a share (Lehmann, Theory of Point Estimation, 1983, section 4.2).
+FEWEST, SHRINKAGE = 0.2, 0.5
+N_DRAWS = 1000  # of the bootstrap of a simple random sample
 LEVEL = 0.95
 
 
 class Interval(NamedTuple):
-    """An estimate, the mean of the draws, and the ends of its interval of `LEVEL`."""
+    """An estimate, and the ends of its interval of `LEVEL`."""
 
     mean: float
     low: float
@@ -143,39 +146,42 @@ class Strata:
 
 
 def allocation(strata: Strata, n: int) -> np.ndarray:
-    """(S,) int64: the questions about each stratum, ``n`` in all.
+    """(S,) int64: the questions about each stratum, ``n`` in all, in proportion to the root of its pixels.
 
-    Neyman's optimal allocation (Neyman, 1934) by the prior: in proportion to a stratum's pixels and the deviation
-    of what a pixel adds to mIoU, to first order. A small class counts for as much in mIoU as a large one.
+    The power allocation of Bankier (1988): mIoU counts each class the same, so that the labels of small classes need
+    more questions than their pixels alone would get.
     """
-    chances = prior(strata, np.zeros((len(strata.weight), strata.n_classes + 1)))
-    matrix = np.zeros((strata.n_classes + 1, strata.n_classes + 1))
-    np.add.at(matrix, strata.label, chances * strata.weight[:, None])  # rows labels, columns true classes
-    gain = np.zeros_like(matrix)  # by label and true class; void truth counts for nothing
-    gain[:, :-1] = metrics.miou_gradient(matrix.T[:-1]).T
-    mean, square = ((chances * gain[strata.label] ** power).sum(1) for power in (1, 2))
-    share = strata.weight * np.sqrt(np.maximum(square - mean**2, 0))
-    exact = share / share.sum() * n
+    exact = strata.weight**0.5 / (strata.weight**0.5).sum() * n
     whole = np.floor(exact).astype(np.int64)
     whole[np.argsort(whole - exact, kind="stable")[: n - whole.sum()]] += 1  # the largest remainders
     return whole
 
 
-def estimate(strata: Strata, counts: np.ndarray, rng: np.random.Generator, n_draws: int = N_DRAWS) -> Estimate:
+def estimate(strata: Strata, counts: np.ndarray) -> Estimate:
     """Accuracy and mIoU of all labels, from the answers `counts`. A class that neither the labels nor an answer
-    have is left out of the mean."""
-    shape = counts + STRENGTH * prior(strata, counts)
-    right, labelled, true = (np.zeros((n_draws, strata.n_classes + 1)) for _ in range(3))
-    for stratum in np.flatnonzero(strata.weight):
-        share = rng.standard_gamma(shape[stratum], (n_draws, strata.n_classes + 1))
-        pixels = share / share.sum(1, keepdims=True) * strata.weight[stratum]
-        label = strata.label[stratum]
-        right[:, label] += pixels[:, label]
-        labelled[:, label] += pixels[:, :-1].sum(1)  # void truth counts for nothing
-        true += pixels
-    right, labelled, true = (pixels[:, strata.present(counts)[:-1].nonzero()[0]] for pixels in (right, labelled, true))
-    union = labelled + true - right
-    return Estimate(Interval.of(right.sum(1) / true.sum(1)), Interval.of((right / union).mean(1)))
+    have is left out of the mean.
+
+    The intervals are those of the linearized estimator (Särndal, Swensson and Wretman, Model Assisted Survey Sampling,
+    1992, section 5.5): to first order, a measure is a sum over the pixels, and the variance of a sum is known. Degrees
+    of freedom by Satterthwaite (Cochran, Sampling Techniques, 1977, section 5.4).
+    """
+    shares, n_answers = smoothed(strata, counts), counts.sum(1) + FEWEST
+    n_classes, weight = strata.n_classes, strata.weight
+    matrix = np.zeros((n_classes + 1, n_classes + 1))  # by label and true class
+    np.add.at(matrix, strata.label, shares * weight[:, None])
+    known = matrix.T[:-1]  # as `metrics.confusion` has it: void truth counts for nothing
+    accuracy, miou = metrics.accuracy(known), metrics.miou(known)
+    gains = (np.eye(*known.shape) - accuracy) / known.sum(), metrics.miou_gradient(known)
+    found = []
+    for value, gain in zip((accuracy, miou), gains, strict=True):
+        of_pixel = np.vstack([gain, np.zeros(n_classes + 1)]).T[strata.label]
+        mean, square = ((shares * of_pixel**power).sum(1) for power in (1, 2))
+        parts = weight**2.0 * np.maximum(square - mean**2, 0) / n_answers
+        variance = parts.sum()
+        freedom = variance**2 / max((parts**2 / np.maximum(n_answers - 1, 0.5)).sum(), 1e-300)
+        half = variance**0.5 * stats.t.ppf((1 + LEVEL) / 2, max(freedom, 1))
+        found.append(Interval(value, max(value - half, 0.0), min(value + half, 1.0)))
+    return Estimate(*found)
 
 
 def estimate_simply(strata: Strata, counts: np.ndarray, rng: np.random.Generator, n_draws: int = N_DRAWS) -> Estimate:
@@ -188,23 +194,34 @@ def estimate_simply(strata: Strata, counts: np.ndarray, rng: np.random.Generator
     return Estimate(*(Interval.of(np.array(values)) for values in measures))
 
 
-def prior(strata: Strata, counts: np.ndarray) -> np.ndarray:
-    """(S, C + 1) float64: the true classes of a stratum's pixels before its own answers.
+def smoothed(strata: Strata, counts: np.ndarray) -> np.ndarray:
+    """(S, C + 1) float64: the shares of the true classes in each stratum.
 
-    The share of wrong labels is that of all strata of its kind, which begins at `GUESSES` and learns from their
-    answers. A wrong label stands for any other class with equal probability.
+    A stratum has few answers. They are shrunk towards the answers of similar strata: its odds to be wrong are those of
+    its kind, times those of its label against what the kinds of the label let expect. The true classes of wrong labels
+    are those of all wrong labels.
     """
-    of = np.arange(len(strata.weight))
-    is_class, present = strata.label < strata.n_classes, strata.present(counts)
+    of, is_class = np.arange(len(strata.weight)), strata.label < strata.n_classes
     asked = counts.sum(1)
-    wrong, n_kinds = asked - counts[of, strata.label], 2 * strata.n_groups
-    wrong, asked = (np.bincount(strata.kind[is_class], x[is_class], n_kinds)[strata.kind] for x in (wrong, asked))
-    rate = (wrong + 2 * np.take(GUESSES, strata.kind // strata.n_groups)) / (asked + 2)
-    rate = np.where(is_class, rate, GUESS_OF_VOID)
-    others = np.where(present, 1.0, 0.0) * (np.arange(strata.n_classes + 1) != strata.label[:, None])
-    found = others * (rate / np.maximum(others.sum(1), 1))[:, None]
-    found[of, strata.label] = 1 - rate
-    return found
+    wrong, guess = asked - counts[of, strata.label], np.take(GUESSES, strata.kind // strata.n_groups)
+
+    def of_kind(values: np.ndarray) -> np.ndarray:
+        return np.bincount(strata.kind[is_class], values[is_class])[strata.kind]
+
+    def of_label(values: np.ndarray) -> np.ndarray:
+        return np.bincount(strata.label, values)[strata.label]
+
+    rate = (of_kind(wrong) + 2 * guess) / (of_kind(asked) + 2)
+    expected = (of_label(asked * rate) + GUESSES[0]) / (of_label(asked) + 1)
+    of_its_label = (of_label(wrong) + 2 * expected) / (of_label(asked) + 2)
+    odds = rate / (1 - rate) * of_its_label / (1 - of_its_label) / (expected / (1 - expected))
+    rate = np.where(is_class, odds / (1 + odds), GUESS_OF_VOID)
+    elsewhere = np.arange(strata.n_classes + 1) != strata.label[:, None]
+    others = ((counts * elsewhere).sum(0) + strata.present(counts)) * elsewhere
+    prior = others * (rate / np.maximum(others.sum(1), 1))[:, None]
+    prior[of, strata.label] = 1 - rate
+    strength = (FEWEST + SHRINKAGE * asked**0.5)[:, None]
+    return (counts + strength * prior) / (asked[:, None] + strength)
 
 
 def is_near_outline(labels: np.ndarray) -> np.ndarray:

@@ -101,7 +101,7 @@ def _hear(desk: Desk, problem: Problem, strata: Strata, args) -> int:
 
     serving.serve(desk, problem.dataset, args.host, args.port, work)
     counts = strata.counts(drawn[:, 1], np.array(answers))
-    found = estimate(strata, counts, seeds.generator(args.seed, "audit draws"))
+    found = estimate(strata, counts)
     n_told, absent = int(counts.sum()), np.flatnonzero(~strata.present(counts))
     if args.json:
         values = {name: value._asdict() for name, value in found._asdict().items()}
@@ -135,8 +135,8 @@ def _simulate(problem: Problem, strata: Strata, args) -> int:
         found = []
         for k, answered in enumerate(np.split(answers, 2 * n_samples)):
             counts = strata.counts(drawn[k][:, 1], answered)
-            by = estimate if k < n_samples else estimate_simply
-            found.append(by(strata, counts, seeds.generator(seeds_of[k % n_samples], "audit draws")))
+            rng = seeds.generator(seeds_of[k % n_samples], "audit bootstrap")
+            found.append(estimate(strata, counts) if k < n_samples else estimate_simply(strata, counts, rng))
             bar.step("sample", 1)
     matrix = problem.measured.confusion.sum()
     values: list[dict[str, Any]] = []
