@@ -48,6 +48,7 @@ COMMANDS = (
     ("plan", "--config", "a.toml"),
     ("quality", "--dataset", "shapes[train=3,size=32]", "--foundation", "simulated[like=pascal]"),
     ("audit", "--dataset", "shapes[train=3,size=32]", "--oracle", "perfect", "--samples", "2", "--out", "f"),
+    ("rank", "--dataset", "shapes[train=3,size=32]", "--model", "none", "--strategy", "area", "--out", "g"),
     ("merge", "a", "b", "--out", "c"),
     ("info", "c"),
     ("pack", "c"),

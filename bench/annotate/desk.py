@@ -59,6 +59,7 @@ class Desk:
         self.used: set[str] = set()  # answers that the loop has taken in this round
         self.outcome: str | None = None  # once the run has ended: nothing, or the error
         self.told = threading.Event()  # whether somebody has heard that
+        self.listed: dict[str, dict[str, Any]] = {}  # answers from a list, by question, that nobody was asked yet
         self.left = 0  # superpixels of the round, that at hand among them
         self.training = Training(0)
         self._retracted = False
@@ -83,12 +84,14 @@ class Desk:
         """``n`` superpixels are left in this round; ``coming``: the questions about all but the first of them."""
         with self._changed:
             self.left = n
-            self.offers.expect(coming)
+            self.offers.expect(one for one in coming if one.id not in self.listed)
 
     def ask(self, asked: Asked) -> Answer:
         """The answer to a question: from disk, or once somebody gives one. Raises `Retracted` where an answer that was
         taken in this round is taken back."""
         with self._changed:
+            if asked.id not in self.answers.lines and asked.id in self.listed:
+                self.answers.add(checked(asked, self.listed.pop(asked.id)))
             if asked.id not in self.answers.lines and not self._retracted:
                 self.offers.waiting = self.offers.keep(asked)
                 self._changed.notify_all()

@@ -23,6 +23,7 @@ COMMANDS = {  # the modules of this package, in the order of --help
     "run": "a grid of strategies, oracles and seeds",
     "annotate": "a page in the browser: you answer the questions of a strategy",
     "audit": "how good labels are: accuracy and mIoU with intervals, from answers about random pixels",
+    "rank": "what to check first, as a list with pictures for other tools",
     "plan": "what run would do: cells, what is there already, time, memory and disk",
     "prepare": "pseudo labels and superpixels of foundation models in files; a fit of simulated",
     "quality": "what labels and superpixels are worth against the truth, and their ceiling",
@@ -36,7 +37,7 @@ COMMANDS = {  # the modules of this package, in the order of --help
     "time": "the acquisition kernels, or what presets learn and how fast",
 }
 
-OF_PEOPLE = ("annotate", "audit")  # the modules that lie in `bench.commands.people`
+OF_PEOPLE = ("annotate", "audit", "rank")  # the modules that lie in `bench.commands.people`
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from bench import registry, report
+from bench.annotate import lists
 from bench.annotate.answers import identity
 from bench.annotate.desk import CHANCES, Desk, Training
 from bench.commands import progress
@@ -29,6 +30,7 @@ def add_arguments(parser) -> None:
     parser.add_argument(
         "--repeat-share", type=float, default=0.0, metavar="P", help="of the questions, asked twice: do people agree?"
     )
+    parser.add_argument("--answers", type=Path, metavar="FILE", help="a list of rank with answers; the rest is asked")
     serving.add_arguments(parser)
 
 
@@ -49,13 +51,18 @@ def main(args) -> int:
     )
     desk = Desk(request.settings.rounds, args.repeat_share)
     with serving.answering(desk, CHANCES if request.settings.model != "none" else ()):
-        failed = _served(request, desk, args.host, args.port)
+        failed = _served(request, desk, args)
+    if unasked := desk.listed.keys() - desk.answers.lines.keys():
+        text = f"{args.answers}: {len(unasked)} answers are to no question of this run"
+        print(f"{text}: other labels, strategy, seed or budget", file=sys.stderr)
     return 1 if failed else 0
 
 
-def _served(request: Request, desk: Desk, host: str, port: int) -> list[Path]:
+def _served(request: Request, desk: Desk, args) -> list[Path]:
     """Serve the page until all questions are answered. Returns the folders of the cells that failed."""
     grid = grid_of(request)
+    if args.answers:
+        desk.listed = lists.read(args.answers, len(grid.setup.dataset.classes))
     desk.training = Training(grid.setup.learner.n_steps if grid.setup.learner else 0)
     cell = grid.cells[0].folder(grid.out)
     journal = Journal(cell)
@@ -67,7 +74,7 @@ def _served(request: Request, desk: Desk, host: str, port: int) -> list[Path]:
             failed.extend(work_through(grid, request, _Heard(bar, desk)))
         return f"a round failed; see {failed[0] / 'spec.json'}" if failed else ""
 
-    serving.serve(desk, grid.setup.dataset, host, port, work)
+    serving.serve(desk, grid.setup.dataset, args.host, args.port, work)
     if (grid.out / "rounds.csv").exists():
         report.write([grid.out])
     options = f"--strategy {request.strategies[0]} --seed {request.seeds[0]} --to DIR"

@@ -78,7 +78,8 @@ class _Asking(threading.Thread):
         except BaseException as error:  # the thread that waits raises it
             self.error, failure = error, str(error) or type(error).__name__
         self.desk.finish(failure)
-        self.desk.told.wait(LINGER_S if not failure else 5)
+        if self.desk.offers.seen:  # else nobody has opened the page
+            self.desk.told.wait(LINGER_S if not failure else 5)
         self.server.should_exit = True
 
 
