@@ -59,14 +59,14 @@ def once(alc, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def elsewhere(tmp_path_factory):
-    """The folder of runs of each kind, called as they are, in another process, with two jobs."""
+    """The folder of runs of each kind, called as they are, in another process; two jobs where a network is trained."""
     folder = tmp_path_factory.mktemp("elsewhere")
     environment = os.environ | dict(PYTHONPATH=str(REPOSITORY), PYTHONHASHSEED="12345", OMP_NUM_THREADS="2")
     environment |= dict(ALC_BENCH_CACHE=str(folder / "cache"))
     code = f"""
 from bench import commands, report
 report.write = lambda *_, **__: None
-for words in {[arguments(model, Path(model), jobs=2) for model in MODELS]!r}:
+for words in {[arguments(model, Path(model), jobs=2 if model == "smoke" else 1) for model in MODELS]!r}:
     assert commands.main(words) == 0
 """
     subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment, check=True, timeout=600)
