@@ -1,7 +1,8 @@
 """The common part of all oracles (simulated annotators): views, replies, their meaning, and errors."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -30,7 +31,7 @@ class Oracle(ABC):
     a human for its price. Such an oracle is marked in every list, table and figure. ``memory``: true when an answer
     depends on earlier questions, so that a resumed run must ask those again, in order, before it goes on.
     ``reads_truth``: false when it answers without the truth, which is then void for it everywhere. ``needs``: the
-    statistics of a superpixel that are shown beside a question.
+    statistics of a superpixel that are shown beside a question. ``reads``: files whose content decides answers.
     """
 
     kinds: tuple[str, ...] = tuple(QUESTIONS)
@@ -38,6 +39,7 @@ class Oracle(ABC):
     memory = False
     reads_truth = True
     needs: tuple[str, ...] = ()
+    reads: Sequence[Path] = ()
 
     @abstractmethod
     def answer(self, question: Question, truth: Truth, rng: np.random.Generator) -> Answer:

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 
 from bench.annotation import Erring
@@ -18,6 +20,7 @@ class Confused(Erring):
         if source or origin not in (None, "pseudo") or (matrix is None) == (origin is None):
             raise InputError("confused needs either matrix=FILE.csv or from=pseudo, and knows only of= beside them")
         self.counts = None if matrix is None else _read(str(matrix))
+        self.reads = () if matrix is None else (Path(str(matrix)),)
 
     def prepare(self, confusion):
         super().prepare(confusion)

@@ -39,11 +39,14 @@ def versions(trained: bool) -> dict[str, str]:
 
 
 def code(plugin: object, more: Iterable[Path] = ()) -> str:
-    """A digest of the source of a plug-in, of those that it holds, and of ``more`` files.
+    """A digest of the source of a plug-in, of those that it holds, of the files that they read, and of ``more`` files.
 
     Of a class of the suite its file counts, and of another package's also the files of that package that it imports.
     """
-    return files.digest(sorted({pair for cls in _classes(plugin) for pair in _of_class(cls)} | set(_digested(more))))
+    plugins = list(_held(plugin))
+    read = [*more, *(path for held in plugins for path in getattr(held, "reads", ()))]
+    classes = {cls for held in plugins for cls in type(held).__mro__}
+    return files.digest(sorted({pair for cls in classes for pair in _of_class(cls)} | set(_digested(read))))
 
 
 def of_cell(strategy: str, oracle: str) -> dict[str, str]:
@@ -89,8 +92,9 @@ def refuse_changed_code(
     now = code_of(strategy, oracle)
     if changed := [part for part in now if there.get(part) != now[part]]:
         name = oracle if changed == ["oracle"] else strategy
+        parts = ["oracle (or a file that it reads)" if part == "oracle" else part for part in changed]
         raise InputError(
-            f"{folder}: the code of the {' and the '.join(changed)} changed since {since(spec)}; "
+            f"{folder}: the code of the {' and the '.join(parts)} changed since {since(spec)}; "
             f"--again '{name}' makes its cells again, or choose another --out"
         )
 
@@ -110,14 +114,14 @@ def since(path: Path) -> str:
     return f"{datetime.fromtimestamp(path.stat().st_mtime, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _classes(plugin: object) -> Iterator[type]:
-    """The class of a plug-in, its bases, and those of the plug-ins that it holds."""
-    yield from type(plugin).__mro__
+def _held(plugin: object) -> Iterator[object]:
+    """A plug-in and those that it holds."""
+    yield plugin
     tops = {_top(type(plugin)), *_tops()}
     for value in getattr(plugin, "__dict__", {}).values():
         for inner in value if isinstance(value, (list, tuple)) else [value]:
             if _top(type(inner)) in tops and any(hasattr(type(inner), verb) for verb in VERBS):
-                yield from _classes(inner)
+                yield from _held(inner)
 
 
 def _top(cls: type) -> str:
