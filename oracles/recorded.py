@@ -37,19 +37,16 @@ class Recorded(Oracle):
         if bool(maps) == bool(answers):
             raise InputError("recorded takes either maps=DIR, a folder a person, or answers=QUERIES.csv")
         self.path = Path(answers)
-        self.answers = _read(self.path) if answers else None
+        self.answers = _read(self.path) if answers else {}
         found = [sorted(filter(os.path.isdir, glob.glob(part))) for part in maps.split(os.pathsep) if maps]
         if not all(found):
             raise InputError(f"recorded: maps={maps} finds no folder; it takes a folder a person, or a pattern of them")
         self.folders = [Path(folder) for person in found for folder in person]
         self._kept = Cache(MEMORY_BYTES)
-
-    @property
-    def reads(self):
-        return [self.path] if self.answers else [p for folder in self.folders for p in sorted(folder.glob("*.png"))]
+        self.reads = [self.path] if answers else [p for folder in self.folders for p in sorted(folder.glob("*.png"))]
 
     def answer(self, question, truth, rng):
-        if self.answers is not None:
+        if not self.folders:
             return self._played(question, truth)
         path = self.folders[(truth.person - 1) % len(self.folders)] / f"{truth.name}.png"
         drawn = self._kept.get(path, lambda: class_ids(read_png(path), question.n_classes, path))
